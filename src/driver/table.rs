@@ -1,0 +1,148 @@
+//! The function table: one row a driver function, its parameters checked against cudarc's bindings.
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
+
+use cudarc::driver::sys;
+use sys::CUdevice_attribute;
+pub(crate) use sys::{CUcontext as CUctx, CUdevice, CUevent, CUstream, CUuuid};
+
+use super::Answer;
+use super::loader::Source;
+
+/// Fails to compile where cudarc binds `$name` with other parameters.
+///
+/// The inner glob import shadows the generic stand-in; so a function that the bound CUDA version
+/// lacks is checked wherever it exists, without a `cfg`.
+macro_rules! check {
+    ($name:ident, ($($arg:ident)*), ($($called:ty),*), ($($bound:ty),*)) => {
+        const _: () = {
+            $(assert!(size_of::<$called>() == size_of::<$bound>());)*
+            check!($name, ($($arg)*), ($($bound),*));
+        };
+    };
+    ($name:ident, ($($arg:ident)*), ($($bound:ty),*)) => {
+        const _: () = {
+            #[allow(non_camel_case_types, non_snake_case, dead_code, unreachable_code)]
+            unsafe fn $name<$($arg),*>($(_: $arg),*) -> sys::CUresult { unreachable!() }
+            {
+                #[allow(unused_imports, clippy::wildcard_imports)]
+                use cudarc::driver::sys::*;
+                let _: unsafe fn($($bound),*) -> CUresult = $name;
+            }
+        };
+    };
+}
+
+/// `fn name(parameters) for (types)`: where `for` stands, cudarc's binding has those types, and the
+/// function is called with the plain integers of the first list.
+macro_rules! table {
+    (
+        required { $(fn $name:ident($($arg:ident: $ty:ty),*) $(for ($($bound:ty),*))?;)* }
+        optional { $(fn $late:ident($($late_arg:ident: $late_ty:ty),*);)* }
+    ) => {
+        $(check!($name, ($($arg)*), ($($ty),*) $(, ($($bound),*))?);)*
+        $(check!($late, ($($late_arg)*), ($($late_ty),*));)*
+
+        /// The driver's functions. A required one that is missing answers [`Answer::MISSING`].
+        #[allow(non_snake_case)]
+        pub(crate) struct Driver {
+            $($name: unsafe extern "C" fn($($ty),*) -> c_uint,)*
+            $($late: Option<unsafe extern "C" fn($($late_ty),*) -> c_uint>,)*
+        }
+
+        #[allow(non_snake_case)]
+        impl Driver {
+            /// Looks every function up.
+            pub(super) fn bind(source: &Source) -> Self {
+                $(
+                    unsafe extern "C" fn $name($(_: $ty),*) -> c_uint { Answer::MISSING }
+                )*
+                Self {
+                    $($name: match source.symbol(symbol_name(concat!(stringify!($name), "\0"))) {
+                        Some(address) => {
+                            // SAFETY: the C function of this name has these parameters (checked above) and returns an enum, read as its integer.
+                            unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($ty),*) -> c_uint>(address) }
+                        }
+                        None => $name,
+                    },)*
+                    $($late: source.symbol(symbol_name(concat!(stringify!($late), "\0"))).map(|address| {
+                        // SAFETY: as above.
+                        unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($late_ty),*) -> c_uint>(address) }
+                    }),)*
+                }
+            }
+
+            $(
+                #[inline(always)]
+                #[allow(clippy::inline_always, reason = "the name in the answer must fold into the cold path")]
+                pub(crate) unsafe fn $name(&self, $($arg: $ty),*) -> Answer {
+                    // SAFETY: the caller upholds the contract of the driver function.
+                    Answer { call: stringify!($name), code: unsafe { (self.$name)($($arg),*) } }
+                }
+            )*
+            $(
+                /// `None` where the driver is too old to have it.
+                #[inline(always)]
+                #[allow(clippy::inline_always, reason = "the name in the answer must fold into the cold path")]
+                pub(crate) unsafe fn $late(&self, $($late_arg: $late_ty),*) -> Option<Answer> {
+                    let function = self.$late?;
+                    // SAFETY: the caller upholds the contract of the driver function.
+                    Some(Answer { call: stringify!($late), code: unsafe { function($($late_arg),*) } })
+                }
+            )*
+        }
+    };
+}
+
+table! {
+    required {
+        fn cuInit(flags: c_uint);
+        fn cuDriverGetVersion(version: *mut c_int);
+        fn cuDeviceGet(device: *mut CUdevice, ordinal: c_int);
+        fn cuDeviceGetCount(count: *mut c_int);
+        fn cuDeviceGetName(name: *mut c_char, len: c_int, device: CUdevice);
+        fn cuDeviceGetUuid_v2(uuid: *mut CUuuid, device: CUdevice);
+        fn cuDeviceGetPCIBusId(id: *mut c_char, len: c_int, device: CUdevice);
+        fn cuDeviceGetByPCIBusId(device: *mut CUdevice, id: *const c_char);
+        fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_uint, device: CUdevice)
+            for (*mut c_int, CUdevice_attribute, CUdevice);
+        fn cuDeviceTotalMem_v2(bytes: *mut usize, device: CUdevice);
+        fn cuDeviceCanAccessPeer(can: *mut c_int, device: CUdevice, peer: CUdevice);
+        fn cuDevicePrimaryCtxRetain(context: *mut CUctx, device: CUdevice);
+        fn cuDevicePrimaryCtxRelease_v2(device: CUdevice);
+        fn cuDevicePrimaryCtxGetState(device: CUdevice, flags: *mut c_uint, active: *mut c_int);
+        fn cuCtxPushCurrent_v2(context: CUctx);
+        fn cuCtxPopCurrent_v2(context: *mut CUctx);
+        fn cuCtxGetCurrent(context: *mut CUctx);
+        fn cuCtxSynchronize();
+        fn cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);
+        fn cuCtxEnablePeerAccess(peer: CUctx, flags: c_uint);
+        fn cuStreamCreateWithPriority(stream: *mut CUstream, flags: c_uint, priority: c_int);
+        fn cuStreamDestroy_v2(stream: CUstream);
+        fn cuStreamQuery(stream: CUstream);
+        fn cuStreamSynchronize(stream: CUstream);
+        fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
+        fn cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
+        fn cuEventCreate(event: *mut CUevent, flags: c_uint);
+        fn cuEventDestroy_v2(event: CUevent);
+        fn cuEventRecord(event: CUevent, stream: CUstream);
+        fn cuEventQuery(event: CUevent);
+        fn cuEventSynchronize(event: CUevent);
+    }
+    optional {
+        // Since 12.0; before it there is no identity.
+        fn cuCtxGetId(context: CUctx, id: *mut c_ulonglong);
+        fn cuStreamGetId(stream: CUstream, id: *mut c_ulonglong);
+        // In every driver, but not in every binding: the name of the second is the first's before 12.8.
+        fn cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
+        fn cuEventElapsedTime_v2(milliseconds: *mut f32, start: CUevent, end: CUevent);
+    }
+}
+
+/// A C string from a literal that ends in a zero byte.
+const fn symbol_name(literal: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(literal.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => panic!("one zero byte, at the end"),
+    }
+}

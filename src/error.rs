@@ -1,0 +1,242 @@
+//! Errors: which call, on what, and what to do.
+
+mod code;
+
+use std::fmt;
+
+pub use code::ErrorCode;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong.
+///
+/// The driver is asked first; where it refuses and the reason is known, the variant says the reason,
+/// and [`code`](Self::code) keeps the driver's answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No CUDA driver on this machine, or none that can be opened. Not remembered: the next call
+    /// looks again.
+    #[error("no CUDA driver found; install the NVIDIA driver. Tried, in this order: {}", Attempts(tried))]
+    DriverNotFound {
+        /// What was tried, in order.
+        tried: Box<[Attempt]>,
+    },
+
+    /// The driver is too old for this call.
+    #[error("the installed driver has no `{symbol}`: update the NVIDIA driver")]
+    MissingSymbol {
+        /// The driver function.
+        symbol: &'static str,
+    },
+
+    /// The driver refused a call.
+    #[error("`{call}` failed: {code}{}", hint(*code))]
+    Driver {
+        /// The driver function.
+        call: &'static str,
+        /// Its result code.
+        code: ErrorCode,
+    },
+
+    /// There is no such device.
+    #[error("no CUDA device {wanted}: this machine has {count}")]
+    NoSuchDevice {
+        /// What was asked for: an ordinal, a UUID or a PCI bus id.
+        wanted: String,
+        /// How many devices there are.
+        count: u32,
+    },
+
+    /// The context of the handle no longer exists: somebody reset the device or released its primary
+    /// context once too often. Handles of that context are leaked; create new ones.
+    #[error("the CUDA context of device {device} that this handle belongs to was destroyed: create the handle anew")]
+    ContextDestroyed {
+        /// The device's ordinal.
+        device: u32,
+    },
+
+    /// The stream belongs to a context that is not its device's primary context, so nothing of this
+    /// crate can be created in it.
+    #[error("the stream's context is not the primary context of device {device}: create the event on a stream of the primary context")]
+    ForeignContext {
+        /// The device's ordinal.
+        device: u32,
+    },
+
+    /// This crate and cudarc have loaded two different driver libraries.
+    #[error(
+        "cudarc and this crate have loaded two different driver libraries (device {device}): remove the stub or compatibility library from the search path"
+    )]
+    TwoDrivers {
+        /// The device's ordinal.
+        device: u32,
+    },
+
+    /// These event flags cannot be combined.
+    #[error("event flags {flags:#x} are refused: {reason}")]
+    InvalidEventFlags {
+        /// The bits of the flags.
+        flags: u32,
+        /// Why.
+        reason: &'static str,
+    },
+
+    /// The event belongs to one context, the stream or the other event to another.
+    #[error("`{call}`: the event belongs to {event}, the other side to {other}: both must be of one context")]
+    ContextMismatch {
+        /// The driver function.
+        call: &'static str,
+        /// The event's context (of [`Which::Start`] for elapsed time).
+        event: ContextName,
+        /// The context of the stream or the end event.
+        other: ContextName,
+    },
+
+    /// Elapsed time of an event that was never recorded.
+    #[error("the {which} event was never recorded: record it on a stream first")]
+    NotRecorded {
+        /// Which of the two.
+        which: Which,
+    },
+
+    /// Elapsed time of an event that takes no time stamps.
+    #[error("the {which} event takes no time stamps: create it with `Event::timed()`")]
+    Untimed {
+        /// Which of the two.
+        which: Which,
+    },
+
+    /// Elapsed time of an event whose work is not done.
+    #[error("the {which} event is not complete: synchronize it, or ask again later")]
+    NotComplete {
+        /// Which of the two.
+        which: Which,
+    },
+
+    /// Elapsed time of an event that another thread recorded anew during the call.
+    #[error("the {which} event was recorded anew during the call: the figure would mix two records")]
+    Rerecorded {
+        /// Which of the two.
+        which: Which,
+    },
+
+    /// The event was last recorded inside a stream capture: it marks an edge of a graph and stands
+    /// for no work.
+    #[error("`{call}`: the event was recorded in a stream capture and stands for no work until it is recorded again ({code})")]
+    Captured {
+        /// The driver function.
+        call: &'static str,
+        /// The driver's answer.
+        code: ErrorCode,
+    },
+
+    /// A handle cannot be given up while others share it.
+    #[error("the stream is still shared: drop its other clones first")]
+    StreamShared,
+}
+
+impl Error {
+    /// The driver's answer, where it is what the error says.
+    ///
+    /// ```
+    /// use cuda_streams::{Error, ErrorCode};
+    ///
+    /// let error = Error::Driver { call: "cuEventRecord", code: ErrorCode::INVALID_HANDLE };
+    /// assert_eq!(error.code(), Some(ErrorCode::INVALID_HANDLE));
+    /// assert_eq!(error.to_string(), "`cuEventRecord` failed: CUDA_ERROR_INVALID_HANDLE (400)");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Driver { code, .. } | Self::Captured { code, .. } => Some(*code),
+            Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
+            Self::ContextMismatch { .. } | Self::NotRecorded { .. } | Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
+            Self::NotComplete { .. } => Some(ErrorCode::NOT_READY),
+            _ => None,
+        }
+    }
+
+    /// Whether the context is dead for good, see [`ErrorCode::is_sticky`].
+    #[must_use]
+    pub fn is_sticky(&self) -> bool {
+        self.code().is_some_and(ErrorCode::is_sticky)
+    }
+}
+
+/// One place where the driver was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The library's name or path.
+    pub name: &'static str,
+    /// Why it is not the driver.
+    pub reason: String,
+}
+
+impl Attempt {
+    pub(crate) fn new(name: &'static str, reason: String) -> Self {
+        Self { name, reason }
+    }
+}
+
+/// The two events of an elapsed time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    /// The one before the work.
+    Start,
+    /// The one after it.
+    End,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::End => "end",
+        })
+    }
+}
+
+/// A context in an error message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ContextName {
+    /// The device's ordinal.
+    pub device: u32,
+    /// The driver's id of the context, where the driver has ids (12.0).
+    pub id: Option<u64>,
+}
+
+impl fmt::Display for ContextName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.id {
+            Some(id) => write!(f, "context {id} of device {}", self.device),
+            None => write!(f, "a context of device {}", self.device),
+        }
+    }
+}
+
+struct Attempts<'a>(&'a [Attempt]);
+
+impl fmt::Display for Attempts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Attempt { name, reason }) in self.0.iter().enumerate() {
+            write!(f, "{}{name} ({reason})", if i == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// What to do about a code, where there is something.
+fn hint(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::CONTEXT_IS_DESTROYED => ": the context was destroyed; create its handles anew",
+        code if code.is_sticky() => ": earlier device work faulted; only a new process can use this device again",
+        ErrorCode::NO_DEVICE => ": the driver sees no device; check CUDA_VISIBLE_DEVICES",
+        ErrorCode::SYSTEM_DRIVER_MISMATCH => ": the driver library and the kernel module are of two versions; reboot after an update",
+        ErrorCode::STUB_LIBRARY => ": this is the toolkit's stub; put the real driver first in the search path",
+        _ => "",
+    }
+}

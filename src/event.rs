@@ -1,0 +1,352 @@
+//! Events: marks in the work of a stream, to order streams, to wait on the host, and to take time.
+
+mod core;
+mod elapsed;
+mod flags;
+mod modes;
+mod options;
+mod status;
+mod view;
+mod word;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::context::Context;
+use crate::device::Device;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::handle::{AsStream, RawEvent};
+pub(crate) use core::Core;
+pub use elapsed::{ElapsedTime, NegativeTime};
+pub use flags::{Dynamic, EventFlags, Interprocess, Mode, Timed, Untimed};
+pub use options::EventOptions;
+pub use status::EventStatus;
+use status::status;
+pub use view::{AsEvent, EventRef};
+
+/// A mark in the work of a stream.
+///
+/// [`record`](Self::record) puts the mark behind everything that is enqueued on a stream so far.
+/// Other streams can [wait](Self::wait) for it, the host can [`query`](Self::query) and
+/// [`synchronize`](Self::synchronize), and two `Event<Timed>` give the time in between. Recording
+/// again moves the mark; waits made before keep the old one.
+///
+/// Making one costs nothing: the driver's event is created at the first record, in the context of
+/// the stream. From then on the event belongs to that context; streams of every device can wait for
+/// it. Dropping an event whose work is pending is fine, and waits that are enqueued still hold.
+///
+/// All methods take `&self`, on any thread at any time; `Arc<Event>` shares one. An array of events
+/// is `std::array::from_fn(|_| Event::new())`.
+///
+/// ```
+/// use cuda_streams::{Device, Event};
+///
+/// let device = Device::get(0)?;
+/// let (copy, compute) = (device.stream()?, device.stream()?);
+/// let filled = Event::new();
+/// // ... enqueue a copy on `copy`
+/// filled.record(&copy)?;
+/// compute.wait_event(&filled)?;
+/// // ... enqueue what reads it on `compute`
+/// compute.synchronize()?;
+/// assert!(filled.query()?);
+/// # Ok::<(), cuda_streams::Error>(())
+/// ```
+///
+/// What an event can do is in its type. The time between untimed events does not compile:
+///
+/// ```compile_fail,E0599
+/// use cuda_streams::Event;
+///
+/// Event::new().elapsed_time(&Event::new());
+/// ```
+///
+/// nor does the time between a timed event and an untimed one:
+///
+/// ```compile_fail,E0308
+/// use cuda_streams::Event;
+///
+/// Event::timed().elapsed_time(&Event::new());
+/// ```
+#[doc(alias = "CUevent")]
+pub struct Event<M: Mode = Untimed> {
+    core: Core,
+    mode: PhantomData<fn() -> M>,
+}
+
+const _: () = assert!(size_of::<Event>() == 24);
+
+impl<M: Mode> Event<M> {
+    const fn from_core(core: Core) -> Self {
+        Self { core, mode: PhantomData }
+    }
+
+    /// Puts the mark behind the work that is enqueued on the stream so far.
+    ///
+    /// The first record creates the driver's event, in the stream's context.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::ContextMismatch`]: the event belongs to another context than the stream
+    /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
+    /// * [`Error::Driver`], also with the error of earlier work; at the first record
+    ///   `OUT_OF_MEMORY`
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let event = Event::new();
+    /// event.record(&stream)?;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventRecord")]
+    #[inline]
+    pub fn record(&self, stream: impl AsStream) -> Result<()> {
+        self.core.record(stream.as_stream())
+    }
+
+    /// Makes the stream wait for the mark: what is enqueued on it from now on runs after the work
+    /// before the mark. The host does not wait. The stream may be of another device.
+    ///
+    /// For an event that was never recorded this does nothing. [`Stream::wait_event`] is the same
+    /// call and reads better.
+    ///
+    /// [`Stream::wait_event`]: crate::Stream::wait_event
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
+    /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
+    /// * [`Error::Driver`], also with the error of earlier work
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let device = Device::get(0)?;
+    /// let (first, second) = (device.stream()?, device.stream()?);
+    /// let event = Event::new();
+    /// event.record(&first)?;
+    /// event.wait(&second)?;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuStreamWaitEvent")]
+    #[inline]
+    pub fn wait(&self, stream: impl AsStream) -> Result<()> {
+        self.core.wait(stream.as_stream())
+    }
+
+    /// Whether the work before the mark is done. True for an event that was never recorded. Does
+    /// not wait.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::Captured`]: last recorded inside a stream capture
+    /// * [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work: never
+    ///   reported as "not yet"
+    ///
+    /// ```
+    /// let event = cuda_streams::Event::new();
+    /// assert!(event.query()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventQuery")]
+    #[inline]
+    pub fn query(&self) -> Result<bool> {
+        self.core.query()
+    }
+
+    /// Like [`query`](Self::query), and tells an event that was never recorded, or was captured,
+    /// from one that is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work.
+    ///
+    /// ```
+    /// use cuda_streams::{Event, EventStatus};
+    ///
+    /// assert_eq!(Event::new().status()?, EventStatus::NotRecorded);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventQuery")]
+    pub fn status(&self) -> Result<EventStatus> {
+        status(&self.core)
+    }
+
+    /// Waits on the host until the work before the mark is done. Returns at once for an event that
+    /// was never recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let event = Event::new();
+    /// event.record(&stream)?;
+    /// event.synchronize()?;
+    /// assert!(event.query()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventSynchronize")]
+    pub fn synchronize(&self) -> Result<()> {
+        self.core.synchronize()
+    }
+
+    /// Creates the driver's event now, in the device's primary context, instead of at the first
+    /// record. Nothing if it is bound to that context already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextMismatch`] if it is bound to another context; those of
+    /// [`Device::context`]; [`Error::Driver`] with `OUT_OF_MEMORY`.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let device = Device::get(0)?;
+    /// let event = Event::new();
+    /// event.bind(device)?;
+    /// assert_eq!(event.device(), Some(device));
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventCreate")]
+    pub fn bind(&self, device: Device) -> Result<()> {
+        let context = device.context()?;
+        match self.core.handle()? {
+            None => self.core.bind(context).map(drop),
+            Some((_, home)) if home == context => Ok(()),
+            Some(_) => Err(self.core.mismatch("cuEventCreate", context)),
+        }
+    }
+
+    /// The context it belongs to; `None` before the first record.
+    #[must_use]
+    pub fn context(&self) -> Option<Context> {
+        self.core.home()
+    }
+
+    /// The device it belongs to; `None` before the first record.
+    #[must_use]
+    pub fn device(&self) -> Option<Device> {
+        self.context().map(Context::device)
+    }
+
+    /// The driver's flags for it.
+    #[must_use]
+    pub fn flags(&self) -> EventFlags {
+        self.core.flags()
+    }
+
+    /// Whether it takes time stamps.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        !self.flags().contains(EventFlags::DISABLE_TIMING)
+    }
+
+    /// Whether a thread that synchronizes it sleeps instead of spinning.
+    #[must_use]
+    pub fn is_blocking_sync(&self) -> bool {
+        self.flags().contains(EventFlags::BLOCKING_SYNC)
+    }
+
+    /// Whether it can be shared with other processes.
+    #[must_use]
+    pub fn is_interprocess(&self) -> bool {
+        self.flags().contains(EventFlags::INTERPROCESS)
+    }
+
+    /// The raw `CUevent`; `None` while the event is not bound to a context.
+    ///
+    /// Whoever has it may record the event, so from now on this crate asks the driver each time
+    /// instead of answering from what it remembers. It must not be destroyed.
+    #[must_use]
+    pub fn as_raw(&self) -> Option<RawEvent> {
+        self.core.lend()
+    }
+
+    /// The event with its kind decided at run time.
+    #[must_use]
+    pub fn into_dynamic(self) -> Event<Dynamic> {
+        Event::from_core(self.core)
+    }
+
+    /// Destroys the driver's event and tells how that went, which dropping does not. Pending work
+    /// and waits that are enqueued are not affected.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers. The handle is gone in
+    /// either case.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let event = Event::new();
+    /// event.record(&Device::get(0)?.stream()?)?;
+    /// event.destroy()?;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventDestroy")]
+    pub fn destroy(mut self) -> Result<()> {
+        self.core.destroy()
+    }
+}
+
+impl Device {
+    /// An event that is created now, in the device's primary context, rather than at its first
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`context`](Self::context); [`Error::Driver`] with `OUT_OF_MEMORY`.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, EventOptions, EventStatus};
+    ///
+    /// let device = Device::get(0)?;
+    /// let event = device.event(EventOptions::new().timed())?;
+    /// assert_eq!(event.device(), Some(device));
+    /// assert_eq!(event.status()?, EventStatus::NotRecorded);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventCreate")]
+    pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
+        Core::bound(self.context()?, options.flags()).map(Event::from_core)
+    }
+}
+
+/// An event built and recorded in one step: for [`Stream::record_event`](crate::Stream::record_event).
+#[inline]
+pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
+    Core::recorded(stream.as_stream(), options.flags()).map(Event::from_core)
+}
+
+impl<M: Mode> AsEvent for Event<M> {
+    #[inline]
+    fn as_event(&self) -> EventRef<'_> {
+        EventRef::new(&self.core)
+    }
+}
+
+impl<M: Mode> fmt::Debug for Event<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("Event");
+        fields.field("mode", &format_args!("{}", M::NAME));
+        describe(&self.core, fields)
+    }
+}
+
+/// The fields that every kind of event shows. Makes no driver call.
+fn describe(core: &Core, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result {
+    fields
+        .field("device", &core.home().map(|home| home.device().ordinal()))
+        .field("flags", &core.flags())
+        .field("recorded", &!core.is_never_recorded())
+        .finish()
+}

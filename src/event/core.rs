@@ -1,0 +1,272 @@
+//! What every event is, whatever its mode: a driver event that is created when it is needed.
+
+use std::ffi::c_void;
+use std::num::NonZeroU32;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use super::flags::EventFlags;
+use super::word::{Seen, Word};
+use crate::context::Context;
+use crate::driver::{Answer, CUevent};
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{Owned, RawEvent, StreamRef};
+
+/// 24 bytes: the driver's event, the word, the number of its context and its flags.
+///
+/// The context is set before the handle, and both for good: who sees a handle sees its context.
+pub(crate) struct Core {
+    raw: AtomicPtr<c_void>,
+    word: Word,
+    context: AtomicU32,
+    flags: AtomicU32,
+}
+
+/// Set for good once somebody else may record the event too: from then on what this crate knows of
+/// its records is not used. Not in the word, which `record` overwrites.
+const LENT: u32 = 1 << 31;
+
+impl Core {
+    /// Not bound to a context yet.
+    pub(super) const fn new(flags: EventFlags) -> Self {
+        Self { raw: AtomicPtr::new(ptr::null_mut()), word: Word::new(), context: AtomicU32::new(0), flags: AtomicU32::new(flags.bits()) }
+    }
+
+    /// Created now, never recorded.
+    pub(crate) fn bound(context: Context, flags: EventFlags) -> Result<Self> {
+        Ok(Self::holding(create(context, flags)?, context, flags))
+    }
+
+    /// Created and recorded now. Nobody else sees the event yet, so nothing here is an atomic
+    /// read-modify-write.
+    pub(crate) fn recorded(stream: StreamRef<'_>, flags: EventFlags) -> Result<Self> {
+        let context = stream.context()?;
+        let mut core = Self::holding(create(context, flags)?, context, flags);
+        let raw = *core.raw.get_mut();
+        // SAFETY: event and stream are alive and of one context.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) })?;
+        context.check(answer)?;
+        core.word = Word::recorded();
+        Ok(core)
+    }
+
+    fn holding(raw: CUevent, context: Context, flags: EventFlags) -> Self {
+        Self {
+            raw: AtomicPtr::new(raw.cast()),
+            word: Word::new(),
+            context: AtomicU32::new(context.number().get()),
+            flags: AtomicU32::new(flags.bits()),
+        }
+    }
+
+    pub(crate) fn flags(&self) -> EventFlags {
+        EventFlags::from_bits_retain(self.flags.load(Ordering::Relaxed) & !LENT)
+    }
+
+    /// The context it is bound to.
+    #[inline]
+    pub(crate) fn home(&self) -> Option<Context> {
+        NonZeroU32::new(self.context.load(Ordering::Acquire)).map(Context::by_number)
+    }
+
+    /// The handle and its living context, or `None` while it is unbound.
+    #[inline]
+    pub(super) fn handle(&self) -> Result<Option<(CUevent, Context)>> {
+        let raw = self.raw.load(Ordering::Acquire);
+        match self.home() {
+            Some(home) if !raw.is_null() => {
+                home.alive()?;
+                Ok(Some((raw.cast(), home)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The handle, where `known` is a living context: mostly the event's own, which saves the lookup.
+    #[inline]
+    fn handle_beside(&self, known: Context) -> Result<Option<CUevent>> {
+        let raw = self.raw.load(Ordering::Acquire);
+        if !raw.is_null() && self.context.load(Ordering::Relaxed) == known.number().get() {
+            return Ok(Some(raw.cast()));
+        }
+        Ok(self.handle()?.map(|(raw, _)| raw))
+    }
+
+    /// Whether somebody else may record it.
+    #[inline]
+    fn is_lent(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & LENT != 0
+    }
+
+    /// What the word holds now.
+    #[inline]
+    pub(super) fn seen(&self) -> Seen {
+        self.word.load()
+    }
+
+    #[inline]
+    pub(super) fn is_never_recorded(&self) -> bool {
+        !self.seen().is_recorded() && !self.is_lent()
+    }
+
+    /// Whether it is known, without asking the driver, that there is nothing to wait for.
+    #[inline]
+    fn is_done(&self, seen: Seen) -> bool {
+        (!seen.is_recorded() || seen.is_complete()) && !self.is_lent()
+    }
+
+    /// Creates the driver's event in this context, if there is none yet.
+    #[cold]
+    pub(crate) fn bind(&self, context: Context) -> Result<CUevent> {
+        let created = create(context, self.flags())?;
+        let number = context.number().get();
+        // The context first: once it is claimed, only creators in that context get further, and each of
+        // them already holds an event, so a handle follows.
+        let claimed = self.context.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        if claimed.is_err_and(|claimed| claimed != number) {
+            discard(created, context);
+            return Err(self.mismatch("cuEventRecord", context));
+        }
+        match self.raw.compare_exchange(ptr::null_mut(), created.cast(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(created),
+            Err(theirs) => {
+                discard(created, context);
+                Ok(theirs.cast())
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record(&self, stream: StreamRef<'_>) -> Result<()> {
+        let context = stream.context()?;
+        let raw = match self.handle_beside(context)? {
+            Some(raw) => raw,
+            None => self.bind(context)?,
+        };
+        // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
+        if !answer.is_ok() {
+            return Err(self.refused(answer, context));
+        }
+        self.word.mark();
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
+        if self.is_never_recorded() {
+            return Ok(());
+        }
+        let context = stream.context()?;
+        let Some(raw) = self.handle_beside(context)? else { return Ok(()) };
+        // SAFETY: both handles are alive, as in `record`; flags must be 0.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuStreamWaitEvent(stream, raw, 0) })?;
+        if answer.is_ok() { Ok(()) } else { Err(self.refused_or_captured(answer, context)) }
+    }
+
+    #[inline]
+    pub(crate) fn query(&self) -> Result<bool> {
+        let seen = self.seen();
+        if self.is_done(seen) {
+            return Ok(true);
+        }
+        let Some((raw, home)) = self.handle()? else { return Ok(true) };
+        // SAFETY: the handle is alive: its context is, and self holds the event.
+        let answer = unsafe { home.driver().cuEventQuery(raw) };
+        match answer.code() {
+            None => {
+                self.word.complete(seen);
+                Ok(true)
+            }
+            Some(ErrorCode::NOT_READY) => Ok(false),
+            Some(_) => Err(self.refused_or_captured(answer, home)),
+        }
+    }
+
+    pub(crate) fn synchronize(&self) -> Result<()> {
+        let seen = self.seen();
+        if self.is_done(seen) {
+            return Ok(());
+        }
+        let Some((raw, home)) = self.handle()? else { return Ok(()) };
+        // SAFETY: the handle is alive: its context is, and self holds the event.
+        let answer = unsafe { home.driver().cuEventSynchronize(raw) };
+        if !answer.is_ok() {
+            return Err(self.refused_or_captured(answer, home));
+        }
+        self.word.complete(seen);
+        Ok(())
+    }
+
+    /// The handle, for others to use: nothing is remembered from now on.
+    pub(crate) fn lend(&self) -> Option<RawEvent> {
+        let raw = self.raw.load(Ordering::Acquire);
+        if raw.is_null() {
+            return None;
+        }
+        self.flags.fetch_or(LENT, Ordering::AcqRel);
+        Some(raw)
+    }
+
+    /// Gives the driver's event back.
+    pub(super) fn destroy(&mut self) -> Result<()> {
+        let raw = std::mem::replace(self.raw.get_mut(), ptr::null_mut());
+        match self.home() {
+            // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
+            Some(home) if !raw.is_null() => unsafe { Owned::Event(raw.cast()).destroy(home) },
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the driver refused a call that asks something of the last record: an event that was
+    /// captured has none.
+    #[cold]
+    pub(super) fn refused_or_captured(&self, answer: Answer, other: Context) -> Error {
+        match answer.code() {
+            Some(code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE)) => Error::Captured { call: answer.call(), code },
+            _ => self.refused(answer, other),
+        }
+    }
+
+    /// Why the driver refused a call on this event and something of `other`.
+    #[cold]
+    fn refused(&self, answer: Answer, other: Context) -> Error {
+        let home = self.home().unwrap_or(other);
+        match answer.code() {
+            Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other),
+            Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
+                home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
+            }
+            _ => other.refused(answer),
+        }
+    }
+
+    #[cold]
+    pub(super) fn mismatch(&self, call: &'static str, other: Context) -> Error {
+        let event = self.home().unwrap_or(other).name();
+        Error::ContextMismatch { call, event, other: other.name() }
+    }
+}
+
+impl Drop for Core {
+    #[inline]
+    fn drop(&mut self) {
+        // Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
+        let _ = self.destroy();
+    }
+}
+
+/// A new driver event.
+fn create(context: Context, flags: EventFlags) -> Result<CUevent> {
+    let _current = context.enter()?;
+    let mut raw: CUevent = ptr::null_mut();
+    // SAFETY: the context is current, the out pointer is a live local.
+    context.check(unsafe { context.driver().cuEventCreate(&raw mut raw, flags.bits()) })?;
+    Ok(raw)
+}
+
+/// Gives back an event that nobody has seen.
+fn discard(raw: CUevent, context: Context) {
+    // SAFETY: just created in this context, and nobody else has the handle.
+    let _ = unsafe { Owned::Event(raw).destroy(context) };
+}

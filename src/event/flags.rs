@@ -1,0 +1,86 @@
+//! Event flags and the modes of an event.
+
+use crate::error::{Error, Result};
+
+bitflags::bitflags! {
+    /// The driver's event flags, for events whose kind is decided at run time.
+    ///
+    /// ```
+    /// use cuda_streams::{Event, EventFlags};
+    ///
+    /// let event = Event::with_flags(EventFlags::DISABLE_TIMING | EventFlags::BLOCKING_SYNC)?;
+    /// assert!(event.is_blocking_sync() && !event.is_timed());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[repr(transparent)]
+    #[doc(alias = "CUevent_flags")]
+    pub struct EventFlags: u32 {
+        /// A thread that synchronizes sleeps instead of spinning.
+        #[doc(alias = "CU_EVENT_BLOCKING_SYNC")]
+        const BLOCKING_SYNC = 1;
+        /// The event takes no time stamps; recording it is about eight times cheaper.
+        #[doc(alias = "CU_EVENT_DISABLE_TIMING")]
+        const DISABLE_TIMING = 2;
+        /// The event can be shared with other processes. Needs `DISABLE_TIMING`.
+        #[doc(alias = "CU_EVENT_INTERPROCESS")]
+        const INTERPROCESS = 4;
+        const _ = !0;
+    }
+}
+
+impl EventFlags {
+    /// `Err` for what every driver refuses, which it would do far from here, at the first record.
+    pub(super) fn validate(self) -> Result<()> {
+        let known = Self::BLOCKING_SYNC.bits() | Self::DISABLE_TIMING.bits() | Self::INTERPROCESS.bits();
+        let reason = if self.bits() & !known != 0 {
+            "there are bits without a meaning"
+        } else if self.contains(Self::INTERPROCESS) && !self.contains(Self::DISABLE_TIMING) {
+            "INTERPROCESS needs DISABLE_TIMING"
+        } else {
+            return Ok(());
+        };
+        Err(Error::InvalidEventFlags { flags: self.bits(), reason })
+    }
+}
+
+mod sealed {
+    use super::EventFlags;
+
+    pub trait Mode {
+        /// The driver flags of an event of this mode.
+        const FLAGS: EventFlags;
+        const NAME: &'static str;
+    }
+}
+pub(super) use sealed::Mode as SealedMode;
+
+/// The kind of an event: [`Untimed`], [`Timed`], [`Interprocess`] or [`Dynamic`]. Sealed: the driver
+/// allows these combinations and no others.
+pub trait Mode: SealedMode {}
+
+macro_rules! modes {
+    ($($(#[$doc:meta])* $name:ident = $flags:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {}
+
+        impl SealedMode for $name {
+            const FLAGS: EventFlags = $flags;
+            const NAME: &'static str = stringify!($name);
+        }
+
+        impl Mode for $name {}
+    )*};
+}
+
+modes! {
+    /// Orders work and takes no time stamps: the cheap default.
+    Untimed = EventFlags::DISABLE_TIMING;
+    /// Takes time stamps.
+    Timed = EventFlags::empty();
+    /// Can be shared with other processes; takes no time stamps.
+    Interprocess = EventFlags::DISABLE_TIMING.union(EventFlags::INTERPROCESS);
+    /// Decided, and checked, at run time.
+    Dynamic = EventFlags::empty();
+}

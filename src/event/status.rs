@@ -1,0 +1,31 @@
+//! Where an event stands.
+
+use super::core::Core;
+use crate::error::{Error, Result};
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventStatus {
+    /// Never recorded. Not told for an event whose raw handle was given out, since others may
+    /// record it.
+    NotRecorded,
+    /// The work before the mark is not done.
+    Pending,
+    /// The work before the mark is done.
+    Complete,
+    /// Last recorded inside a stream capture: it stands for no work.
+    Captured,
+}
+
+pub(super) fn status(core: &Core) -> Result<EventStatus> {
+    if core.is_never_recorded() {
+        return Ok(EventStatus::NotRecorded);
+    }
+    match core.query() {
+        Ok(true) => Ok(EventStatus::Complete),
+        Ok(false) => Ok(EventStatus::Pending),
+        Err(Error::Captured { .. }) => Ok(EventStatus::Captured),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! The event word: which record an event stands for, and whether its work is known to be done.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Zero until the first record; then the mark of the last one, and [`COMPLETE`](Self::COMPLETE)
+/// once its work is known to be done.
+///
+/// Two rules keep it right while threads record and query at once:
+/// * `record` calls the driver first and stores its mark after. Marks are never repeated, so a plain
+///   store will do.
+/// * Completion is published only by exchanging the very value that was read before the driver was
+///   asked: if a record came between, the exchange fails and nothing is remembered.
+pub(super) struct Word(AtomicU64);
+
+/// What a word held at one moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen(u64);
+
+impl Word {
+    const COMPLETE: u64 = 1;
+    /// Marks step over the low bits: one for completion, one for capture.
+    const STEP: u64 = 4;
+
+    /// Never recorded.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Recorded by the call that builds the event.
+    #[inline]
+    pub(super) fn recorded() -> Self {
+        Self(AtomicU64::new(next_mark()))
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> Seen {
+        Seen(self.0.load(Ordering::Acquire))
+    }
+
+    /// A record has been made: to be called after the driver's.
+    #[inline]
+    pub(super) fn mark(&self) {
+        self.0.store(next_mark(), Ordering::Release);
+    }
+
+    /// The driver has said, after `seen` was read, that the work is done.
+    #[inline]
+    pub(super) fn complete(&self, seen: Seen) {
+        if seen.is_recorded() {
+            let _ = self.0.compare_exchange(seen.0, seen.0 | Self::COMPLETE, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Seen {
+    #[inline]
+    pub(super) fn is_recorded(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline]
+    pub(super) fn is_complete(self) -> bool {
+        self.0 & Word::COMPLETE != 0
+    }
+
+    /// Whether both stand for the same record.
+    #[inline]
+    pub(super) fn same_record(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !Word::COMPLETE == 0
+    }
+}
+
+/// A mark that no other record in this process has: threads take them from blocks of their own.
+#[inline]
+fn next_mark() -> u64 {
+    const BLOCK: u64 = Word::STEP << 20;
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    #[cold]
+    fn new_block() -> u64 {
+        static BLOCKS: AtomicU64 = AtomicU64::new(1);
+        BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
+    }
+
+    let next = NEXT.get();
+    // A block's first mark is a multiple of its size; so is the mark after its last.
+    let mark = if next.is_multiple_of(BLOCK) { new_block() } else { next };
+    NEXT.set(mark + Word::STEP);
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn completion_of_an_earlier_record_is_not_remembered() {
+        let word = Word::new();
+        word.mark();
+        let seen = word.load();
+        word.mark();
+        word.complete(seen);
+        assert!(!word.load().is_complete());
+        assert!(!seen.same_record(word.load()));
+    }
+
+    #[test]
+    fn completion_is_remembered_until_the_next_record() {
+        let word = Word::recorded();
+        let seen = word.load();
+        word.complete(seen);
+        assert!(word.load().is_complete());
+        assert!(seen.same_record(word.load()));
+        word.mark();
+        assert!(word.load().is_recorded() && !word.load().is_complete());
+    }
+
+    #[test]
+    fn never_recorded_stays_so() {
+        let word = Word::new();
+        word.complete(word.load());
+        assert!(!word.load().is_recorded());
+    }
+
+    #[test]
+    fn marks_are_never_repeated() {
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| (0..1000).map(|_| next_mark()).collect::<Vec<_>>())).collect();
+        let marks: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert!(marks.iter().all(|mark| *mark != 0 && mark % Word::STEP == 0));
+        assert_eq!(marks.iter().collect::<HashSet<_>>().len(), marks.len());
+    }
+}

@@ -1,0 +1,209 @@
+//! Handles: borrowed views of streams, and the one place where a handle is destroyed.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::context::{Context, Current, RawContext};
+use crate::device::Device;
+use crate::driver::{Answer, CUevent, CUstream, Driver};
+use crate::error::{Error, Result};
+
+/// A raw `CUstream`.
+pub type RawStream = *mut c_void;
+
+/// A raw `CUevent`.
+pub type RawEvent = *mut c_void;
+
+/// Something that is a stream: this crate's [`Stream`](crate::Stream), cudarc's `CudaStream` (with
+/// the feature `cudarc-interop`), and every reference and smart pointer to one.
+///
+/// Functions that need a stream take `impl AsStream` by value, so `&stream`, `stream` and
+/// `&Arc<CudaStream>` all do. The trait is open and safe to implement, since a [`StreamRef`] only
+/// comes from a stream.
+///
+/// ```
+/// use cuda_streams::{AsStream, Device, Event, Stream, StreamRef};
+///
+/// struct Worker {
+///     stream: Stream,
+/// }
+///
+/// impl AsStream for Worker {
+///     fn as_stream(&self) -> StreamRef<'_> {
+///         self.stream.as_stream()
+///     }
+/// }
+///
+/// let worker = Worker { stream: Device::get(0)?.stream()? };
+/// Event::new().record(&worker)?;
+/// # Ok::<(), cuda_streams::Error>(())
+/// ```
+pub trait AsStream {
+    /// A view of the stream.
+    fn as_stream(&self) -> StreamRef<'_>;
+}
+
+/// A borrowed view of a stream, `Copy`, with all the stream's operations.
+///
+/// It cannot outlive the stream:
+///
+/// ```compile_fail,E0597
+/// use cuda_streams::{AsStream, Device};
+///
+/// let view = {
+///     let stream = Device::get(0)?.stream()?;
+///     stream.as_stream()
+/// };
+/// view.synchronize()?;
+/// # Ok::<(), cuda_streams::Error>(())
+/// ```
+///
+/// and it stays on its thread, because the handle of a per-thread stream means another stream on
+/// each thread:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<cuda_streams::StreamRef<'static>>();
+/// ```
+#[derive(Clone, Copy)]
+pub struct StreamRef<'a> {
+    raw: RawStream,
+    home: Home,
+    _stream: PhantomData<&'a ()>,
+}
+
+/// The context of a stream.
+#[derive(Clone, Copy)]
+enum Home {
+    /// One that this crate knows.
+    Known(Context),
+    /// One that another crate holds, compared with the device's primary context when it is needed.
+    #[cfg_attr(not(feature = "cudarc-interop"), expect(dead_code, reason = "only interop makes it"))]
+    Foreign { context: RawContext, device: u32, is_primary: bool },
+}
+
+impl StreamRef<'_> {
+    /// A view of a stream of a known context.
+    ///
+    /// # Safety
+    ///
+    /// The stream is alive, and belongs to that context, for the view's lifetime.
+    #[inline]
+    pub(crate) unsafe fn known(raw: RawStream, context: Context) -> Self {
+        Self { raw, home: Home::Known(context), _stream: PhantomData }
+    }
+
+    /// A view of a stream of somebody else's context.
+    ///
+    /// # Safety
+    ///
+    /// Stream and context are alive, and the stream belongs to the context, for the view's lifetime.
+    #[cfg(feature = "cudarc-interop")]
+    pub(crate) unsafe fn foreign(raw: RawStream, context: RawContext, device: u32, is_primary: bool) -> Self {
+        Self { raw, home: Home::Foreign { context, device, is_primary }, _stream: PhantomData }
+    }
+
+    /// The raw `CUstream`.
+    #[must_use]
+    pub fn as_raw(self) -> RawStream {
+        self.raw
+    }
+
+    /// The context it belongs to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ContextDestroyed`]; for a stream of cudarc [`Error::ForeignContext`] if its context is
+    /// not the device's primary one, [`Error::TwoDrivers`] if cudarc has loaded another driver library.
+    #[inline]
+    pub fn context(self) -> Result<Context> {
+        match self.home {
+            Home::Known(context) => context.alive().map(|()| context),
+            Home::Foreign { context, device, is_primary } => {
+                let known = Context::primary_with_raw(Device::get(device)?, context)?;
+                known.ok_or(if is_primary { Error::TwoDrivers { device } } else { Error::ForeignContext { device } })
+            }
+        }
+    }
+
+    /// Whether the handle is one of the numbers 0, 1, 2, which mean a stream of the context that is
+    /// current on the calling thread.
+    #[inline]
+    fn is_default(self) -> bool {
+        self.raw.addr() <= 2
+    }
+
+    /// Whether both, of one context, are the same stream. Both are alive, so a handle is an identity
+    /// here; 0 and 1 are two names of one stream.
+    pub(crate) fn has_handle_of(self, other: Self) -> bool {
+        let name = |stream: Self| if stream.raw.addr() == 1 { 0 } else { stream.raw.addr() };
+        name(self) == name(other)
+    }
+
+    /// Calls the driver with the handle; `context` is the stream's.
+    #[inline]
+    pub(crate) fn call(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> Answer) -> Result<Answer> {
+        let _current = if self.is_default() { Current::ensure(context)? } else { None };
+        Ok(f(context.driver(), self.raw.cast()))
+    }
+}
+
+impl fmt::Debug for StreamRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let device = match self.home {
+            Home::Known(context) => context.device().ordinal(),
+            Home::Foreign { device, .. } => device,
+        };
+        f.debug_struct("StreamRef").field("device", &device).field("raw", &self.raw).finish()
+    }
+}
+
+impl AsStream for StreamRef<'_> {
+    #[inline]
+    fn as_stream(&self) -> StreamRef<'_> {
+        *self
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<T: AsStream + ?Sized> AsStream for $pointer {
+            #[inline]
+            fn as_stream(&self) -> StreamRef<'_> {
+                (**self).as_stream()
+            }
+        }
+    )*};
+}
+forward!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+/// A driver object that this crate owns.
+#[derive(Clone, Copy)]
+pub(crate) enum Owned {
+    Stream(CUstream),
+    Event(CUevent),
+}
+
+impl Owned {
+    /// Gives the object back to the driver: the one place where that happens.
+    ///
+    /// On a dead context it is leaked, since the driver would crash. Work that is still queued is
+    /// not waited for; the driver frees the object when that work is done.
+    ///
+    /// # Safety
+    ///
+    /// The object belongs to the context, and nobody uses its handle from now on.
+    pub(crate) unsafe fn destroy(self, context: Context) -> Result<()> {
+        context.alive()?;
+        let answer = match self {
+            // SAFETY: the handle is live, since its context is, and it is not used again.
+            Self::Stream(stream) => unsafe { context.driver().cuStreamDestroy_v2(stream) },
+            // SAFETY: as above.
+            Self::Event(event) => unsafe { context.driver().cuEventDestroy_v2(event) },
+        };
+        context.check(answer)
+    }
+}

@@ -1,0 +1,67 @@
+//! Order, time and share GPU work: CUDA devices, streams and events.
+//!
+//! This crate wraps the CUDA driver API for one purpose, and is made to be used beside a crate that
+//! allocates memory and launches kernels: [cudarc](https://docs.rs/cudarc)'s streams are streams
+//! here, and streams of this crate run cudarc's work.
+//!
+//! ```
+//! use cuda_streams::{Device, Event};
+//!
+//! let device = Device::get(0)?;
+//! let stream = device.stream()?;
+//! let (start, end) = (Event::timed(), Event::timed());
+//! start.record(&stream)?;
+//! // ... enqueue work on the stream
+//! end.record(&stream)?;
+//! end.synchronize()?;
+//! println!("{}", start.elapsed_time(&end)?); // 1.344 µs
+//! # Ok::<(), cuda_streams::Error>(())
+//! ```
+//!
+//! What holds everywhere:
+//!
+//! * Nothing panics, and nothing waits unless its name says so. Without a driver there is an
+//!   [`Error::DriverNotFound`]; work that is not done is `Ok(false)`.
+//! * No undefined behaviour from safe code, whatever the driver answers.
+//! * The thread's current context is never changed, and no context comes into being but by the calls
+//!   that [`Context`] lists.
+//! * Errors say which call, on what, and what to do.
+//! * Dropping never waits and never fails; `destroy` tells how it went.
+
+mod context;
+mod device;
+mod driver;
+mod error;
+mod event;
+mod handle;
+#[cfg(feature = "cudarc-interop")]
+mod interop;
+mod stream;
+
+pub use context::{Context, RawContext};
+pub use device::{Device, DeviceAttribute, DeviceUuid, ParseUuidError};
+pub use driver::driver_version;
+pub use error::{Attempt, ContextName, Error, ErrorCode, Result, Which};
+pub use event::{
+    AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
+};
+pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
+pub use stream::{Stream, StreamOptions};
+
+/// The README's example, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// What may go to another thread and be shared, checked at compile time.
+const _: () = {
+    const fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<Device>();
+    send_and_sync::<Context>();
+    send_and_sync::<Stream>();
+    send_and_sync::<Event>();
+    send_and_sync::<Event<Timed>>();
+    send_and_sync::<Event<Interprocess>>();
+    send_and_sync::<Event<Dynamic>>();
+    send_and_sync::<Error>();
+};

@@ -1,0 +1,91 @@
+//! The operations of a stream, on a borrowed view of one: whoever made it, they are these.
+
+#[cfg(doc)]
+use super::Stream;
+use crate::error::{ErrorCode, Result};
+use crate::event::{self, AsEvent, Core, Event, EventFlags, EventOptions, Mode};
+use crate::handle::{AsStream, StreamRef};
+
+impl StreamRef<'_> {
+    /// See [`Stream::record`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn record(self, event: impl AsEvent) -> Result<()> {
+        event.as_event().record(self)
+    }
+
+    /// See [`Stream::record_event`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn record_event(self) -> Result<Event> {
+        self.record_event_with(EventOptions::new())
+    }
+
+    /// See [`Stream::record_event_with`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn record_event_with<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
+        event::recorded(self, options)
+    }
+
+    /// See [`Stream::wait_event`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn wait_event(self, event: impl AsEvent) -> Result<()> {
+        event.as_event().wait(self)
+    }
+
+    /// See [`Stream::wait_stream`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[inline]
+    pub fn wait_stream(self, other: impl AsStream) -> Result<()> {
+        let other = other.as_stream();
+        if self.context()? == other.context()? && self.has_handle_of(other) {
+            return Ok(());
+        }
+        Core::recorded(other, EventFlags::DISABLE_TIMING)?.wait(self)
+    }
+
+    /// See [`Stream::query`].
+    ///
+    /// # Errors
+    ///
+    /// The same, and those of [`context`](Self::context).
+    #[inline]
+    pub fn query(self) -> Result<bool> {
+        let context = self.context()?;
+        // SAFETY: the stream is alive: its context is, and the view borrows it.
+        let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamQuery(stream) })?;
+        if answer.code() == Some(ErrorCode::NOT_READY) {
+            return Ok(false);
+        }
+        context.check(answer).map(|()| true)
+    }
+
+    /// See [`Stream::synchronize`].
+    ///
+    /// # Errors
+    ///
+    /// The same, and those of [`context`](Self::context).
+    pub fn synchronize(self) -> Result<()> {
+        let context = self.context()?;
+        // SAFETY: the stream is alive: its context is, and the view borrows it.
+        let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
+        context.check(answer)
+    }
+}
