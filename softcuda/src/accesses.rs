@@ -1,0 +1,51 @@
+//! What a launch declares: which memory it reads and writes.
+
+use crate::arguments::Arguments;
+use crate::element::Element;
+use crate::raw::{AccessKind, RawAccess};
+
+/// Collects the memory that a launch reads and writes; see [`Kernel::declare`](crate::Kernel::declare).
+///
+/// Each function takes the index of a pointer parameter and the number of elements behind it (for
+/// an extent in bytes, elements of `u8`). A pointer is declared once. The methods panic on a
+/// parameter that is no pointer or was declared before: the launch then fails.
+#[derive(Debug)]
+pub struct Accesses<'a> {
+    arguments: &'a Arguments<'a>,
+    list: Vec<RawAccess>,
+}
+
+impl<'a> Accesses<'a> {
+    pub(crate) fn of(arguments: &'a Arguments<'a>) -> Self {
+        Self { arguments, list: Vec::new() }
+    }
+
+    pub(crate) fn into_list(self) -> Vec<RawAccess> {
+        self.list
+    }
+
+    /// The kernel reads `elements` elements from the pointer `index` on.
+    pub fn read<T: Element>(&mut self, index: usize, elements: usize) {
+        self.add::<T>(index, elements, AccessKind::Read);
+    }
+
+    /// The kernel writes `elements` elements from the pointer `index` on, whatever they were.
+    pub fn write<T: Element>(&mut self, index: usize, elements: usize) {
+        self.add::<T>(index, elements, AccessKind::Write);
+    }
+
+    /// The kernel reads and writes `elements` elements from the pointer `index` on.
+    pub fn read_write<T: Element>(&mut self, index: usize, elements: usize) {
+        self.add::<T>(index, elements, AccessKind::ReadWrite);
+    }
+
+    fn add<T: Element>(&mut self, index: usize, elements: usize, kind: AccessKind) {
+        let kernel = self.arguments.kernel();
+        self.arguments.expect_pointer(index);
+        assert!(self.list.iter().all(|access| access.param != index), "kernel {kernel}: parameter {index} is declared twice");
+        let Some(bytes) = elements.checked_mul(size_of::<T>()) else {
+            panic!("kernel {kernel}: {elements} elements at parameter {index} exceed the address space");
+        };
+        self.list.push(RawAccess { param: index, offset: 0, bytes, kind });
+    }
+}

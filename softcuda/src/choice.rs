@@ -1,0 +1,201 @@
+//! Which driver this process uses: the real one, the software one or none.
+
+use std::ffi::{CStr, c_void};
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+use std::{env, fmt};
+
+use crate::library;
+
+/// The environment variable that chooses.
+const CHOOSE: &str = "SOFTCUDA";
+/// The environment variable that says which choice a test run was meant to end in.
+const EXPECT: &str = "SOFTCUDA_EXPECT";
+
+/// The driver of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// The CUDA driver of the machine.
+    Real,
+    /// The software driver, loaded.
+    Software,
+    /// No driver: whoever looks for one is to find nothing, on any machine.
+    Nothing,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Real => "real driver",
+            Self::Software => "software driver",
+            Self::Nothing => "no driver",
+        })
+    }
+}
+
+/// Chooses the driver of this process, once, and loads the software driver if it is that.
+///
+/// The variable `SOFTCUDA` decides:
+///
+/// | value | driver |
+/// |---|---|
+/// | `auto`, or not set | the real one if `libcuda.so.1` is there and has a device, else the software one |
+/// | `real` | the real one, also where there is none |
+/// | `soft` | the software one, also on a machine with a GPU |
+/// | `none` | none |
+///
+/// One line on the standard error output tells which it is. Call this before anything else looks
+/// for a driver: from then on `libcuda.so` is the software driver, for every library of the process.
+///
+/// # Errors
+///
+/// The text says what to change: an unknown value of a variable, a software driver that cannot be
+/// loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later calls answer the same.
+pub fn choose() -> Result<Choice, String> {
+    static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
+    CHOSEN
+        .get_or_init(|| {
+            let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
+            let expected = Expected::parse(variable(EXPECT).as_deref())?;
+            let (choice, reason) = wanted.decide()?;
+            if choice == Choice::Software {
+                library::open()?;
+            }
+            announce(choice, &reason);
+            expected.check(choice, &reason)?;
+            Ok(choice)
+        })
+        .clone()
+}
+
+/// The address of a function of the software driver, never of a real one.
+///
+/// `None` if the driver has no such function, or if [`choose`] did not choose the software driver.
+#[must_use]
+pub fn symbol(name: &CStr) -> Option<*const c_void> {
+    match choose() {
+        Ok(Choice::Software) => library::symbol(name),
+        Ok(Choice::Real | Choice::Nothing) | Err(_) => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Auto,
+    Real,
+    Soft,
+    Nothing,
+}
+
+impl Wanted {
+    fn parse(value: Option<&str>) -> Result<Self, String> {
+        match value {
+            None | Some("auto") => Ok(Self::Auto),
+            Some("real") => Ok(Self::Real),
+            Some("soft") => Ok(Self::Soft),
+            Some("none") => Ok(Self::Nothing),
+            Some(other) => Err(format!("{CHOOSE}={other}: expected auto, real, soft or none")),
+        }
+    }
+
+    fn decide(self) -> Result<(Choice, String), String> {
+        Ok(match self {
+            Self::Real if cfg!(softcuda_linked) => {
+                return Err(format!("{CHOOSE}=real: this program is bound to the software driver at link time"));
+            }
+            Self::Real => (Choice::Real, format!("{CHOOSE}=real")),
+            Self::Soft => (Choice::Software, format!("{CHOOSE}=soft")),
+            Self::Nothing => (Choice::Nothing, format!("{CHOOSE}=none")),
+            Self::Auto => match real_devices() {
+                Ok(1) => (Choice::Real, format!("1 device; {CHOOSE}=auto")),
+                Ok(count) => (Choice::Real, format!("{count} devices; {CHOOSE}=auto")),
+                Err(reason) => (Choice::Software, format!("{reason}; {CHOOSE}=auto")),
+            },
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    Anything,
+    Driver(Choice),
+}
+
+impl Expected {
+    fn parse(value: Option<&str>) -> Result<Self, String> {
+        match value {
+            None => Ok(Self::Anything),
+            Some("real") => Ok(Self::Driver(Choice::Real)),
+            Some("soft") => Ok(Self::Driver(Choice::Software)),
+            Some(other) => Err(format!("{EXPECT}={other}: expected real or soft")),
+        }
+    }
+
+    fn check(self, choice: Choice, reason: &str) -> Result<(), String> {
+        match self {
+            Self::Driver(expected) if expected != choice => {
+                Err(format!("{EXPECT} demands the {expected}, but this is the {choice} ({reason})"))
+            }
+            Self::Driver(_) | Self::Anything => Ok(()),
+        }
+    }
+}
+
+#[cfg(all(not(softcuda_linked), target_os = "linux"))]
+use crate::probe::real_devices;
+
+/// A program bound to the software driver at link time, or one of another system, does not look.
+#[cfg(not(all(not(softcuda_linked), target_os = "linux")))]
+fn real_devices() -> Result<i32, String> {
+    Err("not looked for".to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// Not `eprintln!`, which the test harness captures: whose driver a test ran on must stay visible.
+fn announce(choice: Choice, reason: &str) {
+    let line = format!("softcuda: {choice} ({reason})\n");
+    // Nobody can be told that standard error is closed.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_value_names_the_accepted_ones() {
+        assert_eq!(Wanted::parse(None), Ok(Wanted::Auto));
+        assert_eq!(Wanted::parse(Some("none")), Ok(Wanted::Nothing));
+        assert_eq!(Wanted::parse(Some("software")), Err("SOFTCUDA=software: expected auto, real, soft or none".to_owned()));
+        assert_eq!(Expected::parse(Some("")), Err("SOFTCUDA_EXPECT=: expected real or soft".to_owned()));
+    }
+
+    #[test]
+    fn explicit_values_decide_without_a_look() {
+        let choice = |wanted: Wanted| wanted.decide().map(|(choice, _)| choice);
+        assert_eq!(choice(Wanted::Soft), Ok(Choice::Software));
+        assert_eq!(choice(Wanted::Nothing), Ok(Choice::Nothing));
+        if cfg!(softcuda_linked) {
+            assert!(choice(Wanted::Real).is_err(), "there is no way to the real driver");
+        } else {
+            assert_eq!(choice(Wanted::Real), Ok(Choice::Real));
+        }
+    }
+
+    #[test]
+    fn an_expectation_refuses_every_other_driver_and_says_why() {
+        let real = Expected::parse(Some("real")).expect("an accepted value");
+        assert_eq!(real.check(Choice::Real, ""), Ok(()));
+        assert_eq!(
+            real.check(Choice::Software, "no libcuda.so.1; SOFTCUDA=auto"),
+            Err("SOFTCUDA_EXPECT demands the real driver, but this is the software driver \
+                 (no libcuda.so.1; SOFTCUDA=auto)"
+                .to_owned())
+        );
+        assert!(real.check(Choice::Nothing, "").is_err());
+        assert_eq!(Expected::Anything.check(Choice::Nothing, ""), Ok(()));
+    }
+}

@@ -1,0 +1,142 @@
+//! Looking into the software driver and steering it, in tests.
+//!
+//! Everything here panics where the software driver does not run: a test that needs it cannot mean
+//! anything on another one.
+
+use std::ffi::{CString, c_char};
+
+use crate::choice::{Choice, choose};
+use crate::functions::ControlFunctions;
+use crate::library;
+
+/// How the driver answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// As a driver should.
+    Full,
+    /// Every call answers `CUDA_SUCCESS` and does nothing: a test that still passes tests nothing.
+    Null,
+    /// There is a driver but no device: `cuInit` answers `CUDA_ERROR_NO_DEVICE`.
+    NoDevice,
+}
+
+/// What exists inside the driver, counted over the whole process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Live {
+    /// Streams that were created and not destroyed.
+    pub streams: u64,
+    /// Events that were created and not destroyed.
+    pub events: u64,
+    /// Allocations of device and pinned memory that were not freed.
+    pub allocations: u64,
+    /// Primary contexts that are retained.
+    pub contexts: u64,
+    /// Worker threads. None is left when the driver has nothing to do.
+    pub threads: u64,
+}
+
+/// Chooses how the driver answers, in all threads.
+///
+/// # Panics
+///
+/// If the software driver does not run.
+pub fn set_mode(mode: Mode) {
+    let number = match mode {
+        Mode::Full => 0,
+        Mode::Null => 1,
+        Mode::NoDevice => 2,
+    };
+    // SAFETY: the function takes a number and may be called at any time.
+    let refused = unsafe { (required().softcuda_set_mode)(number) };
+    debug_assert_eq!(refused, 0, "both sides know the same modes: they have one control version");
+}
+
+/// How often this thread has called the driver function of that name, refused calls included.
+///
+/// # Panics
+///
+/// If the driver has no such function, or if the software driver does not run.
+#[must_use]
+pub fn calls(call: &str) -> u64 {
+    let driver = required();
+    let name = function_name(call);
+    // SAFETY: the name is a C string and lives during the call.
+    unsafe { (driver.softcuda_calls)(name.as_ptr()) }
+}
+
+/// How many driver calls this thread has made.
+///
+/// # Panics
+///
+/// If the software driver does not run.
+#[must_use]
+pub fn all_calls() -> u64 {
+    // SAFETY: null asks for the sum over all functions.
+    unsafe { (required().softcuda_calls)(std::ptr::null()) }
+}
+
+/// What exists inside the driver now.
+///
+/// # Panics
+///
+/// If the software driver does not run.
+#[must_use]
+pub fn live() -> Live {
+    let driver = required();
+    let count = |kind| {
+        // SAFETY: the function takes a number and may be called at any time.
+        unsafe { (driver.softcuda_live)(kind) }
+    };
+    Live { streams: count(0), events: count(1), allocations: count(2), contexts: count(3), threads: count(4) }
+}
+
+/// What the driver has to say of the process's use of it: stale handles, accesses outside of
+/// memory, kernels without a twin. In order, since the process began.
+///
+/// # Panics
+///
+/// If the software driver does not run.
+#[must_use]
+pub fn reports() -> Vec<String> {
+    let driver = required();
+    // SAFETY: the function takes nothing and may be called at any time.
+    let count = unsafe { (driver.softcuda_report_count)() };
+    (0..count).map(|index| report(driver, index)).collect()
+}
+
+fn report(driver: &ControlFunctions, index: u64) -> String {
+    let mut text = vec![0_u8; 256];
+    loop {
+        // SAFETY: `text` has room for as many bytes as are passed.
+        let length = unsafe { (driver.softcuda_report)(index, text.as_mut_ptr().cast::<c_char>(), text.len()) };
+        let complete = length <= text.len();
+        text.resize(length, 0);
+        if complete {
+            return String::from_utf8_lossy(&text).into_owned();
+        }
+    }
+}
+
+/// The control functions, if the software driver runs.
+pub(crate) fn software() -> Option<&'static ControlFunctions> {
+    match choose() {
+        Ok(Choice::Software) => library::open().ok(),
+        Ok(Choice::Real | Choice::Nothing) | Err(_) => None,
+    }
+}
+
+/// The control functions, for what makes no sense without them.
+pub(crate) fn required() -> &'static ControlFunctions {
+    software().unwrap_or_else(|| {
+        let found = choose().map_or_else(|error| error, |choice| format!("this is the {choice}"));
+        panic!("this needs the software driver (SOFTCUDA=soft): {found}")
+    })
+}
+
+/// The name of a driver function that exists.
+pub(crate) fn function_name(call: &str) -> CString {
+    CString::new(call)
+        .ok()
+        .filter(|name| library::symbol(name).is_some())
+        .unwrap_or_else(|| panic!("the software driver has no function {call:?}"))
+}

@@ -1,0 +1,119 @@
+//! How arguments cross the C boundary: the only place where a caller's pointers become references.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::fmt;
+use std::mem::MaybeUninit;
+
+use super::codes::{self, Outcome};
+
+/// A type that a driver function takes, and what it looks like to C.
+pub trait Argument: Sized {
+    /// The C type.
+    type Abi;
+
+    /// Takes the argument over.
+    ///
+    /// # Safety
+    ///
+    /// `abi` is what the documentation of the driver function asks for: a pointer is null or valid during the call.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_VALUE` for a null pointer where one is needed.
+    unsafe fn accept(abi: Self::Abi) -> Outcome<Self>;
+}
+
+/// Types that are the same on both sides.
+macro_rules! as_is {
+    ($($type:ty),+) => {
+        $(
+            impl Argument for $type {
+                type Abi = Self;
+
+                unsafe fn accept(abi: Self) -> Outcome<Self> {
+                    Ok(abi)
+                }
+            }
+        )+
+    };
+}
+
+as_is!(u8, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *mut c_void, Option<HostFunction>);
+
+/// A function of the caller that runs in stream order.
+pub type HostFunction = unsafe extern "C" fn(*mut c_void);
+
+/// A place of the caller for a result.
+pub struct Out<'call, T>(&'call mut MaybeUninit<T>);
+
+impl<T> Out<'_, T> {
+    /// Writes the result.
+    pub(super) fn set(self, value: T) {
+        self.0.write(value);
+    }
+}
+
+impl<T> fmt::Debug for Out<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Out").field(&std::ptr::from_ref(self.0)).finish()
+    }
+}
+
+impl<T> Argument for Option<Out<'_, T>> {
+    type Abi = *mut T;
+
+    unsafe fn accept(abi: *mut T) -> Outcome<Self> {
+        // SAFETY: the caller of the driver function passed null or a place valid for a `T` during the call.
+        let place = unsafe { abi.cast::<MaybeUninit<T>>().as_mut() };
+        Ok(place.map(Out))
+    }
+}
+
+impl<T> Argument for Out<'_, T> {
+    type Abi = *mut T;
+
+    unsafe fn accept(abi: *mut T) -> Outcome<Self> {
+        // SAFETY: the same promise.
+        unsafe { Option::accept(abi) }?.ok_or(codes::INVALID_VALUE)
+    }
+}
+
+/// A caller's array of characters for a name.
+#[derive(Debug)]
+pub struct Text<'call>(&'call mut [MaybeUninit<u8>]);
+
+impl Text<'_> {
+    /// `length` characters at `start`.
+    ///
+    /// # Safety
+    ///
+    /// `start` is null or valid for writes of `length` bytes during the call.
+    pub(super) unsafe fn new(start: *mut c_char, length: i32) -> Outcome<Self> {
+        let length = usize::try_from(length).map_err(|_| codes::INVALID_VALUE)?;
+        if start.is_null() || length == 0 {
+            return Err(codes::INVALID_VALUE);
+        }
+        // SAFETY: the caller promised `length` bytes, and `MaybeUninit` asks nothing of what they hold.
+        Ok(Self(unsafe { std::slice::from_raw_parts_mut(start.cast(), length) }))
+    }
+
+    /// Writes as much of `text` as fits, and a NUL.
+    pub(super) fn set(self, text: &str) {
+        let ends = self.0.len() - 1;
+        for (place, byte) in self.0.iter_mut().zip(text.bytes().take(ends).chain([0])) {
+            place.write(byte);
+        }
+    }
+}
+
+impl Argument for &CStr {
+    type Abi = *const c_char;
+
+    unsafe fn accept(abi: *const c_char) -> Outcome<Self> {
+        if abi.is_null() {
+            return Err(codes::INVALID_VALUE);
+        }
+        // SAFETY: the caller passed a string that ends in NUL and stays during the call.
+        Ok(unsafe { CStr::from_ptr(abi) })
+    }
+}

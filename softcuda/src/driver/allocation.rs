@@ -1,0 +1,123 @@
+//! `cuMemAlloc*`, `cuMemFree*` and `cuMemHost*`: memory of devices and page-locked memory.
+
+use std::ffi::c_void;
+
+use super::abi::Out;
+use super::codes::{self, Outcome};
+use super::handle::Handle;
+use super::memory::{Home, Life};
+use super::objects::Work;
+use super::state::{State, lock};
+use super::{device, report, worker};
+
+pub(super) fn allocate(out: Out<'_, u64>, bytes: usize) -> Outcome {
+    let mut state = lock();
+    let context = state.current()?;
+    let device = state.contexts[&context].device;
+    out.set(state.memory.allocate(context, device, bytes, Life::Plain)?);
+    Ok(())
+}
+
+/// Waits for all work of the context, as a real driver does, and frees.
+pub(super) fn free(address: u64) -> Outcome {
+    let mut state = lock();
+    state.current()?;
+    if address == 0 {
+        return Ok(());
+    }
+    let context = match state.memory.at(address) {
+        Some(allocation) if allocation.home != Home::Host && allocation.life != Life::Freeing => {
+            // No work may begin with it from now on.
+            allocation.life = Life::Freeing;
+            allocation.context
+        }
+        _ => return Err(not_allocated(address)),
+    };
+    let ends = state.ends_of(context);
+    let mut state = worker::wait_for(state, &ends);
+    state.check(context)?;
+    state.memory.remove(address);
+    Ok(())
+}
+
+fn not_allocated(address: u64) -> codes::Code {
+    report::add(format_args!("no allocation begins at {address:#x}, or it is freed already"));
+    codes::INVALID_VALUE
+}
+
+/// The memory is there at once; the order of its use is the caller's, as with a real pool.
+pub(super) fn allocate_ordered(out: Out<'_, u64>, bytes: usize, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    let context = state.streams[&stream].context;
+    let device = state.contexts[&context].device;
+    out.set(state.memory.allocate(context, device, bytes, Life::Ordered)?);
+    Ok(())
+}
+
+pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    let allocation = state.memory.at(address).filter(|allocation| allocation.life == Life::Ordered);
+    allocation.ok_or_else(|| not_allocated(address))?.life = Life::Freeing;
+    state.submit(stream, None, Work::Free(address));
+    Ok(())
+}
+
+pub(super) fn info(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>) -> Outcome {
+    let state = lock();
+    let context = state.current()?;
+    if let Some(free) = free {
+        free.set(state.memory.free_bytes(state.contexts[&context].device));
+    }
+    if let Some(total) = total {
+        total.set(device::MEMORY);
+    }
+    Ok(())
+}
+
+pub(super) fn allocate_host(out: Out<'_, *mut c_void>, bytes: usize, flags: u32) -> Outcome {
+    /// Portable, mapped, write-combined: each is true of all page-locked memory here, or no matter.
+    const FLAGS: u32 = 0x7;
+    if flags & !FLAGS != 0 {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let context = state.current()?;
+    out.set(state.memory.allocate_host(context, bytes)?.cast());
+    Ok(())
+}
+
+/// Queued work that touches the memory keeps it; the caller may not.
+pub(super) fn free_host(start: *mut c_void) -> Outcome {
+    let mut state = lock();
+    state.current()?;
+    let address = host_allocation(&mut state, start)?;
+    state.memory.remove(address);
+    Ok(())
+}
+
+pub(super) fn device_pointer(out: Out<'_, u64>, start: *mut c_void, flags: u32) -> Outcome {
+    if flags != 0 {
+        return Err(codes::INVALID_VALUE);
+    }
+    let state = lock();
+    state.current()?;
+    let address = start.addr() as u64;
+    let (allocation, _) = state.memory.span(address, 1).ok_or_else(|| not_allocated(address))?;
+    if allocation.home != Home::Host {
+        return Err(codes::INVALID_VALUE);
+    }
+    // One address space: what the host calls it, the device calls it.
+    out.set(address);
+    Ok(())
+}
+
+/// The address of page-locked memory that begins at `start`.
+fn host_allocation(state: &mut State, start: *mut c_void) -> Outcome<u64> {
+    let address = start.addr() as u64;
+    match state.memory.at(address) {
+        Some(allocation) if allocation.home == Home::Host => Ok(address),
+        _ => Err(not_allocated(address)),
+    }
+}

@@ -1,0 +1,288 @@
+//! The functions that this driver implements, as C sees them; each says what answers it.
+
+use std::ffi::{CStr, c_char, c_void};
+
+use super::abi::{Argument, HostFunction, Out, Text};
+use super::calls::{self, Function};
+use super::codes::Code;
+use super::copy::HostMemory;
+use super::entry::{self, driver_api};
+use super::handle::{Handle, RawHandle};
+use super::job::Pattern;
+use super::launch::Config;
+use super::{allocation, context, copy, device, errors, event, host_function, launch, mode, module, primary, stream};
+
+/// The address of a driver function.
+#[derive(Clone, Copy)]
+pub(super) struct Address(pub(super) *const c_void);
+
+driver_api! {
+    /// Initialises the driver.
+    cuInit(flags: u32) => mode::initialize(flags);
+
+    /// The CUDA version that this driver implements.
+    cuDriverGetVersion(version: Out<'_, i32>) => { version.set(device::DRIVER_VERSION); Ok(()) };
+
+    /// The name of a result code.
+    cuGetErrorName(code: u32, name: Out<'_, *const c_char>) => errors::name(code, name);
+
+    /// The description of a result code.
+    cuGetErrorString(code: u32, text: Out<'_, *const c_char>) => errors::text(code, text);
+
+    // Devices.
+
+    /// A device by its ordinal.
+    cuDeviceGet(device: Out<'_, i32>, ordinal: i32) => device::get(device, ordinal);
+
+    /// How many devices there are.
+    cuDeviceGetCount(count: Out<'_, i32>) => { device::count(count); Ok(()) };
+
+    /// A device's name.
+    cuDeviceGetName(name: *mut c_char, length: i32, device: i32) => {
+        // SAFETY: the caller passed an array of this length.
+        device::name(unsafe { Text::new(name, length) }?, device)
+    };
+
+    /// A device's UUID.
+    cuDeviceGetUuid(uuid: Out<'_, [u8; 16]>, device: i32) => device::uuid(uuid, device);
+
+    /// A device's UUID.
+    cuDeviceGetUuid_v2(uuid: Out<'_, [u8; 16]>, device: i32) => device::uuid(uuid, device);
+
+    /// A device's place on the PCI bus.
+    cuDeviceGetPCIBusId(id: *mut c_char, length: i32, device: i32) => {
+        // SAFETY: the caller passed an array of this length.
+        device::pci_bus_id(unsafe { Text::new(id, length) }?, device)
+    };
+
+    /// The device at a place on the PCI bus.
+    cuDeviceGetByPCIBusId(device: Out<'_, i32>, id: &CStr) => device::by_pci_bus_id(device, &id.to_string_lossy());
+
+    /// A property of a device.
+    cuDeviceGetAttribute(value: Out<'_, i32>, attribute: u32, device: i32) => device::attribute(value, attribute, device);
+
+    /// A device's memory.
+    cuDeviceTotalMem_v2(bytes: Out<'_, usize>, device: i32) => device::total_memory(bytes, device);
+
+    /// A device's compute capability.
+    cuDeviceComputeCapability(major: Out<'_, i32>, minor: Out<'_, i32>, device: i32) => device::compute_capability(major, minor, device);
+
+    /// Whether kernels of a device can be let reach the memory of another.
+    cuDeviceCanAccessPeer(can: Out<'_, i32>, device: i32, peer: i32) => device::can_access_peer(can, device, peer);
+
+    // Contexts.
+
+    /// Retains the primary context of a device.
+    cuDevicePrimaryCtxRetain(context: Out<'_, RawHandle>, device: i32) => primary::retain(context, device);
+
+    /// Releases the primary context of a device, and ends it with the last release.
+    cuDevicePrimaryCtxRelease_v2(device: i32) => primary::release(device);
+
+    /// Whether the primary context of a device is active, and its flags.
+    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<'_, u32>>, active: Option<Out<'_, i32>>) => primary::get_state(device, flags, active);
+
+    /// Ends the primary context of a device.
+    cuDevicePrimaryCtxReset_v2(device: i32) => primary::reset(device);
+
+    /// Sets the flags of the primary context of a device.
+    cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32) => primary::set_flags(device, flags);
+
+    /// Creates a context and makes it current.
+    cuCtxCreate_v2(context: Out<'_, RawHandle>, flags: u32, device: i32) => context::create(context, flags, device);
+
+    /// Creates a context and makes it current; `params` must be null.
+    cuCtxCreate_v4(context: Out<'_, RawHandle>, params: *const c_void, flags: u32, device: i32) => {
+        if params.is_null() { context::create(context, flags, device) } else { Err(entry::unsupported()) }
+    };
+
+    /// Destroys a created context.
+    cuCtxDestroy_v2(context: Handle) => context::destroy(context);
+
+    /// The current context.
+    cuCtxGetCurrent(context: Out<'_, RawHandle>) => { context::get_current(context); Ok(()) };
+
+    /// Makes a context current.
+    cuCtxSetCurrent(context: Handle) => context::set_current(context);
+
+    /// Makes a context current, on top of the one that is.
+    cuCtxPushCurrent_v2(context: Handle) => context::push(context);
+
+    /// Makes current what was before.
+    cuCtxPopCurrent_v2(context: Option<Out<'_, RawHandle>>) => context::pop(context);
+
+    /// The device of the current context.
+    cuCtxGetDevice(device: Out<'_, i32>) => context::device(device);
+
+    /// A context's number, never reused.
+    cuCtxGetId(context: Handle, id: Out<'_, u64>) => context::id(context, id);
+
+    /// The flags of the current context.
+    cuCtxGetFlags(flags: Out<'_, u32>) => context::flags(flags);
+
+    /// The version of the interface that a context was made by.
+    cuCtxGetApiVersion(context: Handle, version: Out<'_, u32>) => context::api_version(context, version);
+
+    /// Waits for all work of the current context.
+    cuCtxSynchronize() => context::synchronize();
+
+    /// Least and greatest priority of streams.
+    cuCtxGetStreamPriorityRange(least: Option<Out<'_, i32>>, greatest: Option<Out<'_, i32>>) => context::priority_range(least, greatest);
+
+    /// Lets kernels of the current context reach the memory of another.
+    cuCtxEnablePeerAccess(peer: Handle, flags: u32) => context::enable_peer_access(peer, flags);
+
+    /// Takes that back.
+    cuCtxDisablePeerAccess(peer: Handle) => context::disable_peer_access(peer);
+
+    // Streams.
+
+    /// Creates a stream.
+    cuStreamCreate(stream: Out<'_, RawHandle>, flags: u32) => stream::create(stream, flags, 0);
+
+    /// Creates a stream with a priority.
+    cuStreamCreateWithPriority(stream: Out<'_, RawHandle>, flags: u32, priority: i32) => stream::create(stream, flags, priority);
+
+    /// Destroys a stream; its work is still done.
+    cuStreamDestroy_v2(stream: Handle) => stream::destroy(stream);
+
+    /// Whether a stream's work is done.
+    cuStreamQuery(stream: Handle) => stream::query(stream);
+
+    /// Waits for a stream's work.
+    cuStreamSynchronize(stream: Handle) => stream::synchronize(stream);
+
+    /// Lets a stream wait for the last record of an event.
+    cuStreamWaitEvent(stream: Handle, event: Handle, flags: u32) => stream::wait_event(stream, event, flags);
+
+    /// A stream's number, never reused.
+    cuStreamGetId(stream: Handle, id: Out<'_, u64>) => stream::id(stream, id);
+
+    /// A stream's context.
+    cuStreamGetCtx(stream: Handle, context: Out<'_, RawHandle>) => stream::context(stream, context);
+
+    /// A stream's device.
+    cuStreamGetDevice(stream: Handle, device: Out<'_, i32>) => stream::device(stream, device);
+
+    /// A stream's flags.
+    cuStreamGetFlags(stream: Handle, flags: Out<'_, u32>) => stream::flags(stream, flags);
+
+    /// A stream's priority.
+    cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>) => stream::priority(stream, priority);
+
+    /// Whether a stream captures; none does here.
+    cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>) => stream::is_capturing(stream, status);
+
+    /// Calls a function in stream order.
+    cuLaunchHostFunc(stream: Handle, function: Option<HostFunction>, user: *mut c_void) => host_function::launch(stream, function, user);
+
+    // Events.
+
+    /// Creates an event.
+    cuEventCreate(event: Out<'_, RawHandle>, flags: u32) => event::create(event, flags);
+
+    /// Destroys an event; what waits for it still does.
+    cuEventDestroy_v2(event: Handle) => event::destroy(event);
+
+    /// Records a stream's work in an event.
+    cuEventRecord(event: Handle, stream: Handle) => event::record(event, stream, 0);
+
+    /// Records a stream's work in an event.
+    cuEventRecordWithFlags(event: Handle, stream: Handle, flags: u32) => event::record(event, stream, flags);
+
+    /// Whether the work in an event is done.
+    cuEventQuery(event: Handle) => event::query(event);
+
+    /// Waits for the work in an event.
+    cuEventSynchronize(event: Handle) => event::synchronize(event);
+
+    /// The time from one record to another in milliseconds.
+    cuEventElapsedTime(milliseconds: Out<'_, f32>, start: Handle, end: Handle) => event::elapsed(milliseconds, start, end);
+
+    /// The time from one record to another in milliseconds.
+    cuEventElapsedTime_v2(milliseconds: Out<'_, f32>, start: Handle, end: Handle) => event::elapsed(milliseconds, start, end);
+
+    // Memory.
+
+    /// Allocates memory of the current context's device.
+    cuMemAlloc_v2(address: Out<'_, u64>, bytes: usize) => allocation::allocate(address, bytes);
+
+    /// Frees memory, after all work of its context.
+    cuMemFree_v2(address: u64) => allocation::free(address);
+
+    /// Allocates memory in stream order.
+    cuMemAllocAsync(address: Out<'_, u64>, bytes: usize, stream: Handle) => allocation::allocate_ordered(address, bytes, stream);
+
+    /// Frees memory in stream order.
+    cuMemFreeAsync(address: u64, stream: Handle) => allocation::free_ordered(address, stream);
+
+    /// Free and total memory of the current context's device.
+    cuMemGetInfo_v2(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>) => allocation::info(free, total);
+
+    /// Allocates page-locked memory.
+    cuMemHostAlloc(start: Out<'_, *mut c_void>, bytes: usize, flags: u32) => allocation::allocate_host(start, bytes, flags);
+
+    /// Frees page-locked memory.
+    cuMemFreeHost(start: *mut c_void) => allocation::free_host(start);
+
+    /// What a device calls page-locked memory.
+    cuMemHostGetDevicePointer_v2(address: Out<'_, u64>, start: *mut c_void, flags: u32) => allocation::device_pointer(address, start, flags);
+
+    /// Copies to a device and waits.
+    cuMemcpyHtoD_v2(target: u64, source: *const c_void, bytes: usize) => {
+        // SAFETY: the caller passed `bytes` readable bytes, and waits.
+        copy::to_device(target, unsafe { HostMemory::new(source, bytes) }, Handle::NULL)?;
+        copy::wait_for_legacy()
+    };
+
+    /// Copies from a device and waits.
+    cuMemcpyDtoH_v2(target: *mut c_void, source: u64, bytes: usize) => {
+        // SAFETY: the caller passed `bytes` writable bytes, and waits.
+        copy::to_host(unsafe { HostMemory::new(target, bytes) }, source, Handle::NULL)?;
+        copy::wait_for_legacy()
+    };
+
+    /// Copies to a device in stream order.
+    cuMemcpyHtoDAsync_v2(target: u64, source: *const c_void, bytes: usize, stream: Handle) => {
+        // SAFETY: the caller passed `bytes` readable bytes that stay, if page-locked, until the copy is done.
+        copy::to_device(target, unsafe { HostMemory::new(source, bytes) }, stream)
+    };
+
+    /// Copies from a device in stream order.
+    cuMemcpyDtoHAsync_v2(target: *mut c_void, source: u64, bytes: usize, stream: Handle) => {
+        // SAFETY: the caller passed `bytes` writable bytes that stay, if page-locked, until the copy is done.
+        copy::to_host(unsafe { HostMemory::new(target, bytes) }, source, stream)
+    };
+
+    /// Copies on a device, or from one to another, in stream order.
+    cuMemcpyDtoDAsync_v2(target: u64, source: u64, bytes: usize, stream: Handle) => copy::on_device(target, source, bytes, stream);
+
+    /// Sets bytes, on the legacy stream.
+    cuMemsetD8_v2(target: u64, value: u8, count: usize) => copy::fill(target, Pattern::Byte(value), count, Handle::NULL);
+
+    /// Sets bytes in stream order.
+    cuMemsetD8Async(target: u64, value: u8, count: usize, stream: Handle) => copy::fill(target, Pattern::Byte(value), count, stream);
+
+    /// Sets words of four bytes in stream order.
+    cuMemsetD32Async(target: u64, value: u32, count: usize, stream: Handle) => copy::fill(target, Pattern::Word(value), count, stream);
+
+    // Kernels.
+
+    /// Loads a module of PTX text.
+    cuModuleLoadData(module: Out<'_, RawHandle>, image: &CStr) => module::load(module, image);
+
+    /// A kernel of a module.
+    cuModuleGetFunction(function: Out<'_, RawHandle>, module: Handle, name: &CStr) => module::function(function, module, name);
+
+    /// Unloads a module; launched kernels still run.
+    cuModuleUnload(module: Handle) => module::unload(module);
+
+    /// Launches a kernel.
+    cuLaunchKernel(
+        function: Handle, grid_x: u32, grid_y: u32, grid_z: u32, block_x: u32, block_y: u32, block_z: u32,
+        shared_bytes: u32, stream: Handle, params: *mut *mut c_void, extra: *mut *mut c_void,
+    ) => {
+        let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
+        // SAFETY: the caller passed a pointer for each parameter of the kernel.
+        unsafe { launch::launch(Config { function, grid, block, shared_bytes, stream }, params, extra) }
+    };
+}

@@ -1,0 +1,140 @@
+//! `cuMemcpy*` and `cuMemset*`.
+//!
+//! Page-locked memory is copied in stream order. Pageable memory is read at the call, and written
+//! before the call returns: that is how a real driver was seen to behave.
+
+use std::ffi::c_void;
+
+use super::codes::{self, Outcome};
+use super::handle::Handle;
+use super::job::{CallerMemory, Job, Pattern, Place};
+use super::memory::{self, Buffer, Home, Span};
+use super::objects::Work;
+use super::state::{State, lock};
+use super::{report, worker};
+
+/// Memory of the host that a caller named: readable, or writable, as the call needs it.
+#[derive(Clone, Copy)]
+pub(super) struct HostMemory {
+    start: *mut u8,
+    bytes: usize,
+}
+
+impl HostMemory {
+    /// `bytes` at `start`.
+    ///
+    /// # Safety
+    ///
+    /// They are valid during the call, and if they are page-locked until the copy is done.
+    pub(super) unsafe fn new(start: *const c_void, bytes: usize) -> Self {
+        Self { start: start.cast_mut().cast(), bytes }
+    }
+
+    /// The page-locked memory that it is, if it is all in one allocation.
+    fn locked(self, state: &State) -> Option<Span> {
+        let (allocation, span) = state.memory.span(self.start.addr() as u64, self.bytes)?;
+        (allocation.home == Home::Host).then_some(span)
+    }
+
+    fn check(self) -> Outcome {
+        if self.start.is_null() {
+            return Err(codes::INVALID_VALUE);
+        }
+        if memory::is_device_address(self.start.addr() as u64) {
+            report::add(format_args!("{:?} is an address of a device, not of the host", self.start));
+            return Err(codes::INVALID_VALUE);
+        }
+        Ok(())
+    }
+
+    /// A copy of the bytes, made now.
+    fn read(self) -> Outcome<Span> {
+        let copy = Span::whole(Buffer::new(self.bytes, align_of::<u64>())?);
+        // SAFETY: the caller's bytes are valid now, and the copy is as long and nobody else's.
+        unsafe { copy.start().copy_from_nonoverlapping(self.start, self.bytes) };
+        Ok(copy)
+    }
+}
+
+/// The device memory at `address`, or a report.
+fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
+    let found = state.memory.span(address, bytes).map(|(_, span)| span);
+    found.ok_or_else(|| {
+        report::add(format_args!("{bytes} bytes at {address:#x} are not all in one live allocation"));
+        codes::INVALID_VALUE
+    })
+}
+
+pub(super) fn to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    if source.bytes == 0 {
+        return Ok(());
+    }
+    source.check()?;
+    let to = device_memory(&state, target, source.bytes)?;
+    let from = if let Some(span) = source.locked(&state) {
+        span
+    } else {
+        // Read without the lock, which other threads need.
+        drop(state);
+        let copy = source.read()?;
+        state = lock();
+        copy
+    };
+    let copy = Job::Copy { from: Place::Known(from), to: Place::Known(to), bytes: source.bytes };
+    state.submit(stream, None, Work::Run(copy));
+    Ok(())
+}
+
+pub(super) fn to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    if target.bytes == 0 {
+        return Ok(());
+    }
+    target.check()?;
+    let from = Place::Known(device_memory(&state, source, target.bytes)?);
+    let locked = target.locked(&state);
+    let waits = locked.is_none();
+    let to = locked.map_or(Place::Waiting(CallerMemory(target.start)), Place::Known);
+    let context = state.streams[&stream].context;
+    let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes: target.bytes }));
+    if waits {
+        worker::finish(state, context, &[end])?;
+    }
+    Ok(())
+}
+
+pub(super) fn on_device(target: u64, source: u64, bytes: usize, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let from = Place::Known(device_memory(&state, source, bytes)?);
+    let to = Place::Known(device_memory(&state, target, bytes)?);
+    state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
+    Ok(())
+}
+
+pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome {
+    let size = pattern.size();
+    let bytes = count.checked_mul(size).ok_or(codes::INVALID_VALUE)?;
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    if !target.is_multiple_of(size as u64) {
+        return Err(codes::INVALID_VALUE);
+    }
+    let target = device_memory(&state, target, bytes)?;
+    state.submit(stream, None, Work::Run(Job::Fill { target, pattern }));
+    Ok(())
+}
+
+/// Waits for the legacy stream, on which calls without a stream work.
+pub(super) fn wait_for_legacy() -> Outcome {
+    super::stream::synchronize(Handle::NULL)
+}

@@ -1,0 +1,102 @@
+//! What every driver function does before its own work, and the macro that declares the functions.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::calls::{self, Function};
+use super::codes::{self, Code, Outcome};
+use super::{mode, report};
+
+/// Functions that work before `cuInit`.
+const BEFORE_INIT: [&str; 4] = ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"];
+
+/// Whether the function called `name` works before `cuInit`.
+pub(super) const fn works_before_init(name: &str) -> bool {
+    let mut i = 0;
+    while i < BEFORE_INIT.len() {
+        if same(name.as_bytes(), BEFORE_INIT[i].as_bytes()) {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// `==`, which no constant can call.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
+pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
+    let injected = calls::count(function);
+    if mode::get() == mode::NULL {
+        return codes::SUCCESS;
+    }
+    if let Err(code) = injected {
+        return code;
+    }
+    if !before_init && !mode::is_initialized() {
+        return codes::NOT_INITIALIZED;
+    }
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => codes::SUCCESS,
+        Ok(Err(code)) => code,
+        Err(_) => {
+            report::add("panicked, which is a bug of the software driver");
+            codes::UNKNOWN
+        }
+    }
+}
+
+/// One call of a function that is not implemented.
+pub(super) fn unsupported() -> Code {
+    if mode::get() == mode::NULL { codes::SUCCESS } else { codes::NOT_SUPPORTED }
+}
+
+/// Declares the driver's functions: `name(argument: Type, ...) => what answers it;`.
+///
+/// Each becomes an `extern "C"` function that takes the C types, and a row of `EXPORTS`.
+macro_rules! driver_api {
+    ($( $(#[doc = $doc:literal])+ $name:ident($($arg:ident: $type:ty),* $(,)?) => $work:expr; )+) => {
+        /// The functions' places in the table.
+        #[expect(non_camel_case_types, reason = "the functions' own names")]
+        #[derive(Clone, Copy)]
+        enum Index { $($name),+ }
+
+        /// Every function of this driver with its address, by index.
+        pub(super) const EXPORTS: &[(&str, Address)] = &[$((stringify!($name), Address($name as *const c_void))),+];
+
+        const _: () = assert!(EXPORTS.len() <= calls::MAX_FUNCTIONS);
+
+        $(
+            $(#[doc = $doc])+
+            ///
+            /// # Safety
+            ///
+            /// Pointers are null or valid for what the CUDA driver API documents for this function.
+            #[cfg_attr(softcuda_linked, expect(non_snake_case, reason = "the function's own name"))]
+            #[cfg_attr(not(softcuda_linked), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name($($arg: <$type as Argument>::Abi),*) -> Code {
+                let function = Function { index: Index::$name as usize, name: stringify!($name) };
+                entry::call(function, const { entry::works_before_init(stringify!($name)) }, || {
+                    $(
+                        // SAFETY: what this function asks of its caller is what `accept` asks.
+                        let $arg = unsafe { <$type as Argument>::accept($arg) }?;
+                    )*
+                    $work
+                })
+            }
+        )+
+    };
+}
+pub(super) use driver_api;

@@ -1,0 +1,99 @@
+//! `cuEvent*`: events.
+
+use std::time::Instant;
+
+use super::abi::Out;
+use super::codes::{self, Outcome};
+use super::handle::{Handle, Kind, RawHandle};
+use super::objects::{Event, Record, Work};
+use super::state::{State, lock};
+use super::{stream, worker};
+
+const BLOCKING_SYNC: u32 = 1;
+const DISABLE_TIMING: u32 = 2;
+const INTERPROCESS: u32 = 4;
+
+pub(super) fn create(out: Out<'_, RawHandle>, flags: u32) -> Outcome {
+    let known = flags & !(BLOCKING_SYNC | DISABLE_TIMING | INTERPROCESS) == 0;
+    let untimed = flags & DISABLE_TIMING != 0;
+    if !known || (flags & INTERPROCESS != 0 && !untimed) {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let context = state.current()?;
+    let serial = state.serial();
+    state.events.insert(serial, Event { context, timed: !untimed, record: None });
+    out.set(Handle::new(Kind::Event, serial).raw());
+    Ok(())
+}
+
+/// Takes the handle away; waits that were made keep their point, and a queued record finds nothing.
+pub(super) fn destroy(handle: Handle) -> Outcome {
+    let mut state = lock();
+    let (serial, _) = state.event(handle)?;
+    state.events.remove(&serial);
+    Ok(())
+}
+
+pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    let (event, Event { context, .. }) = state.event(handle)?;
+    if *context != state.streams[&stream].context {
+        return Err(codes::INVALID_HANDLE);
+    }
+    stream::check_external(flags)?;
+    let record = state.serial();
+    // Set before the work is enqueued, which may stamp the record at once.
+    let mut point = state.end_of(stream);
+    point.position += 1;
+    if let Some(event) = state.events.get_mut(&event) {
+        event.record = Some(Record { serial: record, point, time: None });
+    }
+    state.submit(stream, None, Work::Record { event, record });
+    Ok(())
+}
+
+pub(super) fn query(handle: Handle) -> Outcome {
+    let state = lock();
+    let (_, event) = state.event(handle)?;
+    match event.record {
+        Some(record) if !state.is_passed(record.point) => Err(codes::NOT_READY),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn synchronize(handle: Handle) -> Outcome {
+    let state = lock();
+    let (_, event) = state.event(handle)?;
+    let (context, record) = (event.context, event.record);
+    if let Some(record) = record {
+        worker::finish(state, context, &[record.point])?;
+    }
+    Ok(())
+}
+
+pub(super) fn elapsed(out: Out<'_, f32>, start: Handle, end: Handle) -> Outcome {
+    let state = lock();
+    let (start_context, start) = recorded(&state, start)?;
+    let (end_context, end) = recorded(&state, end)?;
+    if start_context != end_context {
+        return Err(codes::INVALID_HANDLE);
+    }
+    let (start, end) = (time(&state, start)?, time(&state, end)?);
+    let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
+    // Computed from the same difference either way, so that exchanged events give the exact negative.
+    out.set(if start <= end { milliseconds(start, end) } else { -milliseconds(end, start) });
+    Ok(())
+}
+
+/// The context and the record of an event that can be timed.
+fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record)> {
+    let (_, event) = state.event(handle)?;
+    let record = event.record.filter(|_| event.timed).ok_or(codes::INVALID_HANDLE)?;
+    Ok((event.context, record))
+}
+
+fn time(state: &State, record: Record) -> Outcome<Instant> {
+    record.time.filter(|_| state.is_passed(record.point)).ok_or(codes::NOT_READY)
+}

@@ -1,0 +1,127 @@
+//! Kernels: Rust functions registered under the names of PTX entries, and launches of them.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_void};
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::codes::{self, Code, Outcome};
+use super::memory::Span;
+use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RunFn};
+
+/// A kernel's twin in Rust.
+#[derive(Clone, Debug)]
+pub(super) struct Twin {
+    pub(super) params: Vec<ParamKind>,
+    user: User,
+    declare: DeclareFn,
+    run: RunFn,
+}
+
+/// What a twin's functions are called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct User(*const c_void);
+
+// SAFETY: whoever registers a twin promises that its functions may be called with this on any thread.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+static TWINS: Mutex<BTreeMap<String, Twin>> = Mutex::new(BTreeMap::new());
+
+fn twins() -> MutexGuard<'static, BTreeMap<String, Twin>> {
+    TWINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The twin of the entry called `name`.
+pub(super) fn find(name: &str) -> Option<Twin> {
+    twins().get(name).cloned()
+}
+
+/// Adds a twin. False if the name is taken by another; the same one may be added again.
+///
+/// # Safety
+///
+/// The kernel's pointers are valid, and its functions may be called as `raw.rs` says until the process ends.
+pub(super) unsafe fn register(kernel: &RawKernel) -> bool {
+    // SAFETY: a valid string, as the caller promised.
+    let name = unsafe { CStr::from_ptr(kernel.name) };
+    let params = match kernel.param_count {
+        0 => Vec::new(),
+        // SAFETY: as many kinds as there are parameters, as the caller promised.
+        count => unsafe { std::slice::from_raw_parts(kernel.params, count) }.to_vec(),
+    };
+    let twin = Twin { params, user: User(kernel.user), declare: kernel.declare, run: kernel.run };
+    let mut twins = twins();
+    let known = twins.entry(name.to_string_lossy().into_owned()).or_insert_with(|| twin.clone());
+    known.is(&twin)
+}
+
+impl Twin {
+    fn is(&self, other: &Self) -> bool {
+        self.params == other.params
+            && self.user == other.user
+            && ptr::fn_addr_eq(self.declare, other.declare)
+            && ptr::fn_addr_eq(self.run, other.run)
+    }
+}
+
+/// Grid, block and parameters of a launch.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    pub(super) grid: [u32; 3],
+    pub(super) block: [u32; 3],
+    pub(super) shared_bytes: u32,
+    pub(super) params: Vec<u64>,
+}
+
+impl Shape {
+    fn raw(&self, memory: *const *mut u8) -> RawLaunch {
+        RawLaunch {
+            grid: self.grid,
+            block: self.block,
+            shared_bytes: self.shared_bytes,
+            param_count: self.params.len(),
+            params: self.params.as_ptr(),
+            memory,
+        }
+    }
+}
+
+/// The ranges that a launch of `twin` touches, as the twin declares them.
+pub(super) fn declare(twin: &Twin, shape: &Shape) -> Vec<RawAccess> {
+    const USUAL: usize = 8;
+    let launch = shape.raw(ptr::null());
+    let mut accesses = Vec::with_capacity(USUAL);
+    loop {
+        let room = accesses.capacity();
+        // SAFETY: registered for this call; the launch lives during it, and the list has the room it is told of.
+        let total = unsafe { (twin.declare)(twin.user.0, &raw const launch, accesses.as_mut_ptr(), room) };
+        if total <= room {
+            // SAFETY: the function has written as many as it answered.
+            unsafe { accesses.set_len(total) };
+            return accesses;
+        }
+        accesses.reserve(total);
+    }
+}
+
+/// A launch that is ready to run, with the memory it touches held alive.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) twin: Twin,
+    pub(super) shape: Shape,
+    /// For each parameter the range it points to, if one was declared.
+    pub(super) memory: Vec<Option<Span>>,
+}
+
+impl Launch {
+    /// Runs the whole grid.
+    pub(super) fn run(&self) -> Outcome {
+        let memory: Vec<*mut u8> = self.memory.iter().map(|span| span.as_ref().map_or(ptr::null_mut(), Span::start)).collect();
+        let launch = self.shape.raw(memory.as_ptr());
+        // SAFETY: registered for this call; launch, parameters and memory live until it returns.
+        let code: Code = unsafe { (self.twin.run)(self.twin.user.0, &raw const launch) };
+        if code == codes::SUCCESS { Ok(()) } else { Err(code) }
+    }
+}

@@ -1,0 +1,156 @@
+//! `cuLaunchKernel`: parameters are copied and pointers are looked up at the call.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::codes::{self, Outcome};
+use super::handle::{Handle, Kind};
+use super::job::Job;
+use super::kernel::{self, Launch, Shape, Twin};
+use super::memory::{Home, Span};
+use super::objects::{Serial, Work};
+use super::ptx::Entry;
+use super::raw::ParamKind;
+use super::state::{State, lock};
+use super::{device, ptx, report};
+
+/// What a launch is asked for, parameters aside.
+#[derive(Clone, Copy)]
+pub(super) struct Config {
+    pub(super) function: Handle,
+    pub(super) grid: [u32; 3],
+    pub(super) block: [u32; 3],
+    pub(super) shared_bytes: u32,
+    pub(super) stream: Handle,
+}
+
+impl Config {
+    fn check(self) -> Outcome {
+        let within = |size: [u32; 3], limit: [u32; 3]| size.iter().zip(limit).all(|(size, limit)| (1..=limit).contains(size));
+        let threads: u64 = self.block.into_iter().map(u64::from).product();
+        let fits = within(self.grid, device::MAX_GRID)
+            && within(self.block, device::MAX_BLOCK)
+            && threads <= u64::from(device::MAX_BLOCK_THREADS)
+            && self.shared_bytes <= device::MAX_SHARED_BYTES;
+        if fits { Ok(()) } else { Err(codes::INVALID_VALUE) }
+    }
+}
+
+/// Launches a kernel.
+///
+/// # Safety
+///
+/// `params` is null or an array of pointers, one to the value of each parameter that the kernel's
+/// PTX declares.
+pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mut *mut c_void) -> Outcome {
+    if !extra.is_null() {
+        return Err(codes::NOT_SUPPORTED);
+    }
+    config.check()?;
+    let (stream, context, twin, entry) = resolve(config)?;
+    // SAFETY: the same promise; `twin` takes what the PTX declares.
+    let params = unsafe { read_params(&twin, params) }?;
+    let Config { grid, block, shared_bytes, .. } = config;
+    let shape = Shape { grid, block, shared_bytes, params };
+    // The twin's code runs without the lock.
+    let extents = extents(&twin, &shape, &entry)?;
+    let mut state = lock();
+    let work = match locate(&state, context, &entry, &shape, &extents) {
+        Ok(memory) => Work::Run(Job::Kernel(Box::new(Launch { twin, shape, memory }))),
+        Err(why) => {
+            report::add(why);
+            Work::Fault(codes::ILLEGAL_ADDRESS)
+        }
+    };
+    state.submit(stream, None, work);
+    Ok(())
+}
+
+fn resolve(config: Config) -> Outcome<(Serial, Serial, Twin, Arc<Entry>)> {
+    let mut state = lock();
+    let stream = state.stream(config.stream)?;
+    let serial = config.function.serial(Kind::Function);
+    let function = serial.and_then(|serial| state.functions.get(&serial)).ok_or_else(|| state.refuse(config.function, Kind::Function))?;
+    let context = state.streams[&stream].context;
+    if function.context != context {
+        return Err(codes::INVALID_HANDLE);
+    }
+    Ok((stream, context, function.twin.clone(), Arc::clone(&function.entry)))
+}
+
+/// The values of the parameters, zero-extended.
+///
+/// # Safety
+///
+/// As for `launch`.
+unsafe fn read_params(twin: &Twin, params: *mut *mut c_void) -> Outcome<Vec<u64>> {
+    if params.is_null() && !twin.params.is_empty() {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut values = Vec::with_capacity(twin.params.len());
+    for (index, kind) in twin.params.iter().enumerate() {
+        // SAFETY: the array has a pointer for each parameter.
+        let value = unsafe { params.wrapping_add(index).read() };
+        if value.is_null() {
+            return Err(codes::INVALID_VALUE);
+        }
+        let mut bytes = [0; size_of::<u64>()];
+        // SAFETY: the pointer is to a value of this parameter's size, which is at most eight bytes.
+        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(value.cast(), ptx::size(*kind)) };
+        values.push(u64::from_le_bytes(bytes));
+    }
+    Ok(values)
+}
+
+/// What a launch touches behind one parameter: from the first declared byte to the last.
+#[derive(Clone, Copy)]
+struct Extent {
+    start: usize,
+    end: usize,
+}
+
+/// The declared extents of a launch, by parameter.
+fn extents(twin: &Twin, shape: &Shape, entry: &Entry) -> Outcome<Vec<Option<Extent>>> {
+    let mut extents: Vec<Option<Extent>> = vec![None; twin.params.len()];
+    for access in kernel::declare(twin, shape) {
+        let end = access.offset.checked_add(access.bytes);
+        let (Some(ParamKind::Pointer), Some(end)) = (twin.params.get(access.param), end) else {
+            report::add(format_args!("the twin of kernel `{}` declares {access:?}, which is no range behind a pointer", entry.name));
+            return Err(codes::NOT_SUPPORTED);
+        };
+        if access.bytes > 0 {
+            let extent = extents[access.param].get_or_insert(Extent { start: access.offset, end });
+            extent.start = extent.start.min(access.offset);
+            extent.end = extent.end.max(end);
+        }
+    }
+    Ok(extents)
+}
+
+/// The memory of each extent, or which of them would fault.
+fn locate(state: &State, context: Serial, entry: &Entry, shape: &Shape, extents: &[Option<Extent>]) -> Result<Vec<Option<Span>>, String> {
+    let ranges = extents.iter().zip(&shape.params).enumerate();
+    ranges
+        .map(|(param, (extent, address))| {
+            let Some(Extent { start, end }) = *extent else { return Ok(None) };
+            let first = address.wrapping_add(start as u64);
+            let found = state.memory.span(first, end - start);
+            let reached = found.filter(|(allocation, _)| is_reachable(state, context, allocation.home));
+            reached.map(|(_, span)| Some(span)).ok_or_else(|| {
+                format!(
+                    "kernel `{}` touches {} bytes at {first:#x} by parameter {param}, which are not \
+                     all in one live allocation that its device may reach",
+                    entry.name,
+                    end - start
+                )
+            })
+        })
+        .collect()
+}
+
+/// Whether kernels of a context reach memory at `home`.
+fn is_reachable(state: &State, context: Serial, home: Home) -> bool {
+    let Home::Device(device) = home else { return true };
+    let context = state.contexts.get(&context);
+    context.is_some_and(|context| context.device == device || context.peers[device])
+}

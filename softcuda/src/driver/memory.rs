@@ -1,0 +1,238 @@
+//! Memory: what is allocated where, and how an address becomes bytes.
+
+use std::alloc::Layout;
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::codes::{self, Outcome};
+use super::device;
+
+/// What fresh memory holds, so that nobody takes it for zeros.
+const FRESH: u8 = 0xA5;
+/// Alignment of every allocation, as on hardware.
+const ALIGN: usize = 512;
+/// A page, for memory of the host.
+const PAGE: usize = 4096;
+/// Device addresses begin where no host address can be: reading one on the host faults at once.
+const DEVICE_SPACE: u64 = 1 << 48;
+
+/// Bytes that stay where they are until the last user is gone: queued work holds its memory alive.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: a buffer is a plain address and a size. Its bytes are only reached through raw pointers, by work whose
+// order the program has to see to, as on a device.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    pub(super) fn new(bytes: usize, align: usize) -> Outcome<Self> {
+        let layout = Layout::from_size_align(bytes, align).map_err(|_| codes::OUT_OF_MEMORY)?;
+        if bytes == 0 {
+            return Err(codes::INVALID_VALUE);
+        }
+        // SAFETY: the size is not zero.
+        let start = unsafe { std::alloc::alloc(layout) };
+        let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
+        // SAFETY: the allocation was just made, `bytes` long.
+        unsafe { start.write_bytes(FRESH, bytes) };
+        Ok(Self { start, layout })
+    }
+
+    fn bytes(&self) -> usize {
+        self.layout.size()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout, and this is the owner.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// A range inside a buffer, which it keeps alive.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    buffer: Arc<Buffer>,
+    offset: usize,
+    bytes: usize,
+}
+
+impl Span {
+    /// All of a buffer.
+    pub(super) fn whole(buffer: Buffer) -> Self {
+        let bytes = buffer.bytes();
+        Self { buffer: Arc::new(buffer), offset: 0, bytes }
+    }
+
+    pub(super) fn start(&self) -> *mut u8 {
+        // Inside the buffer: `Memory::span` checked it. Wrapping, because that is no matter of memory safety here.
+        self.buffer.start.as_ptr().wrapping_add(self.offset)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Where an allocation lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// The device of this number.
+    Device(usize),
+    /// Page-locked memory of the host, which devices reach by the same address.
+    Host,
+}
+
+/// How an allocation is freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// At the call.
+    Plain,
+    /// In stream order.
+    Ordered,
+    /// In stream order, and the call that frees it has been made.
+    Freeing,
+}
+
+/// One allocation.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) context: u64,
+    pub(super) home: Home,
+    pub(super) life: Life,
+    buffer: Arc<Buffer>,
+}
+
+/// Everything that is allocated, by address.
+#[derive(Debug)]
+pub(super) struct Memory {
+    allocations: BTreeMap<u64, Allocation>,
+    /// Bytes handed out so far; addresses are never reused, so that a stale one is found out.
+    reached: [u64; device::COUNT],
+    used: [usize; device::COUNT],
+}
+
+impl Memory {
+    pub(super) const fn new() -> Self {
+        Self { allocations: BTreeMap::new(), reached: [0; device::COUNT], used: [0; device::COUNT] }
+    }
+
+    /// Allocates memory of a device.
+    pub(super) fn allocate(&mut self, context: u64, device: usize, bytes: usize, life: Life) -> Outcome<u64> {
+        if bytes > self.free_bytes(device) {
+            return Err(codes::OUT_OF_MEMORY);
+        }
+        let buffer = Arc::new(Buffer::new(bytes, ALIGN)?);
+        let address = DEVICE_SPACE * (device as u64 + 1) + self.reached[device];
+        // One gap at least, so that the end of an allocation is not the start of the next.
+        self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
+        self.used[device] += bytes;
+        self.allocations.insert(address, Allocation { context, home: Home::Device(device), life, buffer });
+        Ok(address)
+    }
+
+    /// Allocates page-locked memory of the host; its device address is its own.
+    pub(super) fn allocate_host(&mut self, context: u64, bytes: usize) -> Outcome<*mut u8> {
+        let buffer = Arc::new(Buffer::new(bytes, PAGE)?);
+        let start = buffer.start.as_ptr();
+        let allocation = Allocation { context, home: Home::Host, life: Life::Plain, buffer };
+        self.allocations.insert(start.addr() as u64, allocation);
+        Ok(start)
+    }
+
+    /// The allocation that begins at `address`.
+    pub(super) fn at(&mut self, address: u64) -> Option<&mut Allocation> {
+        self.allocations.get_mut(&address)
+    }
+
+    /// Takes the allocation at `address` away; its bytes stay as long as queued work holds them.
+    pub(super) fn remove(&mut self, address: u64) {
+        if let Some(allocation) = self.allocations.remove(&address) {
+            give_back(&mut self.used, &allocation);
+        }
+    }
+
+    /// Takes away all that `context` has allocated.
+    pub(super) fn remove_context(&mut self, context: u64) {
+        let used = &mut self.used;
+        self.allocations.retain(|_, allocation| {
+            let stays = allocation.context != context;
+            if !stays {
+                give_back(used, allocation);
+            }
+            stays
+        });
+    }
+
+    /// The allocation that holds all of `bytes` at `address`, and the range in it.
+    pub(super) fn span(&self, address: u64, bytes: usize) -> Option<(&Allocation, Span)> {
+        let (start, allocation) = self.allocations.range(..=address).next_back()?;
+        let offset = usize::try_from(address - start).ok()?;
+        let inside = offset.checked_add(bytes)? <= allocation.buffer.bytes();
+        // Work that touches memory after the call that frees it is wrong in any order.
+        let live = allocation.life != Life::Freeing;
+        (inside && live).then(|| (allocation, Span { buffer: Arc::clone(&allocation.buffer), offset, bytes }))
+    }
+
+    pub(super) fn free_bytes(&self, device: usize) -> usize {
+        device::MEMORY - self.used[device]
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.allocations.len()
+    }
+}
+
+fn give_back(used: &mut [usize; device::COUNT], allocation: &Allocation) {
+    if let Home::Device(device) = allocation.home {
+        used[device] -= allocation.buffer.bytes();
+    }
+}
+
+/// Whether `address` can only be a device's.
+pub(super) fn is_device_address(address: u64) -> bool {
+    address >= DEVICE_SPACE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_lies_in_one_allocation() {
+        let mut memory = Memory::new();
+        let a = memory.allocate(1, 0, 1000, Life::Plain).unwrap();
+        let b = memory.allocate(1, 0, 1000, Life::Plain).unwrap();
+        assert!(memory.span(a, 1000).is_some());
+        assert!(memory.span(a + 1, 1000).is_none());
+        assert!(memory.span(a, usize::try_from(b - a).unwrap()).is_none());
+        assert!(memory.span(b - 1, 1).is_none());
+    }
+
+    #[test]
+    fn a_span_outlives_its_allocation() {
+        let mut memory = Memory::new();
+        let address = memory.allocate(1, 1, 64, Life::Plain).unwrap();
+        let (_, span) = memory.span(address + 8, 8).unwrap();
+        memory.remove(address);
+        // SAFETY: the span keeps its buffer, and nobody writes to it.
+        assert_eq!(unsafe { span.start().read() }, FRESH);
+        assert_eq!(memory.free_bytes(1), device::MEMORY);
+        assert!(memory.span(address, 1).is_none());
+    }
+
+    #[test]
+    fn devices_have_ranges_of_their_own() {
+        let mut memory = Memory::new();
+        let first = memory.allocate(1, 0, 16, Life::Plain).unwrap();
+        let second = memory.allocate(2, 1, 16, Life::Plain).unwrap();
+        assert!(second - first >= DEVICE_SPACE);
+    }
+}

@@ -1,0 +1,98 @@
+//! What crosses the boundary between the driver library and its control API.
+//!
+//! Compiled twice in an ordinary build, once into the library and once into the crate that loads it:
+//! plain C layout, no allocation changes sides.
+
+use std::ffi::{c_char, c_void};
+
+/// Changes whenever something in this file changes; both sides compare it when the library is opened.
+pub const CONTROL_VERSION: u32 = 1;
+
+/// The class of a kernel parameter, as far as a PTX `.param` declaration tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum ParamKind {
+    /// `.u8`, `.s8`, `.b8`
+    Int8,
+    /// `.u16`, `.s16`, `.b16`
+    Int16,
+    /// `.u32`, `.s32`, `.b32`
+    Int32,
+    /// `.u64`, `.s64`, `.b64` that is not a pointer
+    Int64,
+    /// `.f32`
+    F32,
+    /// `.f64`
+    F64,
+    /// `.u64`, `.s64`, `.b64` that holds an address
+    Pointer,
+}
+
+/// What a kernel does with the memory behind a pointer parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum AccessKind {
+    /// Reads it.
+    Read,
+    /// Writes it without reading what was there.
+    Write,
+    /// Reads and writes it.
+    ReadWrite,
+}
+
+/// One range that a launch touches: `bytes` from the address in parameter `param`, plus `offset`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawAccess {
+    /// Index of the pointer parameter.
+    pub param: usize,
+    /// First byte, counted from the address in the parameter.
+    pub offset: usize,
+    /// Length in bytes.
+    pub bytes: usize,
+    /// What is done with it.
+    pub kind: AccessKind,
+}
+
+/// A launch as a twin sees it. Valid during the call only.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawLaunch {
+    /// Blocks in x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block in x, y, z.
+    pub block: [u32; 3],
+    /// Dynamic shared memory in bytes.
+    pub shared_bytes: u32,
+    /// Number of parameters.
+    pub param_count: usize,
+    /// The parameters' values, zero-extended; pointers are device addresses.
+    pub params: *const u64,
+    /// Where each pointer parameter's declared range begins in host memory (null where none was
+    /// declared). Null in the call that declares.
+    pub memory: *const *mut u8,
+}
+
+/// Declares the ranges of a launch: writes at most `capacity` of them to `out`, returns how many there are.
+pub type DeclareFn = unsafe extern "C" fn(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess, capacity: usize) -> usize;
+
+/// Runs the whole grid. Zero, or the result code that the launch ends in (a sticky fault).
+pub type RunFn = unsafe extern "C" fn(user: *const c_void, launch: *const RawLaunch) -> u32;
+
+/// A kernel twin. `user` lives until the process ends.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawKernel {
+    /// The PTX entry's name.
+    pub name: *const c_char,
+    /// Number of parameters.
+    pub param_count: usize,
+    /// Their kinds, in order.
+    pub params: *const ParamKind,
+    /// Passed to the two functions below.
+    pub user: *const c_void,
+    /// Tells what a launch touches.
+    pub declare: DeclareFn,
+    /// Runs a launch.
+    pub run: RunFn,
+}

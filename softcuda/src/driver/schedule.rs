@@ -1,0 +1,209 @@
+//! Order: which work may go next. Everything here happens under the lock; threads are `worker.rs`.
+//!
+//! A stream is a queue. Its first task goes when the points that it comes after are passed: the
+//! record it waits for, and what the barriers of the legacy stream put before it. What needs no
+//! time (records, waits, frees) is done on the spot by whoever finds that it may go, so that a
+//! record on an idle stream needs no thread. The rest is handed to a thread.
+
+use std::time::Instant;
+
+use super::codes::{Code, Outcome};
+use super::job::Job;
+use super::objects::{Activity, Point, Role, Serial, Task, Work};
+use super::state::State;
+
+impl State {
+    /// Appends work to a stream, after `point` if there is one, and does what can be done at once.
+    pub(super) fn enqueue(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
+        let mut after = self.barrier(stream);
+        after.extend(point.filter(|point| !self.is_passed(*point)));
+        let Some(this) = self.streams.get_mut(&stream) else {
+            return Point { stream, position: 0 };
+        };
+        this.enqueued += 1;
+        this.queue.push_back(Task { after, work });
+        let end = Point { stream, position: this.enqueued };
+        self.advance(stream);
+        end
+    }
+
+    /// What comes before new work of a stream by the rules of the legacy stream: for the legacy
+    /// stream all work of the blocking streams of its context, for those all work of the legacy
+    /// stream.
+    fn barrier(&self, stream: Serial) -> Vec<Point> {
+        let Some(this) = self.streams.get(&stream).filter(|this| this.is_blocking()) else {
+            return Vec::new();
+        };
+        if this.role == Role::Legacy {
+            let others = self
+                .streams
+                .iter()
+                .filter(|(serial, other)| other.context == this.context && other.is_blocking() && !other.is_idle() && **serial != stream);
+            return others.map(|(serial, _)| self.end_of(*serial)).collect();
+        }
+        let legacy = self.contexts.get(&this.context).map(|context| self.end_of(context.legacy));
+        legacy.filter(|end| !self.is_passed(*end)).into_iter().collect()
+    }
+
+    /// Lets a stream go on, and every stream that waited for what it does.
+    fn advance(&mut self, stream: Serial) {
+        let mut next = Some(stream);
+        let mut woken = Vec::new();
+        while let Some(stream) = next {
+            while self.step(stream, &mut woken) {}
+            next = woken.pop();
+        }
+    }
+
+    /// Does the first task of a stream, or sees to it that it will be done. True if it was done.
+    fn step(&mut self, stream: Serial, woken: &mut Vec<Serial>) -> bool {
+        let Some(this) = self.streams.get(&stream) else { return false };
+        if this.activity != Activity::Free {
+            return false;
+        }
+        let Some(task) = this.queue.front() else {
+            if this.destroyed {
+                self.streams.remove(&stream);
+            }
+            return false;
+        };
+        if let Some(point) = task.after.iter().find(|point| !self.is_passed(**point)).copied() {
+            self.set_activity(stream, Activity::Blocked);
+            if let Some(other) = self.streams.get_mut(&point.stream) {
+                other.waiters.push((point.position, stream));
+            }
+            return false;
+        }
+        if let Work::Run(job) = &task.work {
+            if matches!(job, Job::HostFunction(..)) && !self.take_host_function_turn(stream) {
+                self.set_activity(stream, Activity::Blocked);
+                return false;
+            }
+            self.set_activity(stream, Activity::Ready);
+            self.ready.push_back(stream);
+            return false;
+        }
+        let work = self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front());
+        match work.map(|task| task.work) {
+            Some(Work::Record { event, record }) => self.stamp(event, record),
+            Some(Work::Free(address)) => self.memory.remove(address),
+            Some(Work::Fault(code)) => self.fault(stream, code, woken),
+            Some(Work::Wait | Work::Run(_)) | None => {}
+        }
+        self.pass(stream, woken);
+        true
+    }
+
+    fn set_activity(&mut self, stream: Serial, activity: Activity) {
+        if let Some(this) = self.streams.get_mut(&stream) {
+            this.activity = activity;
+        }
+    }
+
+    /// Gives a record its time, unless the event was recorded anew or is gone.
+    fn stamp(&mut self, event: Serial, record: Serial) {
+        let Some(event) = self.events.get_mut(&event) else { return };
+        if let Some(last) = event.record.as_mut().filter(|last| last.serial == record && event.timed) {
+            last.time = Some(Instant::now());
+        }
+    }
+
+    /// Counts a task of a stream as done and collects the streams that waited for it.
+    fn pass(&mut self, stream: Serial, woken: &mut Vec<Serial>) {
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        // A fault has passed everything already.
+        this.done = this.enqueued.min(this.done + 1);
+        let done = this.done;
+        let passed = this.waiters.extract_if(.., |(position, _)| *position <= done);
+        let waiters: Vec<Serial> = passed.map(|(_, waiter)| waiter).collect();
+        for waiter in &waiters {
+            self.unblock(*waiter);
+        }
+        woken.extend(waiters);
+    }
+
+    fn unblock(&mut self, stream: Serial) {
+        if let Some(this) = self.streams.get_mut(&stream).filter(|this| this.activity == Activity::Blocked) {
+            this.activity = Activity::Free;
+        }
+    }
+
+    /// Whether a host function of this stream may run: one does at a time in a context.
+    fn take_host_function_turn(&mut self, stream: Serial) -> bool {
+        let context = self.streams.get(&stream).map(|this| this.context);
+        let Some(context) = context.and_then(|context| self.contexts.get_mut(&context)) else { return true };
+        if context.in_host_function {
+            context.host_function_turns.push_back(stream);
+            return false;
+        }
+        context.in_host_function = true;
+        true
+    }
+
+    /// The next job for a thread, and the stream it belongs to.
+    pub(super) fn take_job(&mut self) -> Option<(Serial, Job)> {
+        while let Some(stream) = self.ready.pop_front() {
+            let Some(this) = self.streams.get_mut(&stream) else { continue };
+            if let Some(Task { work: Work::Run(job), .. }) = this.queue.pop_front() {
+                this.activity = Activity::Running;
+                return Some((stream, job));
+            }
+        }
+        None
+    }
+
+    /// Takes note of a job that has ended, and lets go on whatever waited for it.
+    pub(super) fn job_done(&mut self, stream: Serial, was_host_function: bool, outcome: Outcome) {
+        let mut woken = Vec::new();
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        this.activity = Activity::Free;
+        let context = this.context;
+        let faulted = self.contexts.get(&context).is_some_and(|context| context.fault.is_some());
+        if let Err(code) = outcome {
+            self.fault(stream, code, &mut woken);
+        } else if faulted {
+            self.drain(stream, &mut woken);
+        } else {
+            self.pass(stream, &mut woken);
+        }
+        if was_host_function && let Some(context) = self.contexts.get_mut(&context) {
+            context.in_host_function = false;
+            // Whose turn it is goes first, or it would wait behind this stream for ever.
+            if let Some(turn) = context.host_function_turns.pop_front() {
+                self.unblock(turn);
+                self.advance(turn);
+            }
+        }
+        for stream in woken {
+            self.advance(stream);
+        }
+        self.advance(stream);
+    }
+
+    /// The device has faulted in a task of `stream`: its context answers `code` from now on, and
+    /// nothing of it runs any more.
+    fn fault(&mut self, stream: Serial, code: Code, woken: &mut Vec<Serial>) {
+        let Some(id) = self.streams.get(&stream).map(|this| this.context) else { return };
+        let Some(context) = self.contexts.get_mut(&id) else { return };
+        context.fault.get_or_insert(code);
+        context.host_function_turns.clear();
+        self.primaries[context.device].fault.get_or_insert(code);
+        let streams: Vec<Serial> = self.streams.iter().filter(|(_, other)| other.context == id).map(|(serial, _)| *serial).collect();
+        self.ready.retain(|ready| !streams.contains(ready));
+        for stream in streams {
+            self.drain(stream, woken);
+        }
+    }
+
+    /// Drops the work of a stream whose context has faulted. A task that runs is left to end.
+    fn drain(&mut self, stream: Serial, woken: &mut Vec<Serial>) {
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        if this.activity == Activity::Running {
+            return;
+        }
+        this.queue.clear();
+        this.activity = Activity::Free;
+        this.done = this.enqueued;
+        self.pass(stream, woken);
+    }
+}

@@ -1,0 +1,123 @@
+//! `cuStream*`: streams.
+
+use super::abi::Out;
+use super::codes::{self, Outcome};
+use super::device;
+use super::handle::{Handle, Kind, RawHandle};
+use super::objects::{Activity, Role, Work};
+use super::state::lock;
+use super::worker;
+
+const NON_BLOCKING: u32 = 1;
+/// The capture status of a stream that does not capture.
+const NOT_CAPTURING: u32 = 0;
+
+pub(super) fn create(out: Out<'_, RawHandle>, flags: u32, priority: i32) -> Outcome {
+    if flags & !NON_BLOCKING != 0 {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let context = state.current()?;
+    let (least, greatest) = device::PRIORITIES;
+    let role = Role::Created { non_blocking: flags == NON_BLOCKING };
+    let stream = state.add_stream(context, role, priority.clamp(greatest, least));
+    out.set(Handle::new(Kind::Stream, stream).raw());
+    Ok(())
+}
+
+/// Takes the handle away at once; queued work is still done.
+pub(super) fn destroy(handle: Handle) -> Outcome {
+    let mut state = lock();
+    let serial = match handle {
+        Handle::NULL | Handle::LEGACY_STREAM | Handle::PER_THREAD_STREAM => {
+            state.current()?;
+            return Err(codes::INVALID_HANDLE);
+        }
+        _ => state.created_stream(handle)?,
+    };
+    if let Some(stream) = state.streams.get_mut(&serial) {
+        stream.destroyed = true;
+        if stream.is_idle() && stream.activity == Activity::Free {
+            state.streams.remove(&serial);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn query(handle: Handle) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    if state.streams[&serial].is_idle() { Ok(()) } else { Err(codes::NOT_READY) }
+}
+
+pub(super) fn synchronize(handle: Handle) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    let context = state.streams[&serial].context;
+    let end = state.end_of(serial);
+    worker::finish(state, context, &[end])
+}
+
+pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(handle)?;
+    let (_, event) = state.event(event)?;
+    let record = event.record;
+    check_external(flags)?;
+    if let Some(record) = record {
+        state.submit(stream, Some(record.point), Work::Wait);
+    }
+    Ok(())
+}
+
+/// The flag of records and waits that become graph nodes, which nothing is outside a capture.
+pub(super) fn check_external(flags: u32) -> Outcome {
+    const EXTERNAL: u32 = 1;
+    match flags {
+        0 => Ok(()),
+        EXTERNAL => Err(codes::ILLEGAL_STATE),
+        _ => Err(codes::INVALID_VALUE),
+    }
+}
+
+pub(super) fn id(handle: Handle, out: Out<'_, u64>) -> Outcome {
+    out.set(lock().stream(handle)?);
+    Ok(())
+}
+
+pub(super) fn context(handle: Handle, out: Out<'_, RawHandle>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    let context = state.streams[&serial].context;
+    out.set(state.contexts[&context].handle.raw());
+    Ok(())
+}
+
+pub(super) fn device(handle: Handle, out: Out<'_, i32>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    let context = state.streams[&serial].context;
+    out.set(device::ordinal(state.contexts[&context].device));
+    Ok(())
+}
+
+pub(super) fn flags(handle: Handle, out: Out<'_, u32>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    let non_blocking = !state.streams[&serial].is_blocking();
+    out.set(if non_blocking { NON_BLOCKING } else { 0 });
+    Ok(())
+}
+
+pub(super) fn priority(handle: Handle, out: Out<'_, i32>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    out.set(state.streams[&serial].priority);
+    Ok(())
+}
+
+pub(super) fn is_capturing(handle: Handle, out: Out<'_, u32>) -> Outcome {
+    lock().stream(handle)?;
+    out.set(NOT_CAPTURING);
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What the driver keeps for each thread: a number and the stack of current contexts.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::codes::{self, Outcome};
+use super::handle::Handle;
+
+/// Deeper than any program goes; a fixed size needs no destructor, so that drivers calls work while a thread ends.
+const MAX_DEPTH: usize = 64;
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static STACK: [Cell<Handle>; MAX_DEPTH] = const { [const { Cell::new(Handle::NULL) }; MAX_DEPTH] };
+}
+
+/// The number of the calling thread, never reused.
+pub(super) fn number() -> u64 {
+    if NUMBER.get() == 0 {
+        NUMBER.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
+    }
+    NUMBER.get()
+}
+
+/// The current context, or null.
+pub(super) fn current() -> Handle {
+    match DEPTH.get() {
+        0 => Handle::NULL,
+        depth => STACK.with(|stack| stack[depth - 1].get()),
+    }
+}
+
+/// Replaces the top of the stack; null takes it away.
+pub(super) fn set_current(context: Handle) -> Outcome {
+    match (DEPTH.get(), context) {
+        (0, Handle::NULL) => Ok(()),
+        (depth, Handle::NULL) => {
+            DEPTH.set(depth - 1);
+            Ok(())
+        }
+        (0, _) => push(context),
+        (depth, _) => {
+            STACK.with(|stack| stack[depth - 1].set(context));
+            Ok(())
+        }
+    }
+}
+
+/// Makes `context` current until it is popped.
+pub(super) fn push(context: Handle) -> Outcome {
+    let depth = DEPTH.get();
+    if depth == MAX_DEPTH {
+        return Err(codes::OUT_OF_MEMORY);
+    }
+    STACK.with(|stack| stack[depth].set(context));
+    DEPTH.set(depth + 1);
+    Ok(())
+}
+
+/// Takes the current context off the stack.
+pub(super) fn pop() -> Outcome<Handle> {
+    let top = current();
+    DEPTH.set(DEPTH.get().checked_sub(1).ok_or(codes::INVALID_CONTEXT)?);
+    Ok(top)
+}

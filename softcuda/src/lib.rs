@@ -1,0 +1,64 @@
+//! A CUDA driver in software, for tests without a GPU.
+//!
+//! Streams run on threads, events carry real time stamps, copies move real bytes, kernels run as
+//! Rust twins. The driver is a library with the C interface of `libcuda.so`: a program reaches it
+//! through the loader that it uses anyway, cudarc's included, and cannot tell the difference.
+//!
+//! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
+//! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
+//! misuse, [`set_mode`].
+//!
+//! It says nothing about performance, and nothing about device code. Never enable it in a release.
+//!
+//! ```
+//! use softcuda::Choice;
+//!
+//! match softcuda::choose()? {
+//!     Choice::Software => assert!(softcuda::symbol(c"cuInit").is_some()),
+//!     Choice::Real | Choice::Nothing => assert!(softcuda::symbol(c"cuInit").is_none()),
+//! }
+//! # Ok::<(), String>(())
+//! ```
+
+mod accesses;
+mod arguments;
+mod choice;
+mod control;
+mod declarations;
+mod element;
+mod functions;
+mod injection;
+mod kernel;
+mod launch;
+mod twin;
+
+#[cfg_attr(softcuda_linked, path = "library/bound.rs")]
+#[cfg_attr(all(not(softcuda_linked), target_os = "linux"), path = "library/loaded.rs")]
+#[cfg_attr(all(not(softcuda_linked), not(target_os = "linux")), path = "library/unavailable.rs")]
+mod library;
+
+#[cfg(all(not(softcuda_linked), target_os = "linux"))]
+mod probe;
+#[cfg(all(not(softcuda_linked), target_os = "linux"))]
+mod shared_object;
+
+#[cfg(softcuda_linked)]
+pub mod driver;
+#[cfg(softcuda_linked)]
+mod linked;
+#[cfg(softcuda_linked)]
+use driver::raw;
+#[cfg(not(softcuda_linked))]
+#[path = "driver/raw.rs"]
+#[expect(unreachable_pub, reason = "public where the same file is a part of the driver")]
+mod raw;
+
+pub use accesses::Accesses;
+pub use arguments::Arguments;
+pub use choice::{Choice, choose, symbol};
+pub use control::{Live, Mode, all_calls, calls, live, reports, set_mode};
+pub use element::Element;
+pub use injection::{Injection, inject};
+pub use kernel::Kernel;
+pub use launch::Launch;
+pub use raw::ParamKind;

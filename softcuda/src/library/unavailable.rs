@@ -1,0 +1,17 @@
+//! Systems that the software driver does not support: the crate compiles, opening the driver fails.
+
+use std::ffi::{CStr, c_void};
+
+use crate::functions::ControlFunctions;
+
+const REASON: &str = "the software driver runs on Linux only; set SOFTCUDA=real or SOFTCUDA=none";
+
+/// Always an error.
+pub(crate) fn open() -> Result<&'static ControlFunctions, String> {
+    Err(REASON.to_owned())
+}
+
+/// Always `None`.
+pub(crate) fn symbol(_name: &CStr) -> Option<*const c_void> {
+    None
+}

@@ -1,0 +1,110 @@
+//! The two functions that the driver calls for a registered kernel.
+
+use std::ffi::{CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::{fmt, ptr};
+
+use crate::accesses::Accesses;
+use crate::arguments::Arguments;
+use crate::declarations::Declarations;
+use crate::launch::Launch;
+use crate::raw::{ParamKind, RawAccess, RawKernel, RawLaunch};
+
+/// `CUDA_ERROR_LAUNCH_FAILED`
+const LAUNCH_FAILED: u32 = 719;
+
+pub(crate) type Declare = Box<dyn Fn(&Arguments<'_>, &mut Accesses<'_>) + Send + Sync>;
+pub(crate) type Run = Box<dyn Fn(&Launch<'_>) + Send + Sync>;
+
+/// A kernel as it is registered with the driver.
+pub(crate) struct Twin {
+    name: CString,
+    params: Vec<ParamKind>,
+    declare: Declare,
+    run: Run,
+    declarations: Declarations,
+}
+
+impl fmt::Debug for Twin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Twin").field("name", &self.name).field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+impl Twin {
+    pub(crate) fn new(name: CString, params: Vec<ParamKind>, declare: Declare, run: Run) -> Self {
+        Self { name, params, declare, run, declarations: Declarations::default() }
+    }
+
+    pub(crate) fn params(&self) -> &[ParamKind] {
+        &self.params
+    }
+
+    /// What the driver is told of a twin that lives until the process ends.
+    pub(crate) fn raw(&'static self) -> RawKernel {
+        RawKernel {
+            name: self.name.as_ptr(),
+            param_count: self.params.len(),
+            params: self.params.as_ptr(),
+            user: ptr::from_ref(self).cast(),
+            declare: declare_launch,
+            run: run_launch,
+        }
+    }
+
+    /// The ranges of a launch, none if the closure panics: the launch then fails when it runs.
+    fn declare(&self, launch: &RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
+        let arguments = self.arguments(launch);
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            let mut accesses = Accesses::of(&arguments);
+            (self.declare)(&arguments, &mut accesses);
+            accesses.into_list()
+        }));
+        let fits = asked.as_ref().map_or(true, |list| list.len() <= capacity);
+        let declared = asked.ok().map(Arc::from);
+        // A driver that has too little room asks again; only the answer that it takes counts.
+        let declared = if fits { self.declarations.add(&arguments, declared) } else { declared };
+        let list = declared.as_deref().unwrap_or_default();
+        // SAFETY: the driver gives room for `capacity` ranges, and no more than that are written.
+        unsafe { ptr::copy_nonoverlapping(list.as_ptr(), out, list.len().min(capacity)) };
+        list.len()
+    }
+
+    /// Runs the whole grid, answers the code that it ends in.
+    fn run(&self, launch: &RawLaunch) -> u32 {
+        let arguments = self.arguments(launch);
+        let Some(accesses) = self.declarations.take(&arguments) else {
+            return LAUNCH_FAILED;
+        };
+        // SAFETY: `launch` comes from the driver and `accesses` is what was declared for it.
+        let launch = unsafe { Launch::of(arguments, &accesses, launch) };
+        match catch_unwind(AssertUnwindSafe(|| (self.run)(&launch))) {
+            Ok(()) => launch.failure(),
+            Err(_) => LAUNCH_FAILED,
+        }
+    }
+
+    fn arguments<'a>(&'a self, launch: &'a RawLaunch) -> Arguments<'a> {
+        // SAFETY: the callers have `launch` from the driver, which keeps it during the call.
+        unsafe { Arguments::of(self.name.to_str().unwrap_or_default(), &self.params, launch) }
+    }
+}
+
+/// [`DeclareFn`](crate::raw::DeclareFn) of every twin.
+unsafe extern "C" fn declare_launch(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
+    // SAFETY: the driver passes what `Twin::raw` gave it with this function.
+    let twin = unsafe { &*user.cast::<Twin>() };
+    // SAFETY: the driver passes a launch that is valid during the call.
+    let launch = unsafe { &*launch };
+    twin.declare(launch, out, capacity)
+}
+
+/// [`RunFn`](crate::raw::RunFn) of every twin.
+unsafe extern "C" fn run_launch(user: *const c_void, launch: *const RawLaunch) -> u32 {
+    // SAFETY: the driver passes what `Twin::raw` gave it with this function.
+    let twin = unsafe { &*user.cast::<Twin>() };
+    // SAFETY: the driver passes a launch that is valid during the call.
+    let launch = unsafe { &*launch };
+    twin.run(launch)
+}
