@@ -1,33 +1,35 @@
-//! Contexts: retained lazily, once a process, and never released.
+//! Contexts: what a device's streams and events live in.
 
+mod current;
+mod primary;
 mod record;
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use once_cell::sync::OnceCell;
+use std::sync::atomic::Ordering;
 
 use crate::device::Device;
-use crate::driver::{Answer, CUctx, Driver};
+use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
-use record::Record;
+pub(crate) use current::Current;
+use current::Restore;
+use record::{Record, id_of};
 
 /// A raw `CUcontext`.
+#[doc(alias = "CUcontext")]
 pub type RawContext = *mut c_void;
 
 /// A device's primary context, the one that the CUDA runtime, PyTorch and cudarc use too.
 ///
 /// It comes into being with the first of these calls on its device, and lives until the process
 /// ends: [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
-/// [`Device::enable_peer_access`], [`Event::bind`](crate::Event::bind). No other call creates a
-/// context, and none changes which context is current on the calling thread.
+/// [`Device::enable_peer_access`] (of both devices), [`Event::bind`](crate::Event::bind). No other
+/// call creates a context, and none changes which context is current on the calling thread. (A call
+/// on a stream of cudarc retains the context that cudarc made.)
 ///
 /// ```
 /// use cuda_streams::Device;
@@ -39,152 +41,41 @@ pub type RawContext = *mut c_void;
 /// # Ok::<(), cuda_streams::Error>(())
 /// ```
 #[derive(Clone, Copy)]
+#[doc(alias = "CUcontext")]
 pub struct Context(&'static Record);
-
-/// The primary context of one device: at most one living record.
-struct Primary {
-    record: AtomicPtr<Record>,
-    retaining: Mutex<()>,
-}
-
-impl Primary {
-    fn of(device: Device) -> Result<&'static Self> {
-        static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
-        let primaries = PRIMARIES.get_or_try_init(|| {
-            let new = |_| Self { record: AtomicPtr::new(ptr::null_mut()), retaining: Mutex::new(()) };
-            Ok::<_, Error>(Device::all()?.map(new).collect())
-        })?;
-        Ok(&primaries[device.ordinal() as usize])
-    }
-
-    /// The record made last, of a life that may be over.
-    #[inline]
-    fn record(&self) -> Option<&'static Record> {
-        // SAFETY: null, or a record, which is never freed; Acquire pairs with the store in `retain`.
-        unsafe { self.record.load(Ordering::Acquire).as_ref() }
-    }
-
-    /// The record of the context's present life, as the driver says now.
-    fn living(&self) -> Result<Option<&'static Record>> {
-        let Some(record) = self.record() else { return Ok(None) };
-        match record.verify() {
-            Ok(()) => Ok(Some(record)),
-            Err(Error::ContextDestroyed { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    #[cold]
-    fn retain(&self, device: Device) -> Result<&'static Record> {
-        let _one_at_a_time = self.retaining.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(record) = self.living()? {
-            return Ok(record);
-        }
-        let driver = device.driver();
-        let mut raw: CUctx = ptr::null_mut();
-        // SAFETY: the out pointer is a live local.
-        unsafe { driver.cuDevicePrimaryCtxRetain(&raw mut raw, device.raw()) }.ok()?;
-        let interned = Record::intern(driver, raw, device);
-        match interned {
-            Ok(record) => self.record.store(ptr::from_ref(record).cast_mut(), Ordering::Release),
-            // SAFETY: gives back what was just retained; nothing was created in it.
-            Err(_) => drop(unsafe { driver.cuDevicePrimaryCtxRelease_v2(device.raw()) }.ok()),
-        }
-        interned
-    }
-}
-
-impl Device {
-    /// Its primary context, retained at the first call and never released.
-    ///
-    /// The first retain in a process takes about 100 ms; later calls about 20 ns. The current
-    /// context of the thread stays what it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Driver`] if the driver cannot create it (`OUT_OF_MEMORY`, `DEVICE_UNAVAILABLE`, a
-    /// sticky code after a device fault). A failure is not remembered.
-    ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// let context = device.context()?;
-    /// assert!(device.is_active()?);
-    /// # let _ = context;
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[doc(alias = "cuDevicePrimaryCtxRetain")]
-    pub fn context(self) -> Result<Context> {
-        let primary = Primary::of(self)?;
-        let living = primary.living()?;
-        living.map_or_else(|| primary.retain(self), Ok).map(Context)
-    }
-
-    /// Waits until all work of its primary context is done. Where nobody made the context there is
-    /// none, and none is made.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Driver`], also with the error of earlier work.
-    ///
-    /// ```
-    /// cuda_streams::Device::get(0)?.synchronize()?;
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[doc(alias = "cuCtxSynchronize")]
-    pub fn synchronize(self) -> Result<()> {
-        if self.is_active()? { self.context()?.synchronize() } else { Ok(()) }
-    }
-
-    /// Lets work on this device reach `peer`'s memory directly. Enabling it twice is fine.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Driver`] with `PEER_ACCESS_UNSUPPORTED` where
-    /// [`can_access_peer`](Self::can_access_peer) is false, `INVALID_DEVICE` for the device itself,
-    /// `TOO_MANY_PEERS`; those of [`context`](Self::context) for both devices.
-    ///
-    /// ```no_run
-    /// use cuda_streams::Device;
-    ///
-    /// let (a, b) = (Device::get(0)?, Device::get(1)?);
-    /// if a.can_access_peer(b)? {
-    ///     a.enable_peer_access(b)?;
-    /// }
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[doc(alias = "cuCtxEnablePeerAccess")]
-    pub fn enable_peer_access(self, peer: Self) -> Result<()> {
-        let (here, there) = (self.context()?, peer.context()?);
-        let _current = here.enter()?;
-        // SAFETY: both contexts were verified just now, and this crate never releases them.
-        let answer = unsafe { self.driver().cuCtxEnablePeerAccess(there.0.raw(), 0) };
-        if answer.code() == Some(ErrorCode::PEER_ACCESS_ALREADY_ENABLED) { Ok(()) } else { here.check(answer) }
-    }
-}
 
 impl Context {
     /// The driver's id of it, unique in the process even where the raw handle recurs. `None` on
     /// drivers before 12.0.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_eq!(device.context()?.id(), device.stream()?.context().id());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuCtxGetId")]
     pub fn id(self) -> Option<u64> {
-        self.0.id()
+        self.0.id
     }
 
     /// Its device.
     #[must_use]
+    #[doc(alias = "cuCtxGetDevice")]
     pub fn device(self) -> Device {
-        self.0.device()
+        self.0.device
     }
 
-    /// The raw `CUcontext`. It must not be released or destroyed.
+    /// The raw `CUcontext`, valid until the process ends unless somebody resets the device. It must
+    /// not be released or destroyed.
     #[must_use]
     pub fn as_raw(self) -> RawContext {
-        self.0.raw().cast()
+        self.0.raw.cast()
     }
 
     /// Runs `f` with this context current on the calling thread, for raw driver calls that need one.
-    /// Afterwards, and if `f` panics, the thread's current context is what it was.
+    /// Afterwards, and if `f` panics, the thread's current context is what it was, whatever `f` did
+    /// to it.
     ///
     /// # Errors
     ///
@@ -199,6 +90,7 @@ impl Context {
     #[doc(alias = "cuCtxPushCurrent")]
     #[doc(alias = "cuCtxPopCurrent")]
     pub fn with_current<R>(self, f: impl FnOnce() -> R) -> Result<R> {
+        let _restore = Restore::new(self.driver())?;
         let _current = self.enter()?;
         Ok(f())
     }
@@ -245,7 +137,7 @@ impl Context {
     /// Makes it current until the guard is dropped, once the driver has said that it still lives.
     pub(crate) fn enter(self) -> Result<Current> {
         self.verify()?;
-        Current::push(self)
+        Current::push(self.driver(), self.raw())
     }
 
     /// The context with this number, which an event holds in four bytes.
@@ -256,12 +148,16 @@ impl Context {
 
     #[inline]
     pub(crate) fn number(self) -> NonZeroU32 {
-        self.0.number()
+        self.0.number
     }
 
     #[inline]
     pub(crate) fn driver(self) -> &'static Driver {
-        self.0.driver()
+        self.0.driver
+    }
+
+    fn raw(self) -> CUcontext {
+        self.0.raw
     }
 
     /// In an error message.
@@ -272,37 +168,50 @@ impl Context {
     /// `Err` if its handles must not be passed to the driver any more.
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
-        self.0.alive()
+        if self.0.alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
     }
 
-    /// Asks the driver whether this is still the same life of the context: before each creation.
+    /// Asks the driver whether this is still the same life of the context: before each creation and
+    /// destruction, and where a refusal may mean that it is not.
     pub(crate) fn verify(self) -> Result<()> {
-        self.0.verify()
+        self.alive()?;
+        match id_of(self.driver(), self.raw()) {
+            Some(Ok(id)) if Some(id) != self.id() => Err(self.died()),
+            Some(Err(Error::Driver { code: ErrorCode::CONTEXT_IS_DESTROYED | ErrorCode::INVALID_CONTEXT, .. })) => Err(self.died()),
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 
-    /// The result of a call on a handle of this context; remembers its death.
+    /// The result of a call on a handle of this context.
     #[inline]
     pub(crate) fn check(self, answer: Answer) -> Result<()> {
         if answer.is_ok() { Ok(()) } else { Err(self.refused(answer)) }
     }
 
-    /// The error for an answer that is not success.
+    /// The error for an answer that is not success: the context's death, if that is the reason.
     #[cold]
     pub(crate) fn refused(self, answer: Answer) -> Error {
-        self.0.refused(answer)
+        match answer.code() {
+            // Without ids there is no asking back.
+            Some(ErrorCode::CONTEXT_IS_DESTROYED) if self.id().is_none() => self.died(),
+            Some(ErrorCode::CONTEXT_IS_DESTROYED | ErrorCode::INVALID_CONTEXT | ErrorCode::INVALID_HANDLE) => match self.verify() {
+                Err(destroyed @ Error::ContextDestroyed { .. }) => destroyed,
+                _ => answer.error(),
+            },
+            _ => answer.error(),
+        }
     }
 
-    /// `device`'s primary context if `raw` is it.
-    ///
-    /// Two contexts that live at the same time have two addresses. So equality proves more: that
-    /// whoever made `raw` has loaded the same driver library as this crate.
-    pub(crate) fn primary_with_raw(device: Device, raw: RawContext) -> Result<Option<Self>> {
-        let is_raw = |context: &Self| context.as_raw() == raw;
-        let known = Primary::of(device)?.record().filter(|record| record.is_alive()).map(Self);
-        if let Some(context) = known.filter(is_raw) {
-            return Ok(Some(context));
-        }
-        Ok(Some(device.context()?).filter(is_raw))
+    #[cold]
+    fn died(self) -> Error {
+        self.0.alive.store(false, Ordering::Relaxed);
+        self.destroyed()
+    }
+
+    #[cold]
+    fn destroyed(self) -> Error {
+        Error::ContextDestroyed { device: self.device().ordinal() }
     }
 }
 
@@ -323,39 +232,5 @@ impl Hash for Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("device", &self.device().ordinal()).field("id", &self.id()).finish()
-    }
-}
-
-/// A context that is current on this thread until this is dropped.
-pub(crate) struct Current {
-    driver: &'static Driver,
-    /// What is current belongs to the thread.
-    _thread: PhantomData<*const ()>,
-}
-
-impl Current {
-    fn push(context: Context) -> Result<Self> {
-        let driver = context.driver();
-        // SAFETY: the caller saw the context alive.
-        context.check(unsafe { driver.cuCtxPushCurrent_v2(context.0.raw()) })?;
-        Ok(Self { driver, _thread: PhantomData })
-    }
-
-    /// Makes the context current for a call on the handles 0, 1 and 2, unless it is already.
-    pub(crate) fn ensure(context: Context) -> Result<Option<Self>> {
-        let mut now: CUctx = ptr::null_mut();
-        // SAFETY: the out pointer is a live local.
-        unsafe { context.driver().cuCtxGetCurrent(&raw mut now) }.ok()?;
-        if now == context.0.raw() { Ok(None) } else { Self::push(context).map(Some) }
-    }
-}
-
-impl Drop for Current {
-    fn drop(&mut self) {
-        let mut popped: CUctx = ptr::null_mut();
-        // SAFETY: undoes this thread's push; the out pointer is a live local.
-        let answer = unsafe { self.driver.cuCtxPopCurrent_v2(&raw mut popped) };
-        // A refusal leaves nothing to undo, and a destructor must not fail.
-        let _ = answer;
     }
 }

@@ -31,6 +31,7 @@ use crate::error::{Error, ErrorCode, Result};
 /// # Ok::<(), cuda_streams::Error>(())
 /// ```
 #[derive(Clone, Copy)]
+#[doc(alias = "CUdevice")]
 pub struct Device(&'static Entry);
 
 struct Entry {
@@ -190,7 +191,7 @@ impl Device {
 }
 
 fn count_of(entries: &[Entry]) -> u32 {
-    entries.last().map_or(0, |last| last.ordinal + 1)
+    u32::try_from(entries.len()).unwrap_or(u32::MAX)
 }
 
 #[cold]

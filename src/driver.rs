@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorCode, Result};
-pub(crate) use table::{CUctx, CUdevice, CUevent, CUstream, CUuuid, Driver};
+pub(crate) use table::{CUcontext, CUdevice, CUevent, CUstream, CUuuid, Driver};
 
 /// What a driver function answered: its result code and its name.
 #[derive(Clone, Copy)]
@@ -22,13 +22,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The result of a function that the loaded driver does not export. No driver answers it.
-    const MISSING: u32 = u32::MAX;
-
     /// `Err` for every code but success.
     #[inline]
     pub(crate) fn ok(self) -> Result<()> {
-        if self.code == 0 { Ok(()) } else { Err(self.error()) }
+        if self.is_ok() { Ok(()) } else { Err(self.error()) }
     }
 
     /// The code, unless it is success.
@@ -50,11 +47,24 @@ impl Answer {
     /// The error for this answer, which must not be success.
     #[cold]
     pub(crate) fn error(self) -> Error {
-        match ErrorCode::new(self.code) {
-            Some(code) if self.code != Self::MISSING => Error::Driver { call: self.call, code },
+        match self.code() {
+            Some(code) if !self.is_missing() => Error::Driver { call: self.call, code },
             _ => Error::MissingSymbol { symbol: self.call },
         }
     }
+
+    /// Whether nobody answered: the driver has no such function.
+    fn is_missing(self) -> bool {
+        self.code == table::MISSING && LOADED.get().is_some_and(|driver| driver.lacks(self.call))
+    }
+}
+
+/// The driver library, once one is found that is more than a stub.
+static LOADED: OnceCell<Driver> = OnceCell::new();
+
+/// The loaded driver, initialised or not.
+fn loaded() -> Result<&'static Driver> {
+    LOADED.get_or_try_init(loader::open)
 }
 
 /// The loaded and initialised driver.
@@ -62,25 +72,30 @@ impl Answer {
 /// Success is remembered; failure is not, so that a driver installed or repaired while the process
 /// runs is found by the next call.
 pub(crate) fn driver() -> Result<&'static Driver> {
-    static LOADED: OnceCell<Driver> = OnceCell::new();
     static INITIALISED: OnceCell<&'static Driver> = OnceCell::new();
     INITIALISED
         .get_or_try_init(|| {
-            let driver = LOADED.get_or_try_init(|| loader::open().map(|source| Driver::bind(&source)))?;
-            // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
-            unsafe { driver.cuInit(0) }.ok()?;
+            let driver = loaded()?;
+            driver.init().ok()?;
             Ok(driver)
         })
         .copied()
 }
 
+impl Driver {
+    fn init(&self) -> Answer {
+        // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
+        unsafe { self.cuInit(0) }
+    }
+}
+
 /// The newest CUDA version that the installed driver supports, as `(major, minor)`.
 ///
-/// Creates no context.
+/// Creates no context, and answers also where the driver cannot be initialised.
 ///
 /// # Errors
 ///
-/// [`Error::DriverNotFound`] without a driver; [`Error::Driver`] if it cannot be initialised.
+/// [`Error::DriverNotFound`] without a driver; [`Error::Driver`] as the driver answers.
 ///
 /// ```
 /// let (major, _minor) = cuda_streams::driver_version()?;
@@ -91,7 +106,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
 pub fn driver_version() -> Result<(u32, u32)> {
     let mut version: c_int = 0;
     // SAFETY: the out pointer is a live local.
-    unsafe { driver()?.cuDriverGetVersion(&raw mut version) }.ok()?;
+    unsafe { loaded()?.cuDriverGetVersion(&raw mut version) }.ok()?;
     let version = version.unsigned_abs();
     Ok((version / 1000, version % 1000 / 10))
 }

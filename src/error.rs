@@ -57,9 +57,9 @@ pub enum Error {
         device: u32,
     },
 
-    /// The stream belongs to a context that is not its device's primary context, so nothing of this
-    /// crate can be created in it.
-    #[error("the stream's context is not the primary context of device {device}: create the event on a stream of the primary context")]
+    /// The stream belongs to a context that is not its device's primary context. cudarc destroys such
+    /// contexts from safe code, so nothing here can be bound to them.
+    #[error("the stream's context is not the primary context of device {device}: use a stream of `CudaContext::new`")]
     ForeignContext {
         /// The device's ordinal.
         device: u32,
@@ -92,6 +92,8 @@ pub enum Error {
         event: ContextName,
         /// The context of the stream or the end event.
         other: ContextName,
+        /// The driver's answer; `None` if it need not be asked.
+        code: Option<ErrorCode>,
     },
 
     /// Elapsed time of an event that was never recorded.
@@ -99,6 +101,8 @@ pub enum Error {
     NotRecorded {
         /// Which of the two.
         which: Which,
+        /// The driver's answer; `None` for an event that the driver does not know yet.
+        code: Option<ErrorCode>,
     },
 
     /// Elapsed time of an event that takes no time stamps.
@@ -115,7 +119,8 @@ pub enum Error {
         which: Which,
     },
 
-    /// Elapsed time of an event that another thread recorded anew during the call.
+    /// Elapsed time of an event that another thread recorded anew during the call. Not noticed if
+    /// that thread's record has not returned.
     #[error("the {which} event was recorded anew during the call: the figure would mix two records")]
     Rerecorded {
         /// Which of the two.
@@ -152,13 +157,21 @@ impl Error {
         match self {
             Self::Driver { code, .. } | Self::Captured { code, .. } => Some(*code),
             Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
-            Self::ContextMismatch { .. } | Self::NotRecorded { .. } | Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
+            Self::ContextMismatch { code, .. } | Self::NotRecorded { code, .. } => *code,
+            Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
             Self::NotComplete { .. } => Some(ErrorCode::NOT_READY),
             _ => None,
         }
     }
 
     /// Whether the context is dead for good, see [`ErrorCode::is_sticky`].
+    ///
+    /// ```
+    /// use cuda_streams::{Error, ErrorCode};
+    ///
+    /// let error = Error::Driver { call: "cuStreamQuery", code: ErrorCode::ILLEGAL_ADDRESS };
+    /// assert!(error.is_sticky());
+    /// ```
     #[must_use]
     pub fn is_sticky(&self) -> bool {
         self.code().is_some_and(ErrorCode::is_sticky)

@@ -1,9 +1,10 @@
 //! Events: marks in the work of a stream, to order streams, to wait on the host, and to take time.
 
-mod core;
+mod construct;
 mod elapsed;
 mod flags;
-mod modes;
+mod inner;
+mod mode;
 mod options;
 mod status;
 mod view;
@@ -16,11 +17,12 @@ use crate::context::Context;
 use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
-use crate::error::Result;
+use crate::error::{ContextName, Result};
 use crate::handle::{AsStream, RawEvent};
-pub(crate) use core::Core;
 pub use elapsed::{ElapsedTime, NegativeTime};
-pub use flags::{Dynamic, EventFlags, Interprocess, Mode, Timed, Untimed};
+pub use flags::EventFlags;
+use inner::Inner;
+pub use mode::{Dynamic, Interprocess, Mode, Timed, Untimed};
 pub use options::EventOptions;
 pub use status::EventStatus;
 use status::status;
@@ -72,20 +74,21 @@ pub use view::{AsEvent, EventRef};
 /// ```
 #[doc(alias = "CUevent")]
 pub struct Event<M: Mode = Untimed> {
-    core: Core,
+    inner: Inner,
     mode: PhantomData<fn() -> M>,
 }
 
 const _: () = assert!(size_of::<Event>() == 24);
 
 impl<M: Mode> Event<M> {
-    const fn from_core(core: Core) -> Self {
-        Self { core, mode: PhantomData }
+    const fn from_core(inner: Inner) -> Self {
+        Self { inner, mode: PhantomData }
     }
 
     /// Puts the mark behind the work that is enqueued on the stream so far.
     ///
-    /// The first record creates the driver's event, in the stream's context.
+    /// The first record creates the driver's event, in the stream's context, and the event belongs to
+    /// that context from then on, even where the driver then refuses the record.
     ///
     /// # Errors
     ///
@@ -105,7 +108,7 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuEventRecord")]
     #[inline]
     pub fn record(&self, stream: impl AsStream) -> Result<()> {
-        self.core.record(stream.as_stream())
+        self.inner.record(stream.as_stream())
     }
 
     /// Makes the stream wait for the mark: what is enqueued on it from now on runs after the work
@@ -135,7 +138,7 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuStreamWaitEvent")]
     #[inline]
     pub fn wait(&self, stream: impl AsStream) -> Result<()> {
-        self.core.wait(stream.as_stream())
+        self.inner.wait(stream.as_stream())
     }
 
     /// Whether the work before the mark is done. True for an event that was never recorded. Does
@@ -155,7 +158,7 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuEventQuery")]
     #[inline]
     pub fn query(&self) -> Result<bool> {
-        self.core.query()
+        self.inner.query()
     }
 
     /// Like [`query`](Self::query), and tells an event that was never recorded, or was captured,
@@ -173,7 +176,7 @@ impl<M: Mode> Event<M> {
     /// ```
     #[doc(alias = "cuEventQuery")]
     pub fn status(&self) -> Result<EventStatus> {
-        status(&self.core)
+        status(&self.inner)
     }
 
     /// Waits on the host until the work before the mark is done. Returns at once for an event that
@@ -195,7 +198,7 @@ impl<M: Mode> Event<M> {
     /// ```
     #[doc(alias = "cuEventSynchronize")]
     pub fn synchronize(&self) -> Result<()> {
-        self.core.synchronize()
+        self.inner.synchronize()
     }
 
     /// Creates the driver's event now, in the device's primary context, instead of at the first
@@ -217,21 +220,27 @@ impl<M: Mode> Event<M> {
     /// ```
     #[doc(alias = "cuEventCreate")]
     pub fn bind(&self, device: Device) -> Result<()> {
+        const CALL: &str = "cuEventCreate";
+        if let Some(home) = self.context().filter(|home| home.device() != device) {
+            let other = ContextName { device: device.ordinal(), id: None };
+            home.alive()?;
+            return Err(self.inner.mismatch(CALL, other, None));
+        }
         let context = device.context()?;
-        match self.core.handle()? {
-            None => self.core.bind(context).map(drop),
+        match self.inner.handle()? {
+            None => self.inner.bind(context, CALL).map(drop),
             Some((_, home)) if home == context => Ok(()),
-            Some(_) => Err(self.core.mismatch("cuEventCreate", context)),
+            Some(_) => Err(self.inner.mismatch(CALL, context.name(), None)),
         }
     }
 
-    /// The context it belongs to; `None` before the first record.
+    /// The context it belongs to; `None` while it is not bound to one.
     #[must_use]
     pub fn context(&self) -> Option<Context> {
-        self.core.home()
+        self.inner.home()
     }
 
-    /// The device it belongs to; `None` before the first record.
+    /// The device it belongs to; `None` while it is not bound to one.
     #[must_use]
     pub fn device(&self) -> Option<Device> {
         self.context().map(Context::device)
@@ -240,7 +249,7 @@ impl<M: Mode> Event<M> {
     /// The driver's flags for it.
     #[must_use]
     pub fn flags(&self) -> EventFlags {
-        self.core.flags()
+        self.inner.flags()
     }
 
     /// Whether it takes time stamps.
@@ -261,19 +270,19 @@ impl<M: Mode> Event<M> {
         self.flags().contains(EventFlags::INTERPROCESS)
     }
 
-    /// The raw `CUevent`; `None` while the event is not bound to a context.
+    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context.
     ///
     /// Whoever has it may record the event, so from now on this crate asks the driver each time
     /// instead of answering from what it remembers. It must not be destroyed.
     #[must_use]
     pub fn as_raw(&self) -> Option<RawEvent> {
-        self.core.lend()
+        self.inner.lend()
     }
 
     /// The event with its kind decided at run time.
     #[must_use]
     pub fn into_dynamic(self) -> Event<Dynamic> {
-        Event::from_core(self.core)
+        Event::from_core(self.inner)
     }
 
     /// Destroys the driver's event and tells how that went, which dropping does not. Pending work
@@ -294,7 +303,7 @@ impl<M: Mode> Event<M> {
     /// ```
     #[doc(alias = "cuEventDestroy")]
     pub fn destroy(mut self) -> Result<()> {
-        self.core.destroy()
+        self.inner.destroy()
     }
 }
 
@@ -317,20 +326,20 @@ impl Device {
     /// ```
     #[doc(alias = "cuEventCreate")]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Core::bound(self.context()?, options.flags()).map(Event::from_core)
+        Inner::bound(self.context()?, options.flags()).map(Event::from_core)
     }
 }
 
 /// An event built and recorded in one step: for [`Stream::record_event`](crate::Stream::record_event).
 #[inline]
 pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
-    Core::recorded(stream.as_stream(), options.flags()).map(Event::from_core)
+    Inner::recorded(stream.as_stream(), options.flags()).map(Event::from_core)
 }
 
 impl<M: Mode> AsEvent for Event<M> {
     #[inline]
     fn as_event(&self) -> EventRef<'_> {
-        EventRef::new(&self.core)
+        EventRef::new(&self.inner)
     }
 }
 
@@ -338,15 +347,16 @@ impl<M: Mode> fmt::Debug for Event<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("Event");
         fields.field("mode", &format_args!("{}", M::NAME));
-        describe(&self.core, fields)
+        describe(&self.inner, fields)
     }
 }
 
 /// The fields that every kind of event shows. Makes no driver call.
-fn describe(core: &Core, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result {
+fn describe(inner: &Inner, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result {
     fields
-        .field("device", &core.home().map(|home| home.device().ordinal()))
-        .field("flags", &core.flags())
-        .field("recorded", &!core.is_never_recorded())
+        .field("device", &inner.home().map(|home| home.device().ordinal()))
+        .field("flags", &inner.flags())
+        .field("recorded", &inner.seen().is_recorded())
+        .field("lent", &inner.is_lent())
         .finish()
 }

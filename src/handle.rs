@@ -12,9 +12,11 @@ use crate::driver::{Answer, CUevent, CUstream, Driver};
 use crate::error::{Error, Result};
 
 /// A raw `CUstream`.
+#[doc(alias = "CUstream")]
 pub type RawStream = *mut c_void;
 
 /// A raw `CUevent`.
+#[doc(alias = "CUevent")]
 pub type RawEvent = *mut c_void;
 
 /// Something that is a stream: this crate's [`Stream`](crate::Stream), cudarc's `CudaStream` (with
@@ -67,6 +69,11 @@ pub trait AsStream {
 /// ```compile_fail,E0277
 /// fn send<T: Send>() {}
 /// send::<cuda_streams::StreamRef<'static>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn sync<T: Sync>() {}
+/// sync::<cuda_streams::StreamRef<'static>>();
 /// ```
 #[derive(Clone, Copy)]
 pub struct StreamRef<'a> {
@@ -123,8 +130,10 @@ impl StreamRef<'_> {
         match self.home {
             Home::Known(context) => context.alive().map(|()| context),
             Home::Foreign { context, device, is_primary } => {
-                let known = Context::primary_with_raw(Device::get(device)?, context)?;
-                known.ok_or(if is_primary { Error::TwoDrivers { device } } else { Error::ForeignContext { device } })
+                if !is_primary {
+                    return Err(Error::ForeignContext { device });
+                }
+                Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
             }
         }
     }
@@ -168,26 +177,29 @@ impl AsStream for StreamRef<'_> {
     }
 }
 
+/// What points to something that has a view has that view.
 macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: AsStream + ?Sized> AsStream for $pointer {
+    ($trait:ident::$method:ident -> $view:ident: $($pointer:ty),*) => {$(
+        impl<T: $trait + ?Sized> $trait for $pointer {
             #[inline]
-            fn as_stream(&self) -> StreamRef<'_> {
-                (**self).as_stream()
+            fn $method(&self) -> $view<'_> {
+                (**self).$method()
             }
         }
     )*};
 }
-forward!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+pub(crate) use forward;
 
-/// A driver object that this crate owns.
+forward!(AsStream::as_stream -> StreamRef: &T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+/// A driver object that this crate made.
 #[derive(Clone, Copy)]
-pub(crate) enum Owned {
+pub(crate) enum Object {
     Stream(CUstream),
     Event(CUevent),
 }
 
-impl Owned {
+impl Object {
     /// Gives the object back to the driver: the one place where that happens.
     ///
     /// On a dead context it is leaked, since the driver would crash. Work that is still queued is
@@ -197,7 +209,7 @@ impl Owned {
     ///
     /// The object belongs to the context, and nobody uses its handle from now on.
     pub(crate) unsafe fn destroy(self, context: Context) -> Result<()> {
-        context.alive()?;
+        context.verify()?;
         let answer = match self {
             // SAFETY: the handle is live, since its context is, and it is not used again.
             Self::Stream(stream) => unsafe { context.driver().cuStreamDestroy_v2(stream) },

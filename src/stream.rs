@@ -1,22 +1,20 @@
 //! Streams: queues of device work that run in order, and beside each other.
 
+mod inner;
 mod options;
 mod view;
 
-use std::ffi::{c_int, c_ulonglong};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem::ManuallyDrop;
-use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::context::Context;
 use crate::device::Device;
-use crate::driver::CUstream;
 use crate::error::{Error, Result};
 use crate::event::{AsEvent, Event, EventOptions, Mode};
-use crate::handle::{AsStream, Owned, RawStream, StreamRef};
+use crate::handle::{AsStream, RawStream, StreamRef};
+use inner::Inner;
 pub use options::StreamOptions;
 
 /// A stream: work that is enqueued on it runs on the device in order; work on other streams runs
@@ -41,19 +39,6 @@ pub use options::StreamOptions;
 #[derive(Clone)]
 #[doc(alias = "CUstream")]
 pub struct Stream(Arc<Inner>);
-
-struct Inner {
-    raw: CUstream,
-    context: Context,
-    id: u64,
-    priority: i32,
-    blocking: bool,
-}
-
-// SAFETY: a stream handle may be used from any thread, says the driver; the rest is Send.
-unsafe impl Send for Inner {}
-// SAFETY: as above; nothing changes while it is shared.
-unsafe impl Sync for Inner {}
 
 impl Device {
     /// A new stream in the device's primary context: priority 0, independent of the default stream.
@@ -87,27 +72,11 @@ impl Device {
     /// ```
     #[doc(alias = "cuStreamCreateWithPriority")]
     pub fn stream_with(self, options: StreamOptions) -> Result<Stream> {
-        Stream::create(self.context()?, options)
+        Inner::create(self.context()?, options).map(|inner| Stream(Arc::new(inner)))
     }
 }
 
 impl Stream {
-    fn create(context: Context, options: StreamOptions) -> Result<Self> {
-        let mut raw: CUstream = ptr::null_mut();
-        {
-            let _current = context.enter()?;
-            let flags = u32::from(!options.blocking);
-            // SAFETY: the context is current, the out pointer is a live local.
-            let answer = unsafe { context.driver().cuStreamCreateWithPriority(&raw mut raw, flags, options.priority) };
-            context.check(answer)?;
-        }
-        // Owned from here on, so that a failure below destroys it.
-        let mut inner = Inner { raw, context, id: 0, priority: 0, blocking: options.blocking };
-        inner.id = id(context, raw)?;
-        inner.priority = priority(context, raw)?;
-        Ok(Self(Arc::new(inner)))
-    }
-
     /// Puts the event behind the work that is enqueued so far. See [`Event::record`].
     ///
     /// # Errors
@@ -305,20 +274,6 @@ impl Stream {
     }
 }
 
-impl Inner {
-    fn destroy(&self) -> Result<()> {
-        // SAFETY: only `drop` and `Stream::destroy` call this, on the last handle, and never both.
-        unsafe { Owned::Stream(self.raw).destroy(self.context) }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Nobody is there to be told; `Stream::destroy` tells.
-        let _ = self.destroy();
-    }
-}
-
 impl AsStream for Stream {
     #[inline]
     fn as_stream(&self) -> StreamRef<'_> {
@@ -350,23 +305,4 @@ impl fmt::Debug for Stream {
             .field("blocking", &self.0.blocking)
             .finish()
     }
-}
-
-/// The driver's id of a stream, or the next of our own numbers on a driver that has none.
-fn id(context: Context, raw: CUstream) -> Result<u64> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let mut id: c_ulonglong = 0;
-    // SAFETY: the stream is alive, the out pointer is a live local.
-    match unsafe { context.driver().cuStreamGetId(raw, &raw mut id) } {
-        Some(answer) => context.check(answer).map(|()| id),
-        None => Ok(NEXT.fetch_add(1, Ordering::Relaxed)),
-    }
-}
-
-/// The priority that the driver gave it.
-fn priority(context: Context, raw: CUstream) -> Result<i32> {
-    let mut priority: c_int = 0;
-    // SAFETY: the stream is alive, the out pointer is a live local.
-    let answer = unsafe { context.driver().cuStreamGetPriority(raw, &raw mut priority) };
-    context.check(answer).map(|()| priority)
 }

@@ -74,6 +74,7 @@ impl Device {
     /// assert!(major >= 5);
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
+    #[doc(alias = "cuDeviceComputeCapability")]
     pub fn compute_capability(self) -> Result<(u32, u32)> {
         let major = self.attribute(DeviceAttribute::COMPUTE_CAPABILITY_MAJOR)?;
         let minor = self.attribute(DeviceAttribute::COMPUTE_CAPABILITY_MINOR)?;

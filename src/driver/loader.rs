@@ -5,7 +5,8 @@ use std::mem::ManuallyDrop;
 
 use libloading::Library;
 
-use crate::error::{Attempt, Error, Result};
+use super::table::Driver;
+use crate::error::{Attempt, Error, ErrorCode, Result};
 
 /// Where the driver may be, in the order in which it is looked for: the versioned name first, since
 /// the plain one may be a link-time stub.
@@ -14,7 +15,7 @@ const CANDIDATES: [&str; 3] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", 
 #[cfg(windows)]
 const CANDIDATES: [&str; 1] = ["nvcuda.dll"];
 
-/// An open driver.
+/// An open driver library.
 pub(super) enum Source {
     /// The real one. Never closed: the table points into it.
     Real(ManuallyDrop<Library>),
@@ -35,11 +36,11 @@ impl Source {
 }
 
 /// Opens the driver.
-pub(super) fn open() -> Result<Source> {
+pub(super) fn open() -> Result<Driver> {
     #[cfg(feature = "software")]
     match softcuda::choose() {
         Ok(softcuda::Choice::Real) => {}
-        Ok(softcuda::Choice::Software) => return Ok(Source::Software),
+        Ok(softcuda::Choice::Software) => return Ok(Driver::bind(&Source::Software)),
         Ok(softcuda::Choice::Nothing) => {
             return Err(not_found(vec![Attempt::new("SOFTCUDA", "it says none".into())]));
         }
@@ -48,17 +49,41 @@ pub(super) fn open() -> Result<Source> {
     open_real()
 }
 
-fn open_real() -> Result<Source> {
+fn open_real() -> Result<Driver> {
     let mut tried = Vec::new();
     for name in CANDIDATES {
-        // SAFETY: the driver library's initialisers have no requirements of their own.
-        match unsafe { Library::new(name) } {
-            Ok(library) if symbol(&library, c"cuInit").is_some() => return Ok(Source::Real(ManuallyDrop::new(library))),
-            Ok(_) => tried.push(Attempt::new(name, "it exports no cuInit: not a driver".into())),
-            Err(error) => tried.push(Attempt::new(name, error.to_string())),
+        match open_library(name).map_err(|error| error.to_string()).and_then(bind) {
+            Ok(driver) => return Ok(driver),
+            Err(reason) => tried.push(Attempt::new(name, reason)),
         }
     }
     Err(not_found(tried))
+}
+
+/// The table of a library, if it is a driver.
+fn bind(library: Library) -> Result<Driver, String> {
+    if symbol(&library, c"cuInit").is_none() {
+        return Err("it exports no cuInit: not a driver".into());
+    }
+    let driver = Driver::bind(&Source::Real(ManuallyDrop::new(library)));
+    if driver.init().code() == Some(ErrorCode::STUB_LIBRARY) {
+        return Err("it is the toolkit's link-time stub, not a driver".into());
+    }
+    Ok(driver)
+}
+
+#[cfg(not(windows))]
+fn open_library(name: &str) -> Result<Library, libloading::Error> {
+    // SAFETY: the driver library's initialisers have no requirements of their own.
+    unsafe { Library::new(name) }
+}
+
+/// From the system's folder only, where the driver's installer puts it.
+#[cfg(windows)]
+fn open_library(name: &str) -> Result<Library, libloading::Error> {
+    use libloading::os::windows::{LOAD_LIBRARY_SEARCH_SYSTEM32, Library as Windows};
+    // SAFETY: the driver library's initialisers have no requirements of their own.
+    unsafe { Windows::load_with_flags(name, LOAD_LIBRARY_SEARCH_SYSTEM32) }.map(Library::from)
 }
 
 fn symbol(library: &Library, name: &CStr) -> Option<*const c_void> {

@@ -4,10 +4,13 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys;
 use sys::CUdevice_attribute;
-pub(crate) use sys::{CUcontext as CUctx, CUdevice, CUevent, CUstream, CUuuid};
+pub(crate) use sys::{CUcontext, CUdevice, CUevent, CUstream, CUuuid};
 
 use super::Answer;
 use super::loader::Source;
+
+/// What stands in for a function that the driver lacks answers this.
+pub(super) const MISSING: u32 = u32::MAX;
 
 /// Fails to compile where cudarc binds `$name` with other parameters.
 ///
@@ -43,11 +46,12 @@ macro_rules! table {
         $(check!($name, ($($arg)*), ($($ty),*) $(, ($($bound),*))?);)*
         $(check!($late, ($($late_arg)*), ($($late_ty),*));)*
 
-        /// The driver's functions. A required one that is missing answers [`Answer::MISSING`].
+        /// The driver's functions. A required one that is missing answers [`MISSING`].
         #[allow(non_snake_case)]
         pub(crate) struct Driver {
             $($name: unsafe extern "C" fn($($ty),*) -> c_uint,)*
             $($late: Option<unsafe extern "C" fn($($late_ty),*) -> c_uint>,)*
+            missing: Box<[&'static str]>,
         }
 
         #[allow(non_snake_case)]
@@ -55,21 +59,31 @@ macro_rules! table {
             /// Looks every function up.
             pub(super) fn bind(source: &Source) -> Self {
                 $(
-                    unsafe extern "C" fn $name($(_: $ty),*) -> c_uint { Answer::MISSING }
+                    unsafe extern "C" fn $name($(_: $ty),*) -> c_uint { MISSING }
                 )*
+                let mut missing = Vec::new();
                 Self {
                     $($name: match source.symbol(symbol_name(concat!(stringify!($name), "\0"))) {
                         Some(address) => {
                             // SAFETY: the C function of this name has these parameters (checked above) and returns an enum, read as its integer.
                             unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($ty),*) -> c_uint>(address) }
                         }
-                        None => $name,
+                        None => {
+                            missing.push(stringify!($name));
+                            $name
+                        }
                     },)*
                     $($late: source.symbol(symbol_name(concat!(stringify!($late), "\0"))).map(|address| {
                         // SAFETY: as above.
                         unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($late_ty),*) -> c_uint>(address) }
                     }),)*
+                    missing: missing.into(),
                 }
+            }
+
+            /// Whether a required function is missing.
+            pub(super) fn lacks(&self, function: &str) -> bool {
+                self.missing.contains(&function)
             }
 
             $(
@@ -108,15 +122,16 @@ table! {
             for (*mut c_int, CUdevice_attribute, CUdevice);
         fn cuDeviceTotalMem_v2(bytes: *mut usize, device: CUdevice);
         fn cuDeviceCanAccessPeer(can: *mut c_int, device: CUdevice, peer: CUdevice);
-        fn cuDevicePrimaryCtxRetain(context: *mut CUctx, device: CUdevice);
+        fn cuDevicePrimaryCtxRetain(context: *mut CUcontext, device: CUdevice);
         fn cuDevicePrimaryCtxRelease_v2(device: CUdevice);
         fn cuDevicePrimaryCtxGetState(device: CUdevice, flags: *mut c_uint, active: *mut c_int);
-        fn cuCtxPushCurrent_v2(context: CUctx);
-        fn cuCtxPopCurrent_v2(context: *mut CUctx);
-        fn cuCtxGetCurrent(context: *mut CUctx);
+        fn cuCtxPushCurrent_v2(context: CUcontext);
+        fn cuCtxPopCurrent_v2(context: *mut CUcontext);
+        fn cuCtxGetCurrent(context: *mut CUcontext);
+        fn cuCtxSetCurrent(context: CUcontext);
         fn cuCtxSynchronize();
         fn cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);
-        fn cuCtxEnablePeerAccess(peer: CUctx, flags: c_uint);
+        fn cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
         fn cuStreamCreateWithPriority(stream: *mut CUstream, flags: c_uint, priority: c_int);
         fn cuStreamDestroy_v2(stream: CUstream);
         fn cuStreamQuery(stream: CUstream);
@@ -130,10 +145,10 @@ table! {
         fn cuEventSynchronize(event: CUevent);
     }
     optional {
-        // Since 12.0; before it there is no identity.
-        fn cuCtxGetId(context: CUctx, id: *mut c_ulonglong);
+        // Since 12.0. Before it, contexts and streams have no identity.
+        fn cuCtxGetId(context: CUcontext, id: *mut c_ulonglong);
         fn cuStreamGetId(stream: CUstream, id: *mut c_ulonglong);
-        // In every driver, but not in every binding: the name of the second is the first's before 12.8.
+        // The first is exported by every driver, and bound up to 12.9; the second exists since 12.8.
         fn cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
         fn cuEventElapsedTime_v2(milliseconds: *mut f32, start: CUevent, end: CUevent);
     }

@@ -1,10 +1,13 @@
 //! The time between two events.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use super::core::Core;
+use super::Event;
 use super::flags::EventFlags;
+use super::inner::Inner;
+use super::mode::{Dynamic, Timed};
 use crate::driver::{Answer, CUevent, Driver};
 use crate::error::{Error, ErrorCode, Result, Which};
 
@@ -48,17 +51,32 @@ impl ElapsedTime {
     }
 }
 
-/// In the unit that fits: `1.344 µs`, `12.500 ms`, `2.000 s`. Width and alignment apply to the whole.
+/// In the unit that fits: `1.344 µs`, `12.500 ms`, `2.000 s`. A precision is the number of decimals;
+/// width, fill and alignment apply to the whole.
 impl fmt::Display for ElapsedTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = f64::from(self.millis);
-        let text = match millis.abs() {
-            size if size < 1.0 => format!("{:.3} µs", millis * 1e3),
-            size if size < 1e3 => format!("{millis:.3} ms"),
-            _ => format!("{:.3} s", millis / 1e3),
-        };
-        f.pad(&text)
+        const UNITS: [(f64, &str); 3] = [(1e3, "µs"), (1.0, "ms"), (1e-3, "s")];
+        let decimals = f.precision().unwrap_or(3);
+        let in_unit = |(factor, unit)| format!("{:.decimals$} {unit}", f64::from(self.millis) * factor);
+        // The first unit in which the rounded figure stays below a thousand.
+        let fits = |text: &String| text.trim_start_matches('-').find(['.', ' ']).is_some_and(|digits| digits <= 3);
+        let text = UNITS.into_iter().map(in_unit).find(fits).unwrap_or_else(|| in_unit(UNITS[2]));
+        pad(f, &text)
     }
+}
+
+/// [`Formatter::pad`](fmt::Formatter::pad) without its reading of a precision.
+fn pad(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let missing = f.width().unwrap_or(0).saturating_sub(text.chars().count());
+    let before = match f.align() {
+        Some(fmt::Alignment::Right) => missing,
+        Some(fmt::Alignment::Center) => missing / 2,
+        Some(fmt::Alignment::Left) | None => 0,
+    };
+    let fill = f.fill();
+    (0..before).try_for_each(|_| f.write_char(fill))?;
+    f.write_str(text)?;
+    (before..missing).try_for_each(|_| f.write_char(fill))
 }
 
 impl TryFrom<ElapsedTime> for Duration {
@@ -69,23 +87,69 @@ impl TryFrom<ElapsedTime> for Duration {
     }
 }
 
-/// The end event came before the start event, and a `Duration` cannot be negative.
+/// The end event came before the start event, and a `Duration` cannot be negative (or the time is
+/// not a finite number, which no driver says).
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("the end event came {} before the start event", ElapsedTime::from_millis_f32(-.0.as_millis_f32()))]
+#[error("no `Duration` can be {0}: the end event came before the start event")]
 pub struct NegativeTime(ElapsedTime);
 
+impl Event<Timed> {
+    /// The time from this event to `end`, as the device took it. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::NotRecorded`], [`Error::NotComplete`]: which of the two
+    /// * [`Error::ContextMismatch`]: events of two contexts have no common clock
+    /// * [`Error::Rerecorded`]: another thread recorded one of them during the call
+    /// * [`Error::Captured`]: last recorded inside a stream capture
+    /// * [`Error::ContextDestroyed`], [`Error::Driver`]
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Event};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let (start, end) = (Event::timed(), Event::timed());
+    /// start.record(&stream)?;
+    /// // ... enqueue work
+    /// end.record(&stream)?;
+    /// end.synchronize()?;
+    /// assert!(start.elapsed_time(&end)?.as_millis_f32() >= 0.0);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventElapsedTime")]
+    #[inline]
+    pub fn elapsed_time(&self, end: &Self) -> Result<ElapsedTime> {
+        elapsed(&self.inner, &end.inner)
+    }
+}
+
+impl Event<Dynamic> {
+    /// See [`Event::<Timed>::elapsed_time`](Event::elapsed_time).
+    ///
+    /// # Errors
+    ///
+    /// The same, and [`Error::Untimed`]: which of the two.
+    #[doc(alias = "cuEventElapsedTime")]
+    #[inline]
+    pub fn elapsed_time(&self, end: &Self) -> Result<ElapsedTime> {
+        elapsed(&self.inner, &end.inner)
+    }
+}
+
 /// Asks the driver first; where it refuses, says why.
-pub(super) fn elapsed(start: &Core, end: &Core) -> Result<ElapsedTime> {
+fn elapsed(start: &Inner, end: &Inner) -> Result<ElapsedTime> {
     let seen = (start.seen(), end.seen());
     let (Some((a, home)), Some((b, other))) = (start.handle()?, end.handle()?) else {
-        let which = if start.home().is_none() { Which::Start } else { Which::End };
-        return Err(Error::NotRecorded { which });
+        let which = first(start, end, Inner::is_never_recorded).unwrap_or(Which::End);
+        return Err(Error::NotRecorded { which, code: None });
     };
     let mut millis = 0.0;
     let answer = ask(home.driver(), &mut millis, a, b)?;
     if !answer.is_ok() {
         return Err(diagnose(answer, start, end).unwrap_or_else(|| start.refused_or_captured(answer, other)));
     }
+    // The words are read again after the driver has read its time stamps.
+    fence(Ordering::Acquire);
     // A call that ran while another thread recorded may have taken one time stamp of each record.
     for (event, seen, which) in [(start, seen.0, Which::Start), (end, seen.1, Which::End)] {
         if !event.seen().same_record(seen) {
@@ -107,26 +171,38 @@ fn ask(driver: &Driver, millis: &mut f32, start: CUevent, end: CUevent) -> Resul
     answer.ok_or(Error::MissingSymbol { symbol: "cuEventElapsedTime" })
 }
 
+/// The reason why the driver refused, as far as it is one of these. Asks with nothing that a capture
+/// open on this thread would not survive.
 #[cold]
-fn diagnose(answer: Answer, start: &Core, end: &Core) -> Option<Error> {
-    let first = |is: &dyn Fn(&Core) -> bool| {
-        let which = if is(start) { Some(Which::Start) } else { None };
-        which.or(if is(end) { Some(Which::End) } else { None })
-    };
+fn diagnose(answer: Answer, start: &Inner, end: &Inner) -> Option<Error> {
     match answer.code()? {
-        ErrorCode::INVALID_HANDLE => {
-            if let Some(which) = first(&Core::is_never_recorded) {
-                return Some(Error::NotRecorded { which });
+        code @ ErrorCode::INVALID_HANDLE => {
+            if let Some(which) = first(start, end, Inner::is_never_recorded) {
+                return Some(Error::NotRecorded { which, code: Some(code) });
             }
-            let untimed = |core: &Core| core.flags().contains(EventFlags::DISABLE_TIMING);
-            first(&untimed).map(|which| Error::Untimed { which })
+            let untimed = |event: &Inner| event.flags().contains(EventFlags::DISABLE_TIMING);
+            first(start, end, untimed).map(|which| Error::Untimed { which })
         }
-        ErrorCode::NOT_READY => {
-            // Asking again may find it complete by now; then it was the other, or it just finished.
-            let pending = |core: &Core| matches!(core.query(), Ok(false));
-            Some(Error::NotComplete { which: first(&pending).unwrap_or(Which::End) })
-        }
+        // Where neither is any more, the end finished during the call.
+        ErrorCode::NOT_READY => Some(Error::NotComplete { which: first(start, end, is_pending).unwrap_or(Which::End) }),
         _ => None,
+    }
+}
+
+/// Whether a recorded event is pending: the time from it to itself then is not ready either.
+fn is_pending(event: &Inner) -> bool {
+    let Ok(Some((raw, home))) = event.handle() else { return false };
+    ask(home.driver(), &mut 0.0, raw, raw).is_ok_and(|answer| answer.code() == Some(ErrorCode::NOT_READY))
+}
+
+/// The first of the two events for which this is true.
+fn first(start: &Inner, end: &Inner, is: impl Fn(&Inner) -> bool) -> Option<Which> {
+    if is(start) {
+        Some(Which::Start)
+    } else if is(end) {
+        Some(Which::End)
+    } else {
+        None
     }
 }
 
@@ -141,13 +217,23 @@ mod tests {
         assert_eq!(text(-0.5), "-500.000 µs");
         assert_eq!(text(999.0), "999.000 ms");
         assert_eq!(text(2000.0), "2.000 s");
-        assert_eq!(format!("{:>12}|", ElapsedTime::from_millis_f32(1.0)), "    1.000 ms|");
+        assert_eq!(text(0.999_999_9), "1.000 ms", "the unit is chosen after rounding");
+    }
+
+    #[test]
+    fn display_takes_width_and_precision() {
+        let time = ElapsedTime::from_millis_f32(12.5);
+        assert_eq!(format!("{time:.1}"), "12.5 ms");
+        assert_eq!(format!("{time:>12}|"), "   12.500 ms|");
+        assert_eq!(format!("{time:*^12.0}|"), "***12 ms****|");
+        assert_eq!(format!("{:<12}|", ElapsedTime::from_millis_f32(0.001)), "1.000 µs    |");
     }
 
     #[test]
     fn negative_time_is_no_duration() {
         let error = Duration::try_from(ElapsedTime::from_millis_f32(-1.5)).unwrap_err();
-        assert_eq!(error.to_string(), "the end event came 1.500 ms before the start event");
+        assert_eq!(error.to_string(), "no `Duration` can be -1.500 ms: the end event came before the start event");
+        assert!(Duration::try_from(ElapsedTime::from_millis_f32(f32::INFINITY)).is_err());
         assert_eq!(Duration::try_from(ElapsedTime::default()), Ok(Duration::ZERO));
     }
 }

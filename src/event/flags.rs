@@ -1,4 +1,4 @@
-//! Event flags and the modes of an event.
+//! Event flags.
 
 use crate::error::{Error, Result};
 
@@ -42,45 +42,4 @@ impl EventFlags {
         };
         Err(Error::InvalidEventFlags { flags: self.bits(), reason })
     }
-}
-
-mod sealed {
-    use super::EventFlags;
-
-    pub trait Mode {
-        /// The driver flags of an event of this mode.
-        const FLAGS: EventFlags;
-        const NAME: &'static str;
-    }
-}
-pub(super) use sealed::Mode as SealedMode;
-
-/// The kind of an event: [`Untimed`], [`Timed`], [`Interprocess`] or [`Dynamic`]. Sealed: the driver
-/// allows these combinations and no others.
-pub trait Mode: SealedMode {}
-
-macro_rules! modes {
-    ($($(#[$doc:meta])* $name:ident = $flags:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {}
-
-        impl SealedMode for $name {
-            const FLAGS: EventFlags = $flags;
-            const NAME: &'static str = stringify!($name);
-        }
-
-        impl Mode for $name {}
-    )*};
-}
-
-modes! {
-    /// Orders work and takes no time stamps: the cheap default.
-    Untimed = EventFlags::DISABLE_TIMING;
-    /// Takes time stamps.
-    Timed = EventFlags::empty();
-    /// Can be shared with other processes; takes no time stamps.
-    Interprocess = EventFlags::DISABLE_TIMING.union(EventFlags::INTERPROCESS);
-    /// Decided, and checked, at run time.
-    Dynamic = EventFlags::empty();
 }

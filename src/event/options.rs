@@ -1,11 +1,12 @@
-//! How to make an event.
+//! Options of an event.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::Event;
-use super::core::Core;
-use super::flags::{EventFlags, Interprocess, Mode, Timed, Untimed};
+use super::flags::EventFlags;
+use super::inner::Inner;
+use super::mode::{Interprocess, Mode, Timed, Untimed};
 
 /// Options of an event; [`build`](Self::build) makes one without a driver call.
 ///
@@ -34,7 +35,7 @@ impl EventOptions {
         Self::of_mode(EventFlags::empty())
     }
 
-    /// With time stamps, for [`elapsed_time`](Event::elapsed_time).
+    /// With time stamps (no `CU_EVENT_DISABLE_TIMING`), for [`elapsed_time`](Event::elapsed_time).
     #[must_use]
     pub const fn timed(self) -> EventOptions<Timed> {
         EventOptions::of_mode(self.flags)
@@ -42,6 +43,7 @@ impl EventOptions {
 
     /// For sharing with other processes.
     #[must_use]
+    #[doc(alias = "CU_EVENT_INTERPROCESS")]
     pub const fn interprocess(self) -> EventOptions<Interprocess> {
         EventOptions::of_mode(self.flags)
     }
@@ -64,7 +66,7 @@ impl<M: Mode> EventOptions<M> {
     /// The event, not bound to a device yet: the driver's event is created at the first record.
     #[must_use]
     pub const fn build(self) -> Event<M> {
-        Event::from_core(Core::new(self.flags))
+        Event::from_core(Inner::new(self.flags))
     }
 
     pub(crate) const fn flags(self) -> EventFlags {

@@ -1,6 +1,6 @@
-//! Where an event stands.
+//! The states of an event, as far as they can be told.
 
-use super::core::Core;
+use super::inner::Inner;
 use crate::error::{Error, Result};
 
 /// Where an event stands.
@@ -18,11 +18,11 @@ pub enum EventStatus {
     Captured,
 }
 
-pub(super) fn status(core: &Core) -> Result<EventStatus> {
-    if core.is_never_recorded() {
+pub(super) fn status(inner: &Inner) -> Result<EventStatus> {
+    if inner.is_never_recorded() {
         return Ok(EventStatus::NotRecorded);
     }
-    match core.query() {
+    match inner.query() {
         Ok(true) => Ok(EventStatus::Complete),
         Ok(false) => Ok(EventStatus::Pending),
         Err(Error::Captured { .. }) => Ok(EventStatus::Captured),

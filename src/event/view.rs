@@ -4,10 +4,10 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::core::Core;
+use super::inner::Inner;
 use super::{EventStatus, describe, status};
 use crate::error::Result;
-use crate::handle::AsStream;
+use crate::handle::{AsStream, forward};
 
 /// Something that is an event: an [`Event`](crate::Event) of any mode, and every reference and smart
 /// pointer to one.
@@ -32,12 +32,25 @@ pub trait AsEvent {
 }
 
 /// A borrowed view of an event of any mode, `Copy`.
+///
+/// It cannot outlive the event:
+///
+/// ```compile_fail,E0597
+/// use cuda_streams::{AsEvent, Event};
+///
+/// let view = {
+///     let event = Event::new();
+///     event.as_event()
+/// };
+/// view.synchronize()?;
+/// # Ok::<(), cuda_streams::Error>(())
+/// ```
 #[derive(Clone, Copy)]
-pub struct EventRef<'a>(&'a Core);
+pub struct EventRef<'a>(&'a Inner);
 
 impl<'a> EventRef<'a> {
-    pub(super) fn new(core: &'a Core) -> Self {
-        Self(core)
+    pub(super) fn new(inner: &'a Inner) -> Self {
+        Self(inner)
     }
 
     /// See [`Event::record`](crate::Event::record).
@@ -45,6 +58,8 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// The same.
+    #[doc(alias = "cuEventRecord")]
+    #[inline]
     pub fn record(self, stream: impl AsStream) -> Result<()> {
         self.0.record(stream.as_stream())
     }
@@ -54,6 +69,8 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// The same.
+    #[doc(alias = "cuStreamWaitEvent")]
+    #[inline]
     pub fn wait(self, stream: impl AsStream) -> Result<()> {
         self.0.wait(stream.as_stream())
     }
@@ -63,6 +80,8 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// The same.
+    #[doc(alias = "cuEventQuery")]
+    #[inline]
     pub fn query(self) -> Result<bool> {
         self.0.query()
     }
@@ -72,6 +91,8 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// The same.
+    #[doc(alias = "cuEventQuery")]
+    #[inline]
     pub fn status(self) -> Result<EventStatus> {
         status(self.0)
     }
@@ -81,6 +102,8 @@ impl<'a> EventRef<'a> {
     /// # Errors
     ///
     /// The same.
+    #[doc(alias = "cuEventSynchronize")]
+    #[inline]
     pub fn synchronize(self) -> Result<()> {
         self.0.synchronize()
     }
@@ -98,13 +121,4 @@ impl AsEvent for EventRef<'_> {
     }
 }
 
-macro_rules! forward {
-    ($($pointer:ty),*) => {$(
-        impl<T: AsEvent + ?Sized> AsEvent for $pointer {
-            fn as_event(&self) -> EventRef<'_> {
-                (**self).as_event()
-            }
-        }
-    )*};
-}
-forward!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+forward!(AsEvent::as_event -> EventRef: &T, &mut T, Box<T>, Rc<T>, Arc<T>);

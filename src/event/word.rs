@@ -19,7 +19,8 @@ pub(super) struct Seen(u64);
 
 impl Word {
     const COMPLETE: u64 = 1;
-    /// Marks step over the low bits: one for completion, one for capture.
+    /// Marks step over the low bits, which hold what is known of the record: one bit so far, and one
+    /// that is kept for capture.
     const STEP: u64 = 4;
 
     /// Never recorded.
@@ -47,7 +48,7 @@ impl Word {
     /// The driver has said, after `seen` was read, that the work is done.
     #[inline]
     pub(super) fn complete(&self, seen: Seen) {
-        if seen.is_recorded() {
+        if seen.is_recorded() && !seen.is_complete() {
             let _ = self.0.compare_exchange(seen.0, seen.0 | Self::COMPLETE, Ordering::Release, Ordering::Relaxed);
         }
     }
@@ -67,7 +68,7 @@ impl Seen {
     /// Whether both stand for the same record.
     #[inline]
     pub(super) fn same_record(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !Word::COMPLETE == 0
+        (self.0 ^ other.0) / Word::STEP == 0
     }
 }
 

@@ -1,4 +1,4 @@
-//! How to make a stream.
+//! Options of a stream.
 
 #[cfg(doc)]
 use super::Stream;

@@ -3,7 +3,7 @@
 #[cfg(doc)]
 use super::Stream;
 use crate::error::{ErrorCode, Result};
-use crate::event::{self, AsEvent, Core, Event, EventFlags, EventOptions, Mode};
+use crate::event::{self, AsEvent, Event, EventOptions, Mode};
 use crate::handle::{AsStream, StreamRef};
 
 impl StreamRef<'_> {
@@ -13,6 +13,7 @@ impl StreamRef<'_> {
     ///
     /// The same.
     #[inline]
+    #[doc(alias = "cuEventRecord")]
     pub fn record(self, event: impl AsEvent) -> Result<()> {
         event.as_event().record(self)
     }
@@ -23,6 +24,7 @@ impl StreamRef<'_> {
     ///
     /// The same.
     #[inline]
+    #[doc(alias = "cuEventRecord")]
     pub fn record_event(self) -> Result<Event> {
         self.record_event_with(EventOptions::new())
     }
@@ -33,6 +35,7 @@ impl StreamRef<'_> {
     ///
     /// The same.
     #[inline]
+    #[doc(alias = "cuEventRecord")]
     pub fn record_event_with<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
         event::recorded(self, options)
     }
@@ -43,6 +46,7 @@ impl StreamRef<'_> {
     ///
     /// The same.
     #[inline]
+    #[doc(alias = "cuStreamWaitEvent")]
     pub fn wait_event(self, event: impl AsEvent) -> Result<()> {
         event.as_event().wait(self)
     }
@@ -53,12 +57,13 @@ impl StreamRef<'_> {
     ///
     /// The same.
     #[inline]
+    #[doc(alias = "cuStreamWaitEvent")]
     pub fn wait_stream(self, other: impl AsStream) -> Result<()> {
         let other = other.as_stream();
         if self.context()? == other.context()? && self.has_handle_of(other) {
             return Ok(());
         }
-        Core::recorded(other, EventFlags::DISABLE_TIMING)?.wait(self)
+        other.record_event()?.wait(self)
     }
 
     /// See [`Stream::query`].
@@ -67,6 +72,7 @@ impl StreamRef<'_> {
     ///
     /// The same, and those of [`context`](Self::context).
     #[inline]
+    #[doc(alias = "cuStreamQuery")]
     pub fn query(self) -> Result<bool> {
         let context = self.context()?;
         // SAFETY: the stream is alive: its context is, and the view borrows it.
@@ -82,6 +88,7 @@ impl StreamRef<'_> {
     /// # Errors
     ///
     /// The same, and those of [`context`](Self::context).
+    #[doc(alias = "cuStreamSynchronize")]
     pub fn synchronize(self) -> Result<()> {
         let context = self.context()?;
         // SAFETY: the stream is alive: its context is, and the view borrows it.

@@ -9,13 +9,13 @@ use super::flags::EventFlags;
 use super::word::{Seen, Word};
 use crate::context::Context;
 use crate::driver::{Answer, CUevent};
-use crate::error::{Error, ErrorCode, Result};
-use crate::handle::{Owned, RawEvent, StreamRef};
+use crate::error::{ContextName, Error, ErrorCode, Result};
+use crate::handle::{Object, RawEvent, StreamRef};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
 ///
 /// The context is set before the handle, and both for good: who sees a handle sees its context.
-pub(crate) struct Core {
+pub(crate) struct Inner {
     raw: AtomicPtr<c_void>,
     word: Word,
     context: AtomicU32,
@@ -26,7 +26,7 @@ pub(crate) struct Core {
 /// its records is not used. Not in the word, which `record` overwrites.
 const LENT: u32 = 1 << 31;
 
-impl Core {
+impl Inner {
     /// Not bound to a context yet.
     pub(super) const fn new(flags: EventFlags) -> Self {
         Self { raw: AtomicPtr::new(ptr::null_mut()), word: Word::new(), context: AtomicU32::new(0), flags: AtomicU32::new(flags.bits()) }
@@ -41,13 +41,13 @@ impl Core {
     /// read-modify-write.
     pub(crate) fn recorded(stream: StreamRef<'_>, flags: EventFlags) -> Result<Self> {
         let context = stream.context()?;
-        let mut core = Self::holding(create(context, flags)?, context, flags);
-        let raw = *core.raw.get_mut();
+        let mut inner = Self::holding(create(context, flags)?, context, flags);
+        let raw = *inner.raw.get_mut();
         // SAFETY: event and stream are alive and of one context.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) })?;
         context.check(answer)?;
-        core.word = Word::recorded();
-        Ok(core)
+        inner.word = Word::recorded();
+        Ok(inner)
     }
 
     fn holding(raw: CUevent, context: Context, flags: EventFlags) -> Self {
@@ -94,7 +94,7 @@ impl Core {
 
     /// Whether somebody else may record it.
     #[inline]
-    fn is_lent(&self) -> bool {
+    pub(super) fn is_lent(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & LENT != 0
     }
 
@@ -117,7 +117,7 @@ impl Core {
 
     /// Creates the driver's event in this context, if there is none yet.
     #[cold]
-    pub(crate) fn bind(&self, context: Context) -> Result<CUevent> {
+    pub(super) fn bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let created = create(context, self.flags())?;
         let number = context.number().get();
         // The context first: once it is claimed, only creators in that context get further, and each of
@@ -125,7 +125,7 @@ impl Core {
         let claimed = self.context.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
         if claimed.is_err_and(|claimed| claimed != number) {
             discard(created, context);
-            return Err(self.mismatch("cuEventRecord", context));
+            return Err(self.mismatch(call, context.name(), None));
         }
         match self.raw.compare_exchange(ptr::null_mut(), created.cast(), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(created),
@@ -141,7 +141,7 @@ impl Core {
         let context = stream.context()?;
         let raw = match self.handle_beside(context)? {
             Some(raw) => raw,
-            None => self.bind(context)?,
+            None => self.bind(context, "cuEventRecord")?,
         };
         // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
@@ -213,7 +213,7 @@ impl Core {
         let raw = std::mem::replace(self.raw.get_mut(), ptr::null_mut());
         match self.home() {
             // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
-            Some(home) if !raw.is_null() => unsafe { Owned::Event(raw.cast()).destroy(home) },
+            Some(home) if !raw.is_null() => unsafe { Object::Event(raw.cast()).destroy(home) },
             _ => Ok(()),
         }
     }
@@ -233,7 +233,7 @@ impl Core {
     fn refused(&self, answer: Answer, other: Context) -> Error {
         let home = self.home().unwrap_or(other);
         match answer.code() {
-            Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other),
+            Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other.name(), answer.code()),
             Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
                 home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
             }
@@ -242,13 +242,13 @@ impl Core {
     }
 
     #[cold]
-    pub(super) fn mismatch(&self, call: &'static str, other: Context) -> Error {
-        let event = self.home().unwrap_or(other).name();
-        Error::ContextMismatch { call, event, other: other.name() }
+    pub(super) fn mismatch(&self, call: &'static str, other: ContextName, code: Option<ErrorCode>) -> Error {
+        let event = self.home().map_or(other, Context::name);
+        Error::ContextMismatch { call, event, other, code }
     }
 }
 
-impl Drop for Core {
+impl Drop for Inner {
     #[inline]
     fn drop(&mut self) {
         // Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
@@ -268,5 +268,5 @@ fn create(context: Context, flags: EventFlags) -> Result<CUevent> {
 /// Gives back an event that nobody has seen.
 fn discard(raw: CUevent, context: Context) {
     // SAFETY: just created in this context, and nobody else has the handle.
-    let _ = unsafe { Owned::Event(raw).destroy(context) };
+    let _ = unsafe { Object::Event(raw).destroy(context) };
 }

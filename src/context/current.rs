@@ -1,0 +1,70 @@
+//! Which context is current on the calling thread, for a while.
+
+use std::marker::PhantomData;
+use std::ptr;
+
+use super::Context;
+use crate::driver::{CUcontext, Driver};
+use crate::error::Result;
+
+/// A context that is current on this thread until this is dropped.
+pub(crate) struct Current {
+    driver: &'static Driver,
+    /// What is current belongs to the thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Current {
+    /// Makes a living context current.
+    pub(super) fn push(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
+        // SAFETY: the context is alive, as the caller saw.
+        unsafe { driver.cuCtxPushCurrent_v2(raw) }.ok()?;
+        Ok(Self { driver, _thread: PhantomData })
+    }
+
+    /// Makes the context current for a call on the handles 0, 1 and 2, unless it is already.
+    pub(crate) fn ensure(context: Context) -> Result<Option<Self>> {
+        if current(context.driver())? == context.raw() { Ok(None) } else { Self::push(context.driver(), context.raw()).map(Some) }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        let mut popped: CUcontext = ptr::null_mut();
+        // SAFETY: undoes this thread's push; the out pointer is a live local.
+        let answer = unsafe { self.driver.cuCtxPopCurrent_v2(&raw mut popped) };
+        // A refusal leaves nothing to undo, and a destructor must not fail.
+        let _ = answer;
+    }
+}
+
+/// Around a user's code, which may push, pop and set contexts itself: when this is dropped, what was
+/// current before is current again.
+pub(super) struct Restore {
+    driver: &'static Driver,
+    before: CUcontext,
+}
+
+impl Restore {
+    pub(super) fn new(driver: &'static Driver) -> Result<Self> {
+        Ok(Self { driver, before: current(driver)? })
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        if current(self.driver).is_ok_and(|now| now != self.before) {
+            // SAFETY: the context was current before, and its owner has not been told to keep it less long.
+            let answer = unsafe { self.driver.cuCtxSetCurrent(self.before) };
+            // As above.
+            let _ = answer;
+        }
+    }
+}
+
+fn current(driver: &Driver) -> Result<CUcontext> {
+    let mut now: CUcontext = ptr::null_mut();
+    // SAFETY: the out pointer is a live local.
+    unsafe { driver.cuCtxGetCurrent(&raw mut now) }.ok()?;
+    Ok(now)
+}

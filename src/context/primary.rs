@@ -1,0 +1,180 @@
+//! Primary contexts: one a device, retained lazily, once a process, and never released.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use once_cell::sync::OnceCell;
+
+use super::record::Record;
+use super::{Context, Current, RawContext};
+use crate::device::Device;
+use crate::driver::CUcontext;
+use crate::error::{Error, ErrorCode, Result};
+
+/// The primary context of one device: at most one living record.
+struct Primary {
+    record: AtomicPtr<Record>,
+    retaining: Mutex<()>,
+}
+
+impl Primary {
+    fn of(device: Device) -> Result<&'static Self> {
+        static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
+        let primaries = PRIMARIES.get_or_try_init(|| {
+            let new = |_| Self { record: AtomicPtr::new(ptr::null_mut()), retaining: Mutex::new(()) };
+            Ok::<_, Error>(Device::all()?.map(new).collect())
+        })?;
+        Ok(&primaries[device.ordinal() as usize])
+    }
+
+    /// The context retained last, unless it is known that this life is over.
+    #[inline]
+    fn known(&self) -> Option<Context> {
+        // SAFETY: null, or a record, which is never freed; Acquire pairs with the store in `retain`.
+        let record = unsafe { self.record.load(Ordering::Acquire).as_ref() };
+        record.map(Context).filter(|context| context.alive().is_ok())
+    }
+
+    /// The context of the present life, as the driver says now.
+    fn living(&self) -> Result<Option<Context>> {
+        let Some(context) = self.known() else { return Ok(None) };
+        match context.verify() {
+            Ok(()) => Ok(Some(context)),
+            Err(Error::ContextDestroyed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cold]
+    fn retain(&self, device: Device) -> Result<Context> {
+        let _one_at_a_time = self.retaining.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = self.living()? {
+            return Ok(context);
+        }
+        let raw = retain(device)?;
+        let interned = Record::intern(device.driver(), raw, device);
+        match interned {
+            Ok(record) => self.record.store(ptr::from_ref(record).cast_mut(), Ordering::Release),
+            Err(_) => release(device),
+        }
+        interned.map(Context)
+    }
+}
+
+impl Device {
+    /// Its primary context, retained at the first call and never released.
+    ///
+    /// The first retain in a process takes about 100 ms; later calls about 20 ns. The current
+    /// context of the thread stays what it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Driver`] if the driver cannot create it (`OUT_OF_MEMORY`, `DEVICE_UNAVAILABLE`, a
+    /// sticky code after a device fault). A failure is not remembered.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// let context = device.context()?;
+    /// assert!(device.is_active()?);
+    /// # let _ = context;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuDevicePrimaryCtxRetain")]
+    pub fn context(self) -> Result<Context> {
+        let primary = Primary::of(self)?;
+        let living = primary.living()?;
+        living.map_or_else(|| primary.retain(self), Ok)
+    }
+
+    /// Waits until all work of its primary context is done. Where nobody made the context there is
+    /// none, and none is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Driver`], also with the error of earlier work.
+    ///
+    /// ```
+    /// cuda_streams::Device::get(0)?.synchronize()?;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuCtxSynchronize")]
+    pub fn synchronize(self) -> Result<()> {
+        if let Some(context) = Primary::of(self)?.living()? {
+            return context.synchronize();
+        }
+        if !self.is_active()? {
+            return Ok(());
+        }
+        // Somebody else's: theirs to keep, so only held for the call.
+        let raw = retain(self)?;
+        let result = Current::push(self.driver(), raw).and_then(|_current| {
+            // SAFETY: a context is current.
+            unsafe { self.driver().cuCtxSynchronize() }.ok()
+        });
+        release(self);
+        result
+    }
+
+    /// Lets work on this device reach `peer`'s memory directly. Enabling it twice is fine.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Driver`] with `PEER_ACCESS_UNSUPPORTED` where
+    /// [`can_access_peer`](Self::can_access_peer) is false, for the device itself too,
+    /// `TOO_MANY_PEERS`; those of [`context`](Self::context) for both devices.
+    ///
+    /// ```no_run
+    /// use cuda_streams::Device;
+    ///
+    /// let (a, b) = (Device::get(0)?, Device::get(1)?);
+    /// if a.can_access_peer(b)? {
+    ///     a.enable_peer_access(b)?;
+    /// }
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuCtxEnablePeerAccess")]
+    pub fn enable_peer_access(self, peer: Self) -> Result<()> {
+        let (here, there) = (self.context()?, peer.context()?);
+        let _current = here.enter()?;
+        // SAFETY: both contexts were verified just now, and this crate never releases them.
+        let answer = unsafe { self.driver().cuCtxEnablePeerAccess(there.raw(), 0) };
+        match answer.code() {
+            None | Some(ErrorCode::PEER_ACCESS_ALREADY_ENABLED) => Ok(()),
+            Some(_) => there.verify().and(here.check(answer)),
+        }
+    }
+}
+
+impl Context {
+    /// `device`'s primary context, if that is what `raw` is. Creates none.
+    ///
+    /// `raw` is a living primary context, and two contexts that live at the same time have two
+    /// addresses. So equality proves that whoever made `raw` has loaded the same driver library as
+    /// this crate; and where nobody made one in this library, there is nothing to be equal to.
+    pub(crate) fn primary_with_raw(device: Device, raw: RawContext) -> Result<Option<Self>> {
+        let is_raw = |context: &Self| context.as_raw() == raw;
+        if let Some(context) = Primary::of(device)?.known().filter(is_raw) {
+            return Ok(Some(context));
+        }
+        if !device.is_active()? {
+            return Ok(None);
+        }
+        Ok(Some(device.context()?).filter(is_raw))
+    }
+}
+
+fn retain(device: Device) -> Result<CUcontext> {
+    let mut raw: CUcontext = ptr::null_mut();
+    // SAFETY: the out pointer is a live local.
+    unsafe { device.driver().cuDevicePrimaryCtxRetain(&raw mut raw, device.raw()) }.ok()?;
+    Ok(raw)
+}
+
+/// Gives back what was just retained.
+fn release(device: Device) {
+    // SAFETY: undoes a retain of this file, whose context nothing of this crate was created in.
+    let answer = unsafe { device.driver().cuDevicePrimaryCtxRelease_v2(device.raw()) };
+    // Refused, the context stays a little longer than needed.
+    let _ = answer;
+}

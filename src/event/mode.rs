@@ -1,0 +1,44 @@
+//! The modes of an event: what it can do, as a type.
+
+use super::flags::EventFlags;
+
+mod sealed {
+    use super::EventFlags;
+
+    pub trait Mode {
+        /// The driver flags of an event of this mode.
+        const FLAGS: EventFlags;
+        const NAME: &'static str;
+    }
+}
+pub(super) use sealed::Mode as SealedMode;
+
+/// The kind of an event: [`Untimed`], [`Timed`], [`Interprocess`] or [`Dynamic`]. Sealed: the driver
+/// allows these combinations and no others.
+pub trait Mode: SealedMode {}
+
+macro_rules! modes {
+    ($($(#[$doc:meta])* $name:ident = $flags:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {}
+
+        impl SealedMode for $name {
+            const FLAGS: EventFlags = $flags;
+            const NAME: &'static str = stringify!($name);
+        }
+
+        impl Mode for $name {}
+    )*};
+}
+
+modes! {
+    /// Orders work and takes no time stamps: the cheap default.
+    Untimed = EventFlags::DISABLE_TIMING;
+    /// Takes time stamps.
+    Timed = EventFlags::empty();
+    /// Can be shared with other processes; takes no time stamps.
+    Interprocess = EventFlags::DISABLE_TIMING.union(EventFlags::INTERPROCESS);
+    /// Decided, and checked, at run time.
+    Dynamic = EventFlags::empty();
+}
