@@ -13,7 +13,6 @@ const DRIVER: &str = "src/driver";
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={DRIVER}");
-    println!("cargo:rerun-if-env-changed=RUSTC_LINKER");
 
     let out = PathBuf::from(variable("OUT_DIR"));
     if env::var_os("CARGO_CFG_SOFTCUDA_LINKED").is_some() {

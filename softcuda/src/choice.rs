@@ -12,6 +12,8 @@ const CHOOSE: &str = "SOFTCUDA";
 /// The environment variable that says which choice a test run was meant to end in.
 const EXPECT: &str = "SOFTCUDA_EXPECT";
 
+static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
+
 /// The driver of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Choice {
@@ -52,25 +54,43 @@ impl fmt::Display for Choice {
 /// The text says what to change: an unknown value of a variable, a software driver that cannot be
 /// loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later calls answer the same.
 pub fn choose() -> Result<Choice, String> {
-    static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
-    CHOSEN
-        .get_or_init(|| {
-            let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
-            let expected = Expected::parse(variable(EXPECT).as_deref())?;
-            let (choice, reason) = wanted.decide()?;
-            if choice == Choice::Software {
-                library::open()?;
-            }
-            announce(choice, &reason);
-            expected.check(choice, &reason)?;
-            Ok(choice)
-        })
-        .clone()
+    CHOSEN.get_or_init(by_environment).clone()
+}
+
+/// Makes the software driver the driver of this process, whatever the environment says: for tests
+/// that mean nothing on another one. To be called before anything else looks for a driver.
+///
+/// # Errors
+///
+/// If another driver has been chosen, or if the software driver cannot be loaded.
+pub fn install() -> Result<(), String> {
+    let chosen = CHOSEN.get_or_init(|| {
+        library::open()?;
+        announce(Choice::Software, "installed");
+        Ok(Choice::Software)
+    });
+    match chosen {
+        Ok(Choice::Software) => Ok(()),
+        Ok(other) => Err(format!("this process already uses the {other}")),
+        Err(reason) => Err(reason.clone()),
+    }
+}
+
+fn by_environment() -> Result<Choice, String> {
+    let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
+    let expected = Expected::parse(variable(EXPECT).as_deref())?;
+    let (choice, reason) = wanted.decide()?;
+    if choice == Choice::Software {
+        library::open()?;
+    }
+    announce(choice, &reason);
+    expected.check(choice, &reason)?;
+    Ok(choice)
 }
 
 /// The address of a function of the software driver, never of a real one.
 ///
-/// `None` if the driver has no such function, or if [`choose`] did not choose the software driver.
+/// `None` if the driver has no such function, or if the process uses another driver ([`choose`]).
 #[must_use]
 pub fn symbol(name: &CStr) -> Option<*const c_void> {
     match choose() {
@@ -144,10 +164,10 @@ impl Expected {
 #[cfg(all(not(softcuda_linked), target_os = "linux"))]
 use crate::probe::real_devices;
 
-/// A program bound to the software driver at link time, or one of another system, does not look.
+/// A program that is bound to the software driver at link time does not look, nor does another system.
 #[cfg(not(all(not(softcuda_linked), target_os = "linux")))]
 fn real_devices() -> Result<i32, String> {
-    Err("not looked for".to_owned())
+    Err(if cfg!(softcuda_linked) { "bound at link time" } else { "not looked for on this system" }.to_owned())
 }
 
 fn variable(name: &str) -> Option<String> {

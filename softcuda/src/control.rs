@@ -51,7 +51,8 @@ pub fn set_mode(mode: Mode) {
     debug_assert_eq!(refused, 0, "both sides know the same modes: they have one control version");
 }
 
-/// How often this thread has called the driver function of that name, refused calls included.
+/// How often this thread has called the driver function of that name, refused calls included. Calls
+/// of functions that are not implemented are not counted.
 ///
 /// # Panics
 ///

@@ -65,3 +65,42 @@ impl Declarations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::{AccessKind, RawLaunch};
+
+    fn ranges(bytes: usize) -> Arc<[RawAccess]> {
+        Arc::new([RawAccess { param: 0, offset: 0, bytes, kind: AccessKind::Read }])
+    }
+
+    fn bytes(declared: Declared) -> Option<usize> {
+        declared.map(|ranges| ranges[0].bytes)
+    }
+
+    #[test]
+    fn a_pending_launch_decides_for_its_equals() {
+        let values = [64_u64];
+        let launch = |blocks| RawLaunch {
+            grid: [blocks, 1, 1],
+            block: [1; 3],
+            shared_bytes: 0,
+            param_count: 1,
+            params: values.as_ptr(),
+            memory: std::ptr::null(),
+        };
+        let launches = [launch(1), launch(2)];
+        // SAFETY: the values outlive the arguments.
+        let [one, two] = launches.each_ref().map(|launch| unsafe { Arguments::of("test", &[], launch) });
+
+        let declarations = Declarations::default();
+        assert_eq!(bytes(declarations.add(&one, Some(ranges(4)))), Some(4));
+        assert_eq!(bytes(declarations.add(&one, Some(ranges(8)))), Some(4), "the first is still pending");
+        assert_eq!(bytes(declarations.add(&two, Some(ranges(8)))), Some(8), "another grid");
+        assert_eq!(bytes(declarations.take(&one)), Some(4));
+        assert_eq!(bytes(declarations.take(&one)), Some(4));
+        assert_eq!(bytes(declarations.take(&one)), None, "no launch is left");
+        assert_eq!(bytes(declarations.add(&one, Some(ranges(8)))), Some(8));
+    }
+}

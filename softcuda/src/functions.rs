@@ -18,7 +18,7 @@ macro_rules! control_functions {
             /// # Safety
             ///
             /// What `find` answers is the address of the software driver's function of that name,
-            /// for as long as the process runs.
+            /// for as long as the result is used.
             unsafe fn find(find: impl Fn(&str) -> Option<*const c_void>) -> Result<Self, String> {
                 let find = |name| find(name).ok_or_else(|| format!("the software driver has no {name}"));
                 Ok(Self {
@@ -65,7 +65,7 @@ impl ControlFunctions {
     /// # Safety
     ///
     /// What `find` answers is the address of the software driver's function of that name, for as
-    /// long as the process runs.
+    /// long as the result is used.
     pub(crate) unsafe fn of_driver(find: impl Fn(&str) -> Option<*const c_void>) -> Result<Self, String> {
         // SAFETY: the caller's promise.
         let functions = unsafe { Self::find(find) }?;

@@ -35,12 +35,12 @@ struct Request {
 /// # Example
 ///
 /// ```
-/// # if softcuda::choose() == Ok(softcuda::Choice::Software) {
+/// # softcuda::install()?;
 /// // The third cuEventRecord from here on answers CUDA_ERROR_LAUNCH_FAILED.
 /// let failure = softcuda::inject("cuEventRecord", 719).after(2);
 /// // …
 /// drop(failure);
-/// # }
+/// # Ok::<(), String>(())
 /// ```
 pub fn inject(call: &str, code: u32) -> Injection {
     let driver = required();

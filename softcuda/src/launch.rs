@@ -198,3 +198,6 @@ impl<'a> Launch<'a> {
         loans.push(Loan { index, addresses, view });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@
 //! # Ok::<(), String>(())
 //! ```
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is no driver to call"))]
+
 mod accesses;
 mod arguments;
 mod choice;
@@ -55,10 +57,15 @@ mod raw;
 
 pub use accesses::Accesses;
 pub use arguments::Arguments;
-pub use choice::{Choice, choose, symbol};
+pub use choice::{Choice, choose, install, symbol};
 pub use control::{Live, Mode, all_calls, calls, live, reports, set_mode};
 pub use element::Element;
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
 pub use raw::ParamKind;
+
+/// The README's examples, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

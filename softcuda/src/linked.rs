@@ -232,3 +232,23 @@ exports! {
     fn cuCtxCreate_v2(context: *mut CUcontext, flags: c_uint, device: CUdevice);
     fn cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
 }
+
+/// Exports functions that the driver lacks but cudarc's safe layer reaches. One that is missing
+/// here is an error of the linker.
+macro_rules! unsupported_exports {
+    ($(fn $name:ident($($type:ty),*);)*) => {
+        $(
+            const _: unsafe fn($($type),*) -> CUresult = sys::$name;
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn $name($(_: $type),*) -> CUresult {
+                CUresult::CUDA_ERROR_NOT_SUPPORTED
+            }
+        )*
+    };
+}
+
+unsupported_exports! {
+    fn cuMemcpyPeerAsync(CUdeviceptr, CUcontext, CUdeviceptr, CUcontext, usize, CUstream);
+    fn cuModuleLoad(*mut CUmodule, *const c_char);
+}

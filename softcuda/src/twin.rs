@@ -54,8 +54,13 @@ impl Twin {
     }
 
     /// The ranges of a launch, none if the closure panics: the launch then fails when it runs.
-    fn declare(&self, launch: &RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
-        let arguments = self.arguments(launch);
+    ///
+    /// # Safety
+    ///
+    /// The driver passed these arguments to [`declare_launch`].
+    unsafe fn declare(&self, launch: &RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
+        // SAFETY: the launch is the driver's.
+        let arguments = unsafe { self.arguments(launch) };
         let asked = catch_unwind(AssertUnwindSafe(|| {
             let mut accesses = Accesses::of(&arguments);
             (self.declare)(&arguments, &mut accesses);
@@ -72,8 +77,13 @@ impl Twin {
     }
 
     /// Runs the whole grid, answers the code that it ends in.
-    fn run(&self, launch: &RawLaunch) -> u32 {
-        let arguments = self.arguments(launch);
+    ///
+    /// # Safety
+    ///
+    /// The driver passed this launch to [`run_launch`].
+    unsafe fn run(&self, launch: &RawLaunch) -> u32 {
+        // SAFETY: the launch is the driver's.
+        let arguments = unsafe { self.arguments(launch) };
         let Some(accesses) = self.declarations.take(&arguments) else {
             return LAUNCH_FAILED;
         };
@@ -85,8 +95,11 @@ impl Twin {
         }
     }
 
-    fn arguments<'a>(&'a self, launch: &'a RawLaunch) -> Arguments<'a> {
-        // SAFETY: the callers have `launch` from the driver, which keeps it during the call.
+    /// # Safety
+    ///
+    /// The launch is the driver's, and the call that it was passed to outlives `'a`.
+    unsafe fn arguments<'a>(&'a self, launch: &'a RawLaunch) -> Arguments<'a> {
+        // SAFETY: the caller's promise.
         unsafe { Arguments::of(self.name.to_str().unwrap_or_default(), &self.params, launch) }
     }
 }
@@ -97,7 +110,8 @@ unsafe extern "C" fn declare_launch(user: *const c_void, launch: *const RawLaunc
     let twin = unsafe { &*user.cast::<Twin>() };
     // SAFETY: the driver passes a launch that is valid during the call.
     let launch = unsafe { &*launch };
-    twin.declare(launch, out, capacity)
+    // SAFETY: these are the driver's arguments.
+    unsafe { twin.declare(launch, out, capacity) }
 }
 
 /// [`RunFn`](crate::raw::RunFn) of every twin.
@@ -106,5 +120,6 @@ unsafe extern "C" fn run_launch(user: *const c_void, launch: *const RawLaunch) -
     let twin = unsafe { &*user.cast::<Twin>() };
     // SAFETY: the driver passes a launch that is valid during the call.
     let launch = unsafe { &*launch };
-    twin.run(launch)
+    // SAFETY: this is the driver's launch.
+    unsafe { twin.run(launch) }
 }

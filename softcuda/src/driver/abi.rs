@@ -97,6 +97,15 @@ impl Text<'_> {
         Ok(Self(unsafe { std::slice::from_raw_parts_mut(start.cast(), length) }))
     }
 
+    /// Writes all of `text` and a NUL, or nothing.
+    pub(super) fn set_all(self, text: &str) -> Outcome {
+        if text.len() >= self.0.len() {
+            return Err(codes::INVALID_VALUE);
+        }
+        self.set(text);
+        Ok(())
+    }
+
     /// Writes as much of `text` as fits, and a NUL.
     pub(super) fn set(self, text: &str) {
         let ends = self.0.len() - 1;

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::Handle;
-use super::memory::{Home, Life};
+use super::memory::Home;
 use super::objects::Work;
 use super::state::{State, lock};
 use super::{device, report, worker};
@@ -14,21 +14,20 @@ pub(super) fn allocate(out: Out<'_, u64>, bytes: usize) -> Outcome {
     let mut state = lock();
     let context = state.current()?;
     let device = state.contexts[&context].device;
-    out.set(state.memory.allocate(context, device, bytes, Life::Plain)?);
+    out.set(state.memory.allocate(context, device, bytes)?);
     Ok(())
 }
 
 /// Waits for all work of the context, as a real driver does, and frees.
 pub(super) fn free(address: u64) -> Outcome {
     let mut state = lock();
-    state.current()?;
     if address == 0 {
         return Ok(());
     }
     let context = match state.memory.at(address) {
-        Some(allocation) if allocation.home != Home::Host && allocation.life != Life::Freeing => {
+        Some(allocation) if allocation.is_live_on_device() => {
             // No work may begin with it from now on.
-            allocation.life = Life::Freeing;
+            allocation.freed = true;
             allocation.context
         }
         _ => return Err(not_allocated(address)),
@@ -51,15 +50,22 @@ pub(super) fn allocate_ordered(out: Out<'_, u64>, bytes: usize, stream: Handle) 
     let stream = state.stream(stream)?;
     let context = state.streams[&stream].context;
     let device = state.contexts[&context].device;
-    out.set(state.memory.allocate(context, device, bytes, Life::Ordered)?);
+    out.set(match bytes {
+        // Other than a plain allocation, one of nothing is allowed.
+        0 => 0,
+        _ => state.memory.allocate(context, device, bytes)?,
+    });
     Ok(())
 }
 
 pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
-    let allocation = state.memory.at(address).filter(|allocation| allocation.life == Life::Ordered);
-    allocation.ok_or_else(|| not_allocated(address))?.life = Life::Freeing;
+    if address == 0 {
+        return Ok(());
+    }
+    let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
+    allocation.ok_or_else(|| not_allocated(address))?.freed = true;
     state.submit(stream, None, Work::Free(address));
     Ok(())
 }
@@ -84,14 +90,19 @@ pub(super) fn allocate_host(out: Out<'_, *mut c_void>, bytes: usize, flags: u32)
     }
     let mut state = lock();
     let context = state.current()?;
-    out.set(state.memory.allocate_host(context, bytes)?.cast());
+    out.set(match bytes {
+        0 => std::ptr::null_mut(),
+        _ => state.memory.allocate_host(context, bytes)?.cast(),
+    });
     Ok(())
 }
 
 /// Queued work that touches the memory keeps it; the caller may not.
 pub(super) fn free_host(start: *mut c_void) -> Outcome {
+    if start.is_null() {
+        return Ok(());
+    }
     let mut state = lock();
-    state.current()?;
     let address = host_allocation(&mut state, start)?;
     state.memory.remove(address);
     Ok(())

@@ -56,30 +56,36 @@ driver_api! {
     };
 
     /// The device at a place on the PCI bus.
-    cuDeviceGetByPCIBusId(device: Out<'_, i32>, id: &CStr) => device::by_pci_bus_id(device, &id.to_string_lossy());
+    cuDeviceGetByPCIBusId(device: Out<'_, i32>, id: &CStr)
+        => device::by_pci_bus_id(device, &id.to_string_lossy());
 
     /// A property of a device.
-    cuDeviceGetAttribute(value: Out<'_, i32>, attribute: u32, device: i32) => device::attribute(value, attribute, device);
+    cuDeviceGetAttribute(value: Out<'_, i32>, attribute: u32, device: i32)
+        => device::attribute(value, attribute, device);
 
     /// A device's memory.
     cuDeviceTotalMem_v2(bytes: Out<'_, usize>, device: i32) => device::total_memory(bytes, device);
 
     /// A device's compute capability.
-    cuDeviceComputeCapability(major: Out<'_, i32>, minor: Out<'_, i32>, device: i32) => device::compute_capability(major, minor, device);
+    cuDeviceComputeCapability(major: Out<'_, i32>, minor: Out<'_, i32>, device: i32)
+        => device::compute_capability(major, minor, device);
 
     /// Whether kernels of a device can be let reach the memory of another.
-    cuDeviceCanAccessPeer(can: Out<'_, i32>, device: i32, peer: i32) => device::can_access_peer(can, device, peer);
+    cuDeviceCanAccessPeer(can: Out<'_, i32>, device: i32, peer: i32)
+        => device::can_access_peer(can, device, peer);
 
     // Contexts.
 
     /// Retains the primary context of a device.
-    cuDevicePrimaryCtxRetain(context: Out<'_, RawHandle>, device: i32) => primary::retain(context, device);
+    cuDevicePrimaryCtxRetain(context: Out<'_, RawHandle>, device: i32)
+        => primary::retain(context, device);
 
     /// Releases the primary context of a device, and ends it with the last release.
     cuDevicePrimaryCtxRelease_v2(device: i32) => primary::release(device);
 
     /// Whether the primary context of a device is active, and its flags.
-    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<'_, u32>>, active: Option<Out<'_, i32>>) => primary::get_state(device, flags, active);
+    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<'_, u32>>, active: Option<Out<'_, i32>>)
+        => primary::get_state(device, flags, active);
 
     /// Ends the primary context of a device.
     cuDevicePrimaryCtxReset_v2(device: i32) => primary::reset(device);
@@ -88,7 +94,8 @@ driver_api! {
     cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32) => primary::set_flags(device, flags);
 
     /// Creates a context and makes it current.
-    cuCtxCreate_v2(context: Out<'_, RawHandle>, flags: u32, device: i32) => context::create(context, flags, device);
+    cuCtxCreate_v2(context: Out<'_, RawHandle>, flags: u32, device: i32)
+        => context::create(context, flags, device);
 
     /// Creates a context and makes it current; `params` must be null.
     cuCtxCreate_v4(context: Out<'_, RawHandle>, params: *const c_void, flags: u32, device: i32) => {
@@ -120,13 +127,15 @@ driver_api! {
     cuCtxGetFlags(flags: Out<'_, u32>) => context::flags(flags);
 
     /// The version of the interface that a context was made by.
-    cuCtxGetApiVersion(context: Handle, version: Out<'_, u32>) => context::api_version(context, version);
+    cuCtxGetApiVersion(context: Handle, version: Out<'_, u32>)
+        => context::api_version(context, version);
 
     /// Waits for all work of the current context.
     cuCtxSynchronize() => context::synchronize();
 
     /// Least and greatest priority of streams.
-    cuCtxGetStreamPriorityRange(least: Option<Out<'_, i32>>, greatest: Option<Out<'_, i32>>) => context::priority_range(least, greatest);
+    cuCtxGetStreamPriorityRange(least: Option<Out<'_, i32>>, greatest: Option<Out<'_, i32>>)
+        => context::priority_range(least, greatest);
 
     /// Lets kernels of the current context reach the memory of another.
     cuCtxEnablePeerAccess(peer: Handle, flags: u32) => context::enable_peer_access(peer, flags);
@@ -140,7 +149,8 @@ driver_api! {
     cuStreamCreate(stream: Out<'_, RawHandle>, flags: u32) => stream::create(stream, flags, 0);
 
     /// Creates a stream with a priority.
-    cuStreamCreateWithPriority(stream: Out<'_, RawHandle>, flags: u32, priority: i32) => stream::create(stream, flags, priority);
+    cuStreamCreateWithPriority(stream: Out<'_, RawHandle>, flags: u32, priority: i32)
+        => stream::create(stream, flags, priority);
 
     /// Destroys a stream; its work is still done.
     cuStreamDestroy_v2(stream: Handle) => stream::destroy(stream);
@@ -152,7 +162,8 @@ driver_api! {
     cuStreamSynchronize(stream: Handle) => stream::synchronize(stream);
 
     /// Lets a stream wait for the last record of an event.
-    cuStreamWaitEvent(stream: Handle, event: Handle, flags: u32) => stream::wait_event(stream, event, flags);
+    cuStreamWaitEvent(stream: Handle, event: Handle, flags: u32)
+        => stream::wait_event(stream, event, flags);
 
     /// A stream's number, never reused.
     cuStreamGetId(stream: Handle, id: Out<'_, u64>) => stream::id(stream, id);
@@ -167,13 +178,16 @@ driver_api! {
     cuStreamGetFlags(stream: Handle, flags: Out<'_, u32>) => stream::flags(stream, flags);
 
     /// A stream's priority.
-    cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>) => stream::priority(stream, priority);
+    cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>)
+        => stream::priority(stream, priority);
 
     /// Whether a stream captures; none does here.
-    cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>) => stream::is_capturing(stream, status);
+    cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>)
+        => stream::is_capturing(stream, status);
 
     /// Calls a function in stream order.
-    cuLaunchHostFunc(stream: Handle, function: Option<HostFunction>, user: *mut c_void) => host_function::launch(stream, function, user);
+    cuLaunchHostFunc(stream: Handle, function: Option<HostFunction>, user: *mut c_void)
+        => host_function::launch(stream, function, user);
 
     // Events.
 
@@ -187,7 +201,8 @@ driver_api! {
     cuEventRecord(event: Handle, stream: Handle) => event::record(event, stream, 0);
 
     /// Records a stream's work in an event.
-    cuEventRecordWithFlags(event: Handle, stream: Handle, flags: u32) => event::record(event, stream, flags);
+    cuEventRecordWithFlags(event: Handle, stream: Handle, flags: u32)
+        => event::record(event, stream, flags);
 
     /// Whether the work in an event is done.
     cuEventQuery(event: Handle) => event::query(event);
@@ -196,10 +211,12 @@ driver_api! {
     cuEventSynchronize(event: Handle) => event::synchronize(event);
 
     /// The time from one record to another in milliseconds.
-    cuEventElapsedTime(milliseconds: Out<'_, f32>, start: Handle, end: Handle) => event::elapsed(milliseconds, start, end);
+    cuEventElapsedTime(milliseconds: Option<Out<'_, f32>>, start: Handle, end: Handle)
+        => event::elapsed(milliseconds, start, end);
 
     /// The time from one record to another in milliseconds.
-    cuEventElapsedTime_v2(milliseconds: Out<'_, f32>, start: Handle, end: Handle) => event::elapsed(milliseconds, start, end);
+    cuEventElapsedTime_v2(milliseconds: Option<Out<'_, f32>>, start: Handle, end: Handle)
+        => event::elapsed(milliseconds, start, end);
 
     // Memory.
 
@@ -210,22 +227,26 @@ driver_api! {
     cuMemFree_v2(address: u64) => allocation::free(address);
 
     /// Allocates memory in stream order.
-    cuMemAllocAsync(address: Out<'_, u64>, bytes: usize, stream: Handle) => allocation::allocate_ordered(address, bytes, stream);
+    cuMemAllocAsync(address: Out<'_, u64>, bytes: usize, stream: Handle)
+        => allocation::allocate_ordered(address, bytes, stream);
 
     /// Frees memory in stream order.
     cuMemFreeAsync(address: u64, stream: Handle) => allocation::free_ordered(address, stream);
 
     /// Free and total memory of the current context's device.
-    cuMemGetInfo_v2(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>) => allocation::info(free, total);
+    cuMemGetInfo_v2(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>)
+        => allocation::info(free, total);
 
     /// Allocates page-locked memory.
-    cuMemHostAlloc(start: Out<'_, *mut c_void>, bytes: usize, flags: u32) => allocation::allocate_host(start, bytes, flags);
+    cuMemHostAlloc(start: Out<'_, *mut c_void>, bytes: usize, flags: u32)
+        => allocation::allocate_host(start, bytes, flags);
 
     /// Frees page-locked memory.
     cuMemFreeHost(start: *mut c_void) => allocation::free_host(start);
 
     /// What a device calls page-locked memory.
-    cuMemHostGetDevicePointer_v2(address: Out<'_, u64>, start: *mut c_void, flags: u32) => allocation::device_pointer(address, start, flags);
+    cuMemHostGetDevicePointer_v2(address: Out<'_, u64>, start: *mut c_void, flags: u32)
+        => allocation::device_pointer(address, start, flags);
 
     /// Copies to a device and waits.
     cuMemcpyHtoD_v2(target: u64, source: *const c_void, bytes: usize) => {
@@ -254,16 +275,20 @@ driver_api! {
     };
 
     /// Copies on a device, or from one to another, in stream order.
-    cuMemcpyDtoDAsync_v2(target: u64, source: u64, bytes: usize, stream: Handle) => copy::on_device(target, source, bytes, stream);
+    cuMemcpyDtoDAsync_v2(target: u64, source: u64, bytes: usize, stream: Handle)
+        => copy::on_device(target, source, bytes, stream);
 
     /// Sets bytes, on the legacy stream.
-    cuMemsetD8_v2(target: u64, value: u8, count: usize) => copy::fill(target, Pattern::Byte(value), count, Handle::NULL);
+    cuMemsetD8_v2(target: u64, value: u8, count: usize)
+        => copy::fill(target, Pattern::Byte(value), count, Handle::NULL);
 
     /// Sets bytes in stream order.
-    cuMemsetD8Async(target: u64, value: u8, count: usize, stream: Handle) => copy::fill(target, Pattern::Byte(value), count, stream);
+    cuMemsetD8Async(target: u64, value: u8, count: usize, stream: Handle)
+        => copy::fill(target, Pattern::Byte(value), count, stream);
 
     /// Sets words of four bytes in stream order.
-    cuMemsetD32Async(target: u64, value: u32, count: usize, stream: Handle) => copy::fill(target, Pattern::Word(value), count, stream);
+    cuMemsetD32Async(target: u64, value: u32, count: usize, stream: Handle)
+        => copy::fill(target, Pattern::Word(value), count, stream);
 
     // Kernels.
 
@@ -271,7 +296,8 @@ driver_api! {
     cuModuleLoadData(module: Out<'_, RawHandle>, image: &CStr) => module::load(module, image);
 
     /// A kernel of a module.
-    cuModuleGetFunction(function: Out<'_, RawHandle>, module: Handle, name: &CStr) => module::function(function, module, name);
+    cuModuleGetFunction(function: Out<'_, RawHandle>, module: Handle, name: &CStr)
+        => module::function(function, module, name);
 
     /// Unloads a module; launched kernels still run.
     cuModuleUnload(module: Handle) => module::unload(module);

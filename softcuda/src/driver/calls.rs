@@ -41,31 +41,30 @@ pub(super) fn count(function: Function) -> Outcome {
 
 #[cold]
 fn take_injection(function: usize, call: u64) -> Option<Code> {
-    // Gone while the thread ends: then nothing is injected.
-    INJECTIONS
-        .try_with(|list| {
-            let mut list = list.borrow_mut();
-            let due = list.iter().position(|injection| injection.function == function && injection.call == call)?;
-            INJECTED.set(list.len() - 1);
-            Some(list.swap_remove(due).code)
-        })
-        .ok()
-        .flatten()
+    let due = |injection: &Injection| injection.function == function && injection.call == call;
+    with_injections(|list| list.iter().position(due).map(|at| list.swap_remove(at).code)).flatten()
 }
 
 /// Lets this thread's call of `function` that follows `after` others answer `code`.
 pub(super) fn inject(function: usize, code: Code, after: u64) {
-    let call = made(function) + after;
-    INJECTIONS.with_borrow_mut(|list| {
-        list.push(Injection { function, call, code });
-        INJECTED.set(list.len());
-    });
+    let call = made(function).saturating_add(after);
+    with_injections(|list| list.push(Injection { function, call, code }));
 }
 
 /// Forgets what this thread's calls were to answer.
 pub(super) fn clear_injections() {
-    INJECTIONS.with_borrow_mut(Vec::clear);
-    INJECTED.set(0);
+    with_injections(Vec::clear);
+}
+
+/// Changes the list, unless the thread ends and it is gone: then nothing is injected any more.
+fn with_injections<T>(change: impl FnOnce(&mut Vec<Injection>) -> T) -> Option<T> {
+    let changed = INJECTIONS.try_with(|list| {
+        let mut list = list.borrow_mut();
+        let result = change(&mut list);
+        INJECTED.set(list.len());
+        result
+    });
+    changed.ok()
 }
 
 /// How many calls of `function` this thread has made.
@@ -78,7 +77,12 @@ pub(super) fn made_in_all() -> u64 {
     COUNTS.with(|counts| counts.iter().map(Cell::get).sum())
 }
 
-/// The driver function this thread is in, or was in last.
+/// The call that `count` counted is over.
+pub(super) fn end() {
+    CURRENT.set(None);
+}
+
+/// The driver function this thread is in.
 pub(super) fn current() -> Option<&'static str> {
     CURRENT.get()
 }

@@ -1,4 +1,4 @@
-//! Result codes of the driver: numbers, names and texts.
+//! Result codes of CUDA 13.0, the version that this driver implements: numbers, names and texts.
 
 use std::ffi::CStr;
 
@@ -50,7 +50,6 @@ codes! {
     STUB_LIBRARY = 34 "CUDA driver is a stub library"
     CALL_REQUIRES_NEWER_DRIVER = 36 "API call requires a newer CUDA driver"
     DEVICE_UNAVAILABLE = 46 "CUDA-capable device(s) is/are busy or unavailable"
-    MULTICAST_RESOURCE_FULL = 47 "multicast resources are exhausted"
     NO_DEVICE = 100 "no CUDA-capable device is detected"
     INVALID_DEVICE = 101 "invalid device ordinal"
     DEVICE_NOT_LICENSED = 102 "device doesn't have valid Grid license"
@@ -79,7 +78,6 @@ codes! {
     UNSUPPORTED_EXEC_AFFINITY = 224 "the provided execution affinity is not supported"
     UNSUPPORTED_DEVSIDE_SYNC = 225 "the provided PTX contains unsupported call to cudaDeviceSynchronize"
     CONTAINED = 226 "Invalid access of peer GPU memory over nvlink or a hardware error"
-    INSUFFICIENT_LOADER_VERSION = 227 "the loader is too old for this module"
     INVALID_SOURCE = 300 "device kernel image is invalid"
     FILE_NOT_FOUND = 301 "file not found"
     SHARED_OBJECT_SYMBOL_NOT_FOUND = 302 "shared object symbol not found"
@@ -140,15 +138,17 @@ codes! {
     INVALID_RESOURCE_TYPE = 914 "the resource type is not valid for the operation"
     INVALID_RESOURCE_CONFIGURATION = 915 "the resource configuration is not valid for the operation"
     KEY_ROTATION = 916 "the key rotation did not complete"
-    STREAM_DETACHED = 917 "the stream is detached"
-    GRAPH_RECAPTURE_FAILURE = 918 "the graph could not be captured anew"
-    FABRIC_NOT_READY = 919 "the fabric is not ready"
     UNKNOWN = 999 "unknown error"
 }
 
 /// The name of `code`, for example `CUDA_ERROR_INVALID_VALUE`.
 pub(super) fn name(code: Code) -> Option<&'static CStr> {
     find(code).map(|(_, name, _)| *name)
+}
+
+/// The name of `code` for a message, or its number.
+pub(super) fn describe(code: Code) -> String {
+    name(code).map_or_else(|| code.to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The text of `code`.
@@ -175,6 +175,8 @@ mod tests {
     #[test]
     fn unknown_codes_have_no_name() {
         assert_eq!(name(9), None);
+        // Of a later version.
+        assert_eq!(name(917), None);
         assert_eq!(name(4000), None);
     }
 

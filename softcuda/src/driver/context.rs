@@ -4,9 +4,9 @@ use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::device;
 use super::handle::{Handle, RawHandle};
-use super::objects::Serial;
-use super::state::{Locked, lock};
-use super::{thread, worker};
+use super::objects::{Context, Serial};
+use super::state::{Locked, State, lock};
+use super::{state, thread, worker};
 
 /// What `cuCtxGetApiVersion` answers for every context.
 const API_VERSION: u32 = 3020;
@@ -34,6 +34,9 @@ pub(super) fn create(out: Out<'_, RawHandle>, flags: u32, ordinal: i32) -> Outco
 }
 
 pub(super) fn destroy(handle: Handle) -> Outcome {
+    if handle == Handle::NULL {
+        return Err(codes::INVALID_VALUE);
+    }
     let state = lock();
     let context = state.named_context(handle)?;
     state.check(context)?;
@@ -49,9 +52,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 
 /// Takes a context away once its work is done.
 pub(super) fn end(mut state: Locked, context: Serial) {
-    // Its handle may be another context's before the work is done.
     if let Some(context) = state.contexts.get_mut(&context) {
-        context.handle = Handle::NULL;
+        context.ends = true;
     }
     loop {
         let ends = state.ends_of(context);
@@ -69,14 +71,24 @@ pub(super) fn get_current(out: Out<'_, RawHandle>) {
 
 pub(super) fn set_current(handle: Handle) -> Outcome {
     if handle != Handle::NULL {
-        lock().named_context(handle)?;
+        check_currency(handle)?;
     }
     thread::set_current(handle)
 }
 
 pub(super) fn push(handle: Handle) -> Outcome {
-    lock().named_context(handle)?;
+    if handle == Handle::NULL {
+        return Err(codes::INVALID_VALUE);
+    }
+    check_currency(handle)?;
     thread::push(handle)
+}
+
+/// Whether a context can be made current: if it lives, or if it is a primary one, which may be
+/// retained again.
+fn check_currency(handle: Handle) -> Outcome {
+    let is_primary = (0..device::COUNT).any(|device| state::primary_handle(device) == handle);
+    if is_primary { Ok(()) } else { lock().named_context(handle).map(drop) }
 }
 
 pub(super) fn pop(out: Option<Out<'_, RawHandle>>) -> Outcome {
@@ -89,7 +101,7 @@ pub(super) fn pop(out: Option<Out<'_, RawHandle>>) -> Outcome {
 
 pub(super) fn device(out: Out<'_, i32>) -> Outcome {
     let state = lock();
-    let context = state.current()?;
+    let context = state.current_even_faulted()?;
     out.set(device::ordinal(state.contexts[&context].device));
     Ok(())
 }
@@ -101,7 +113,7 @@ pub(super) fn id(handle: Handle, out: Out<'_, u64>) -> Outcome {
 
 pub(super) fn flags(out: Out<'_, u32>) -> Outcome {
     let state = lock();
-    let context = state.current()?;
+    let context = state.current_even_faulted()?;
     out.set(state.contexts[&context].flags);
     Ok(())
 }
@@ -133,28 +145,25 @@ pub(super) fn enable_peer_access(peer: Handle, flags: u32) -> Outcome {
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    change_peer_access(peer, true, codes::PEER_ACCESS_ALREADY_ENABLED)
+    let mut state = lock();
+    let (context, device) = peers(&mut state, peer)?;
+    if context.device == device {
+        return Err(codes::PEER_ACCESS_UNSUPPORTED);
+    }
+    if std::mem::replace(&mut context.peers[device], true) { Err(codes::PEER_ACCESS_ALREADY_ENABLED) } else { Ok(()) }
 }
 
 pub(super) fn disable_peer_access(peer: Handle) -> Outcome {
-    change_peer_access(peer, false, codes::PEER_ACCESS_NOT_ENABLED)
+    let mut state = lock();
+    let (context, device) = peers(&mut state, peer)?;
+    if std::mem::replace(&mut context.peers[device], false) { Ok(()) } else { Err(codes::PEER_ACCESS_NOT_ENABLED) }
 }
 
-fn change_peer_access(peer: Handle, enable: bool, otherwise: codes::Code) -> Outcome {
-    let mut state = lock();
+/// The current context, and the device of another.
+fn peers(state: &mut State, peer: Handle) -> Outcome<(&mut Context, usize)> {
     let context = state.current()?;
     let peer = state.named_context(peer)?;
-    if peer == context {
-        return Err(codes::INVALID_CONTEXT);
-    }
     let device = state.contexts[&peer].device;
-    if device == state.contexts[&context].device {
-        return Err(codes::PEER_ACCESS_UNSUPPORTED);
-    }
     let context = state.contexts.get_mut(&context).ok_or(codes::INVALID_CONTEXT)?;
-    if context.peers[device] == enable {
-        return Err(otherwise);
-    }
-    context.peers[device] = enable;
-    Ok(())
+    Ok((context, device))
 }

@@ -6,7 +6,7 @@ use super::api::EXPORTS;
 use super::objects::Role;
 use super::raw::{CONTROL_VERSION, RawKernel};
 use super::state::lock;
-use super::{calls, kernel, mode, report};
+use super::{calls, kernel, mode, report, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -114,6 +114,10 @@ unsafe fn index_of(name: *const c_char) -> Option<usize> {
 }
 
 fn live(kind: u32) -> usize {
+    const THREADS: u32 = 4;
+    if kind == THREADS {
+        return worker::count();
+    }
     let state = lock();
     match kind {
         0 => {
@@ -123,7 +127,6 @@ fn live(kind: u32) -> usize {
         1 => state.events.len(),
         2 => state.memory.count(),
         3 => state.primaries.iter().filter(|primary| primary.context.is_some()).count(),
-        4 => state.workers,
         _ => 0,
     }
 }

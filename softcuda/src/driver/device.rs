@@ -19,7 +19,7 @@ pub(super) const PRIORITIES: (i32, i32) = (0, -5);
 pub(super) const DRIVER_VERSION: i32 = 13000;
 
 const NAME: &str = "Software CUDA device";
-const COMPUTE_CAPABILITY: (i32, i32) = (9, 0);
+pub(super) const COMPUTE_CAPABILITY: (i32, i32) = (9, 0);
 const PCI_BUS: [i32; COUNT] = [0x17, 0x65];
 /// The last attribute that a driver of this version knows.
 const LAST_ATTRIBUTE: u32 = 143;
@@ -103,20 +103,35 @@ pub(super) fn uuid(out: Out<'_, [u8; 16]>, ordinal: i32) -> Outcome {
 }
 
 pub(super) fn pci_bus_id(out: Text<'_>, ordinal: i32) -> Outcome {
-    out.set(&pci_name(index(ordinal)?));
-    Ok(())
+    let device = index(ordinal)?;
+    out.set_all(&format!("0000:{:02X}:00.0", PCI_BUS[device]))
 }
 
 pub(super) fn by_pci_bus_id(out: Out<'_, i32>, name: &str) -> Outcome {
-    // The domain may be left out, and digits may be of either case.
-    let matches = |full: String| full.eq_ignore_ascii_case(name) || full[5..].eq_ignore_ascii_case(name);
-    let device = (0..COUNT).find(|device| matches(pci_name(*device))).ok_or(codes::INVALID_DEVICE)?;
-    out.set(ordinal(device));
+    let place = PciPlace::parse(name).ok_or(codes::INVALID_VALUE)?;
+    let device = PCI_BUS.iter().position(|bus| place == PciPlace { domain: 0, bus: bus.cast_unsigned(), device: 0, function: 0 });
+    out.set(ordinal(device.ok_or(codes::INVALID_DEVICE)?));
     Ok(())
 }
 
-fn pci_name(device: usize) -> String {
-    format!("0000:{:02X}:00.0", PCI_BUS[device])
+/// A place on the PCI bus.
+#[derive(PartialEq, Eq)]
+struct PciPlace {
+    domain: u32,
+    bus: u32,
+    device: u32,
+    function: u32,
+}
+
+impl PciPlace {
+    /// `[domain:]bus:device[.function]`, in hexadecimal.
+    fn parse(name: &str) -> Option<Self> {
+        let number = |digits: &str| u32::from_str_radix(digits, 16).ok();
+        let (rest, function) = name.split_once('.').unwrap_or((name, "0"));
+        let (rest, device) = rest.rsplit_once(':')?;
+        let (domain, bus) = rest.rsplit_once(':').unwrap_or(("0", rest));
+        Some(Self { domain: number(domain)?, bus: number(bus)?, device: number(device)?, function: number(function)? })
+    }
 }
 
 pub(super) fn attribute(out: Out<'_, i32>, attribute: u32, ordinal: i32) -> Outcome {
@@ -148,4 +163,17 @@ pub(super) fn compute_capability(major: Out<'_, i32>, minor: Out<'_, i32>, ordin
 pub(super) fn can_access_peer(out: Out<'_, i32>, ordinal: i32, peer: i32) -> Outcome {
     out.set(i32::from(index(ordinal)? != index(peer)?));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pci_place_may_lack_domain_and_function() {
+        let full = PciPlace::parse("0000:65:00.0");
+        assert!(full.is_some());
+        assert!(PciPlace::parse("65:0") == full && PciPlace::parse("0:65:00") == full);
+        assert!(PciPlace::parse("65").is_none() && PciPlace::parse("x:0").is_none() && PciPlace::parse("").is_none());
+    }
 }

@@ -6,8 +6,8 @@ use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
 use super::{mode, report};
 
-/// Functions that work before `cuInit`.
-const BEFORE_INIT: [&str; 4] = ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"];
+/// Functions that look at their arguments before `cuInit` too.
+const BEFORE_INIT: [&str; 5] = ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString", "cuEventQuery"];
 
 /// Whether the function called `name` works before `cuInit`.
 pub(super) const fn works_before_init(name: &str) -> bool {
@@ -39,23 +39,17 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
     let injected = calls::count(function);
-    if mode::get() == mode::NULL {
-        return codes::SUCCESS;
-    }
-    if let Err(code) = injected {
-        return code;
-    }
-    if !before_init && !mode::is_initialized() {
-        return codes::NOT_INITIALIZED;
-    }
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => codes::SUCCESS,
-        Ok(Err(code)) => code,
-        Err(_) => {
+    let outcome = match mode::get() {
+        mode::NULL => Ok(()),
+        _ if injected.is_err() => injected,
+        _ if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
+        _ => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             report::add("panicked, which is a bug of the software driver");
-            codes::UNKNOWN
-        }
-    }
+            Err(codes::UNKNOWN)
+        }),
+    };
+    calls::end();
+    outcome.err().unwrap_or(codes::SUCCESS)
 }
 
 /// One call of a function that is not implemented.

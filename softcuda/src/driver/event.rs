@@ -73,7 +73,9 @@ pub(super) fn synchronize(handle: Handle) -> Outcome {
     Ok(())
 }
 
-pub(super) fn elapsed(out: Out<'_, f32>, start: Handle, end: Handle) -> Outcome {
+pub(super) fn elapsed(out: Option<Out<'_, f32>>, start: Handle, end: Handle) -> Outcome {
+    // Not INVALID_VALUE: seen on a real driver.
+    let out = out.ok_or(codes::INVALID_HANDLE)?;
     let state = lock();
     let (start_context, start) = recorded(&state, start)?;
     let (end_context, end) = recorded(&state, end)?;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_void};
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::codes::{self, Code, Outcome};
+use super::codes::{self, Outcome};
 use super::memory::Span;
+use super::ptx::Entry;
 use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RunFn};
+use super::report;
 
 /// A kernel's twin in Rust.
 #[derive(Clone, Debug)]
@@ -58,11 +60,12 @@ pub(super) unsafe fn register(kernel: &RawKernel) -> bool {
 }
 
 impl Twin {
+    /// Whether two registrations are of one twin. What the functions are called with tells: one
+    /// function may have several addresses, and several twins may share functions.
     fn is(&self, other: &Self) -> bool {
-        self.params == other.params
-            && self.user == other.user
-            && ptr::fn_addr_eq(self.declare, other.declare)
-            && ptr::fn_addr_eq(self.run, other.run)
+        let same_functions = || ptr::fn_addr_eq(self.declare, other.declare) && ptr::fn_addr_eq(self.run, other.run);
+        let same = if self.user.0.is_null() { same_functions() } else { self.user == other.user };
+        same && self.params == other.params
     }
 }
 
@@ -109,6 +112,7 @@ pub(super) fn declare(twin: &Twin, shape: &Shape) -> Vec<RawAccess> {
 /// A launch that is ready to run, with the memory it touches held alive.
 #[derive(Debug)]
 pub(super) struct Launch {
+    pub(super) entry: Arc<Entry>,
     pub(super) twin: Twin,
     pub(super) shape: Shape,
     /// For each parameter the range it points to, if one was declared.
@@ -121,7 +125,11 @@ impl Launch {
         let memory: Vec<*mut u8> = self.memory.iter().map(|span| span.as_ref().map_or(ptr::null_mut(), Span::start)).collect();
         let launch = self.shape.raw(memory.as_ptr());
         // SAFETY: registered for this call; launch, parameters and memory live until it returns.
-        let code: Code = unsafe { (self.twin.run)(self.twin.user.0, &raw const launch) };
-        if code == codes::SUCCESS { Ok(()) } else { Err(code) }
+        let code = unsafe { (self.twin.run)(self.twin.user.0, &raw const launch) };
+        if code == codes::SUCCESS {
+            return Ok(());
+        }
+        report::add(format_args!("kernel `{}` ended in {}", self.entry.name, codes::describe(code)));
+        Err(code)
     }
 }

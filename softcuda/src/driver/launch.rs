@@ -56,7 +56,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     let extents = extents(&twin, &shape, &entry)?;
     let mut state = lock();
     let work = match locate(&state, context, &entry, &shape, &extents) {
-        Ok(memory) => Work::Run(Job::Kernel(Box::new(Launch { twin, shape, memory }))),
+        Ok(memory) => Work::Run(Job::Kernel(Box::new(Launch { entry, twin, shape, memory }))),
         Err(why) => {
             report::add(why);
             Work::Fault(codes::ILLEGAL_ADDRESS)

@@ -90,24 +90,21 @@ pub(super) enum Home {
     Host,
 }
 
-/// How an allocation is freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// At the call.
-    Plain,
-    /// In stream order.
-    Ordered,
-    /// In stream order, and the call that frees it has been made.
-    Freeing,
-}
-
 /// One allocation.
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) context: u64,
     pub(super) home: Home,
-    pub(super) life: Life,
+    /// The call that frees it has been made: work enqueued later is wrong in any order.
+    pub(super) freed: bool,
     buffer: Arc<Buffer>,
+}
+
+impl Allocation {
+    /// Whether this is memory of a device that can be freed.
+    pub(super) fn is_live_on_device(&self) -> bool {
+        self.home != Home::Host && !self.freed
+    }
 }
 
 /// Everything that is allocated, by address.
@@ -125,7 +122,7 @@ impl Memory {
     }
 
     /// Allocates memory of a device.
-    pub(super) fn allocate(&mut self, context: u64, device: usize, bytes: usize, life: Life) -> Outcome<u64> {
+    pub(super) fn allocate(&mut self, context: u64, device: usize, bytes: usize) -> Outcome<u64> {
         if bytes > self.free_bytes(device) {
             return Err(codes::OUT_OF_MEMORY);
         }
@@ -134,7 +131,7 @@ impl Memory {
         // One gap at least, so that the end of an allocation is not the start of the next.
         self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
         self.used[device] += bytes;
-        self.allocations.insert(address, Allocation { context, home: Home::Device(device), life, buffer });
+        self.allocations.insert(address, Allocation { context, home: Home::Device(device), freed: false, buffer });
         Ok(address)
     }
 
@@ -142,7 +139,7 @@ impl Memory {
     pub(super) fn allocate_host(&mut self, context: u64, bytes: usize) -> Outcome<*mut u8> {
         let buffer = Arc::new(Buffer::new(bytes, PAGE)?);
         let start = buffer.start.as_ptr();
-        let allocation = Allocation { context, home: Home::Host, life: Life::Plain, buffer };
+        let allocation = Allocation { context, home: Home::Host, freed: false, buffer };
         self.allocations.insert(start.addr() as u64, allocation);
         Ok(start)
     }
@@ -176,9 +173,7 @@ impl Memory {
         let (start, allocation) = self.allocations.range(..=address).next_back()?;
         let offset = usize::try_from(address - start).ok()?;
         let inside = offset.checked_add(bytes)? <= allocation.buffer.bytes();
-        // Work that touches memory after the call that frees it is wrong in any order.
-        let live = allocation.life != Life::Freeing;
-        (inside && live).then(|| (allocation, Span { buffer: Arc::clone(&allocation.buffer), offset, bytes }))
+        (inside && !allocation.freed).then(|| (allocation, Span { buffer: Arc::clone(&allocation.buffer), offset, bytes }))
     }
 
     pub(super) fn free_bytes(&self, device: usize) -> usize {
@@ -208,8 +203,8 @@ mod tests {
     #[test]
     fn a_span_lies_in_one_allocation() {
         let mut memory = Memory::new();
-        let a = memory.allocate(1, 0, 1000, Life::Plain).unwrap();
-        let b = memory.allocate(1, 0, 1000, Life::Plain).unwrap();
+        let a = memory.allocate(1, 0, 1000).unwrap();
+        let b = memory.allocate(1, 0, 1000).unwrap();
         assert!(memory.span(a, 1000).is_some());
         assert!(memory.span(a + 1, 1000).is_none());
         assert!(memory.span(a, usize::try_from(b - a).unwrap()).is_none());
@@ -219,7 +214,7 @@ mod tests {
     #[test]
     fn a_span_outlives_its_allocation() {
         let mut memory = Memory::new();
-        let address = memory.allocate(1, 1, 64, Life::Plain).unwrap();
+        let address = memory.allocate(1, 1, 64).unwrap();
         let (_, span) = memory.span(address + 8, 8).unwrap();
         memory.remove(address);
         // SAFETY: the span keeps its buffer, and nobody writes to it.
@@ -231,8 +226,8 @@ mod tests {
     #[test]
     fn devices_have_ranges_of_their_own() {
         let mut memory = Memory::new();
-        let first = memory.allocate(1, 0, 16, Life::Plain).unwrap();
-        let second = memory.allocate(2, 1, 16, Life::Plain).unwrap();
+        let first = memory.allocate(1, 0, 16).unwrap();
+        let second = memory.allocate(2, 1, 16).unwrap();
         assert!(second - first >= DEVICE_SPACE);
     }
 }

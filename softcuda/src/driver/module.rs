@@ -45,6 +45,9 @@ pub(super) fn unload(handle: Handle) -> Outcome {
 }
 
 pub(super) fn function(out: Out<'_, RawHandle>, handle: Handle, name: &CStr) -> Outcome {
+    if name.is_empty() {
+        return Err(codes::INVALID_VALUE);
+    }
     let mut state = lock();
     let serial = handle.serial(Kind::Module);
     let found = serial.and_then(|serial| Some((serial, state.modules.get(&serial)?)));

@@ -130,6 +130,8 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) handle: Handle,
+    /// It only waits for its work: the handle may be another context's from now on.
+    pub(super) ends: bool,
     pub(super) device: usize,
     pub(super) flags: u32,
     pub(super) legacy: Serial,

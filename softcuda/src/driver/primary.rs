@@ -10,8 +10,11 @@ pub(super) fn retain(out: Out<'_, RawHandle>, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
     let primary = state.primaries[device];
-    primary.fault.map_or(Ok(()), Err)?;
-    let id = primary.context.unwrap_or_else(|| state.add_context(state::primary_handle(device), device, primary.flags));
+    let id = match (primary.context, primary.fault) {
+        (Some(id), _) => id,
+        (None, Some(code)) => return Err(code),
+        (None, None) => state.add_context(state::primary_handle(device), device, primary.flags),
+    };
     state.primaries[device].context = Some(id);
     state.primaries[device].retained += 1;
     out.set(state.contexts[&id].handle.raw());
@@ -22,23 +25,22 @@ pub(super) fn release(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
     let primary = &mut state.primaries[device];
-    let id = primary.context.ok_or(codes::INVALID_CONTEXT)?;
     primary.fault.map_or(Ok(()), Err)?;
-    primary.retained = primary.retained.saturating_sub(1);
-    if primary.retained == 0 {
-        primary.context = None;
+    primary.retained = primary.retained.checked_sub(1).ok_or(codes::INVALID_CONTEXT)?;
+    // After a reset there is none.
+    if primary.retained == 0
+        && let Some(id) = primary.context.take()
+    {
         context::end(state, id);
     }
     Ok(())
 }
 
-/// Ends the context whoever retains it. A fault stays.
+/// Ends the context, however often it is retained, which it stays. A fault stays too.
 pub(super) fn reset(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
-    let primary = &mut state.primaries[device];
-    primary.retained = 0;
-    if let Some(id) = primary.context.take() {
+    if let Some(id) = state.primaries[device].context.take() {
         context::end(state, id);
     }
     Ok(())
@@ -58,11 +60,6 @@ pub(super) fn get_state(ordinal: i32, flags: Option<Out<'_, u32>>, active: Optio
 pub(super) fn set_flags(ordinal: i32, flags: u32) -> Outcome {
     let device = device::index(ordinal)?;
     context::check_flags(flags)?;
-    let mut state = lock();
-    let primary = &mut state.primaries[device];
-    if primary.context.is_some() && primary.flags != flags {
-        return Err(codes::PRIMARY_CONTEXT_ACTIVE);
-    }
-    primary.flags = flags;
+    lock().primaries[device].flags = flags;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! As much of PTX as a driver without a GPU needs: versions, and the entries with their parameters.
 
 use super::codes::{self, Code};
+use super::device;
 use super::raw::ParamKind;
 
 /// The newest PTX that this driver takes.
@@ -31,18 +32,24 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
     let mut tokens = Tokens::new(&text);
     check_header(&mut tokens)?;
     let mut entries = Vec::new();
+    let mut depth = 0_usize;
     while let Some(token) = tokens.next() {
-        if token == ".entry" {
-            let name = tokens.next().ok_or_else(|| invalid(".entry without a name"))?;
-            entries.push(Entry { name: name.to_owned(), params: parse_params(&mut tokens)? });
+        match token {
+            ".entry" => {
+                let name = tokens.next().ok_or_else(|| invalid(".entry without a name"))?;
+                entries.push(Entry { name: name.to_owned(), params: parse_params(&mut tokens)? });
+            }
+            "{" => depth += 1,
+            "}" => depth = depth.checked_sub(1).ok_or_else(|| invalid("a brace too many is closed"))?,
+            _ => {}
         }
     }
-    Ok(entries)
+    if depth == 0 { Ok(entries) } else { Err(invalid("a brace is not closed")) }
 }
 
-/// `.version`, `.target` and `.address_size`, which begin every module.
+/// `.version`, `.target` and `.address_size`, which begin every module; the last may be left out.
 fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
-    let version = directive(tokens, ".version")?;
+    let version = directive(tokens, ".version").map_err(|refusal| Refusal { code: codes::INVALID_IMAGE, ..refusal })?;
     let newer = match version.split_once('.').map(|(major, minor)| (major.parse(), minor.parse())) {
         Some((Ok(major), Ok(minor))) => (major, minor) > NEWEST,
         _ => return Err(invalid(format!("{version:?} is no PTX version"))),
@@ -51,13 +58,26 @@ fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
         let why = format!("PTX {version} is newer than {}.{}, the newest supported", NEWEST.0, NEWEST.1);
         return Err(Refusal { code: codes::UNSUPPORTED_PTX_VERSION, why });
     }
-    directive(tokens, ".target")?;
+    check_target(directive(tokens, ".target")?)?;
     while tokens.take_if(",") {
         tokens.next();
     }
-    match directive(tokens, ".address_size")? {
-        "64" => Ok(()),
-        other => Err(invalid(format!(".address_size is {other}, not 64"))),
+    if tokens.take_if(".address_size") {
+        match tokens.next() {
+            Some("64") => {}
+            other => return Err(invalid(format!(".address_size is {}, not 64", other.unwrap_or_default()))),
+        }
+    }
+    Ok(())
+}
+
+/// `sm_` and a compute capability that the devices have or exceed.
+fn check_target(target: &str) -> Result<(), Refusal> {
+    let capability = target.strip_prefix("sm_").map(|digits| digits.trim_end_matches(['a', 'f']).parse::<i32>());
+    let (major, minor) = device::COMPUTE_CAPABILITY;
+    match capability {
+        Some(Ok(capability)) if capability <= major * 10 + minor => Ok(()),
+        _ => Err(invalid(format!(".target {target} is not for devices of compute capability {major}.{minor}"))),
     }
 }
 
@@ -236,26 +256,48 @@ mod tests {
         assert_eq!(entries[0].name, "yes");
     }
 
+    fn refusal(text: &str) -> Option<Code> {
+        parse(text).err().map(|refusal| refusal.code)
+    }
+
     #[test]
     fn a_header_must_be_complete() {
-        for text in ["", "not ptx", ".version 7.0", ".version 7.0 .target sm_50", ".version x .target sm_50"] {
-            assert_eq!(parse(text).unwrap_err().code, codes::INVALID_PTX, "{text:?}");
+        for text in ["", "not ptx", ".target sm_50 .address_size 64"] {
+            assert_eq!(refusal(text), Some(codes::INVALID_IMAGE), "{text:?}");
         }
-        assert!(parse(HEADER).unwrap().is_empty());
+        for text in [".version 7.0", ".version 7.0 .address_size 64", ".version x .target sm_50"] {
+            assert_eq!(refusal(text), Some(codes::INVALID_PTX), "{text:?}");
+        }
+        assert_eq!(refusal(HEADER), None);
+        assert_eq!(refusal(".version 7.0 .target sm_50 .entry k() { ret; }"), None);
+    }
+
+    #[test]
+    fn a_target_must_be_one_that_the_device_runs() {
+        for (target, code) in
+            [("sm_90a", None), ("sm_50", None), ("sm_100", Some(codes::INVALID_PTX)), ("compute_50", Some(codes::INVALID_PTX))]
+        {
+            assert_eq!(refusal(&format!(".version 8.0 .target {target}")), code, "{target}");
+        }
+    }
+
+    #[test]
+    fn braces_must_match() {
+        for body in ["{ ret;", "ret; }", "{ { ret; }"] {
+            assert_eq!(refusal(&format!("{HEADER}.entry k() {body}")), Some(codes::INVALID_PTX), "{body}");
+        }
     }
 
     #[test]
     fn a_newer_version_is_refused_by_its_own_code() {
         for (version, newer) in [("9.0", false), ("9.1", true), ("10.0", true), ("8.9", false)] {
-            let parsed = parse(&format!(".version {version}\n.target sm_90\n.address_size 64"));
-            let code = parsed.err().map(|refusal| refusal.code);
+            let code = refusal(&format!(".version {version}\n.target sm_90\n.address_size 64"));
             assert_eq!(code, newer.then_some(codes::UNSUPPORTED_PTX_VERSION), "{version}");
         }
     }
 
     #[test]
     fn a_list_without_an_end_is_invalid() {
-        let parsed = parse(&format!("{HEADER}.entry k(.param .u32 n"));
-        assert_eq!(parsed.unwrap_err().code, codes::INVALID_PTX);
+        assert_eq!(refusal(&format!("{HEADER}.entry k(.param .u32 n")), Some(codes::INVALID_PTX));
     }
 }

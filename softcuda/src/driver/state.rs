@@ -1,6 +1,6 @@
 //! The driver's state behind its one lock, and how a caller's handle becomes an object.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::codes::{self, Code, Outcome};
@@ -26,28 +26,13 @@ pub(super) struct State {
     pub(super) workers: usize,
     pub(super) starting: usize,
     pub(super) waiting: usize,
-    /// Streams and events that went with their context.
-    orphans: BTreeSet<Handle>,
+    /// Streams and events that went with their context, and its handle.
+    orphans: BTreeMap<Handle, Handle>,
     last_serial: Serial,
     last_context: Serial,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    primaries: [Primary { context: None, retained: 0, flags: 0, fault: None }; device::COUNT],
-    contexts: BTreeMap::new(),
-    streams: BTreeMap::new(),
-    events: BTreeMap::new(),
-    modules: BTreeMap::new(),
-    functions: BTreeMap::new(),
-    memory: Memory::new(),
-    ready: VecDeque::new(),
-    workers: 0,
-    starting: 0,
-    waiting: 0,
-    orphans: BTreeSet::new(),
-    last_serial: 0,
-    last_context: 0,
-});
+static STATE: Mutex<State> = Mutex::new(State::new());
 
 /// The state, locked.
 pub(super) type Locked = MutexGuard<'static, State>;
@@ -58,6 +43,25 @@ pub(super) fn lock() -> Locked {
 }
 
 impl State {
+    pub(super) const fn new() -> Self {
+        Self {
+            primaries: [Primary { context: None, retained: 0, flags: 0, fault: None }; device::COUNT],
+            contexts: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            events: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            memory: Memory::new(),
+            ready: VecDeque::new(),
+            workers: 0,
+            starting: 0,
+            waiting: 0,
+            orphans: BTreeMap::new(),
+            last_serial: 0,
+            last_context: 0,
+        }
+    }
+
     /// A new serial number.
     pub(super) fn serial(&mut self) -> Serial {
         self.last_serial += 1;
@@ -66,12 +70,12 @@ impl State {
 
     /// The live context `handle`, faulted or not.
     pub(super) fn context_at(&self, handle: Handle) -> Option<Serial> {
-        self.contexts.iter().find(|(_, context)| context.handle == handle).map(|(id, _)| *id)
+        self.contexts.iter().find(|(_, context)| context.handle == handle && !context.ends).map(|(id, _)| *id)
     }
 
     /// The context of `handle`, which may be null for the current one.
     pub(super) fn context_or_current(&self, handle: Handle) -> Outcome<Serial> {
-        if handle == Handle::NULL { self.current() } else { self.named_context(handle) }
+        if handle == Handle::NULL { self.current_even_faulted() } else { self.named_context(handle) }
     }
 
     /// The context of a caller's handle.
@@ -89,13 +93,17 @@ impl State {
 
     /// The calling thread's current context, if it works.
     pub(super) fn current(&self) -> Outcome<Serial> {
-        let handle = thread::current();
-        if handle == Handle::NULL {
-            return Err(codes::INVALID_CONTEXT);
-        }
-        let context = self.context_at(handle).ok_or(codes::CONTEXT_IS_DESTROYED)?;
+        let context = self.current_even_faulted()?;
         self.check(context)?;
         Ok(context)
+    }
+
+    /// The calling thread's current context, also after a fault.
+    pub(super) fn current_even_faulted(&self) -> Outcome<Serial> {
+        match thread::current() {
+            Handle::NULL => Err(codes::INVALID_CONTEXT),
+            handle => self.context_at(handle).ok_or(codes::CONTEXT_IS_DESTROYED),
+        }
     }
 
     /// The code of a context that has faulted.
@@ -148,11 +156,14 @@ impl State {
     /// Reports the use of a handle that is not live; a real driver may crash here.
     #[cold]
     pub(super) fn refuse(&self, handle: Handle, kind: Kind) -> Code {
+        if let Some(context) = self.orphans.get(&handle).filter(|_| handle.kind() == Some(kind)) {
+            report::add(format_args!("{kind} {handle:?} was destroyed with its context"));
+            // Where another context has the handle by now, a real driver takes an event for one of
+            // nowhere, and crashes on a stream.
+            let recurred = kind == Kind::Event && self.context_at(*context).is_some();
+            return if recurred { codes::INVALID_CONTEXT } else { codes::CONTEXT_IS_DESTROYED };
+        }
         match handle.kind() {
-            Some(same) if same == kind && self.orphans.contains(&handle) => {
-                report::add(format_args!("{kind} {handle:?} was destroyed with its context"));
-                return codes::CONTEXT_IS_DESTROYED;
-            }
             Some(same) if same == kind => report::add(format_args!("{kind} {handle:?} was destroyed")),
             Some(other) => report::add(format_args!("{handle:?} is of kind {other}, not {kind}")),
             None => report::add(format_args!("{handle:?} is not the handle of any {kind}")),
@@ -168,6 +179,23 @@ impl State {
     /// Where a stream's work ends at the moment.
     pub(super) fn end_of(&self, stream: Serial) -> Point {
         Point { stream, position: self.streams.get(&stream).map_or(0, |stream| stream.enqueued) }
+    }
+
+    /// The ends of what a query or a wait for a stream asks for: its own work, and for the legacy
+    /// stream that of the blocking streams of its context.
+    pub(super) fn ends_with(&self, stream: Serial) -> Vec<Point> {
+        let mut ends = self.blocking_ends(stream);
+        ends.push(self.end_of(stream));
+        ends
+    }
+
+    /// For the legacy stream the ends of the blocking streams of its context that work.
+    pub(super) fn blocking_ends(&self, stream: Serial) -> Vec<Point> {
+        let Some(legacy) = self.streams.get(&stream).filter(|this| this.role == Role::Legacy) else {
+            return Vec::new();
+        };
+        let others = self.streams.iter().filter(|(_, other)| other.context == legacy.context && other.is_blocking() && !other.is_idle());
+        others.filter(|(serial, _)| **serial != stream).map(|(serial, _)| self.end_of(*serial)).collect()
     }
 
     /// The ends of all work of a context.
@@ -200,6 +228,7 @@ impl State {
             id,
             Context {
                 handle,
+                ends: false,
                 device,
                 flags,
                 legacy,
@@ -216,17 +245,18 @@ impl State {
     /// Takes a context away with all it owns. Its work must be done.
     pub(super) fn remove_context(&mut self, context: Serial) {
         let orphans = &mut self.orphans;
+        let handle = self.contexts.get(&context).map_or(Handle::NULL, |context| context.handle);
         self.streams.retain(|serial, stream| {
             let stays = stream.context != context;
             if !stays && !stream.destroyed {
-                orphans.insert(Handle::new(Kind::Stream, *serial));
+                orphans.insert(Handle::new(Kind::Stream, *serial), handle);
             }
             stays
         });
         self.events.retain(|serial, event| {
             let stays = event.context != context;
             if !stays {
-                orphans.insert(Handle::new(Kind::Event, *serial));
+                orphans.insert(Handle::new(Kind::Event, *serial), handle);
             }
             stays
         });

@@ -47,15 +47,16 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
-    if state.streams[&serial].is_idle() { Ok(()) } else { Err(codes::NOT_READY) }
+    let done = state.ends_with(serial).into_iter().all(|end| state.is_passed(end));
+    if done { Ok(()) } else { Err(codes::NOT_READY) }
 }
 
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let context = state.streams[&serial].context;
-    let end = state.end_of(serial);
-    worker::finish(state, context, &[end])
+    let ends = state.ends_with(serial);
+    worker::finish(state, context, &ends)
 }
 
 pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {

@@ -48,7 +48,7 @@ fn load() -> Result<Loaded, String> {
     let image = write_image().map_err(|error| format!("cannot write the software driver to memory: {error}"))?;
     let path = format!("/proc/self/fd/{}", image.as_raw_fd());
     let library = dlopen(&path, RTLD_NOW | RTLD_LOCAL).map_err(|error| format!("cannot load the software driver: {error}"))?;
-    // SAFETY: the library is built from this crate's sources, and is never closed.
+    // SAFETY: the library is built from this crate's sources, and stays open as long as the functions are kept.
     let control = unsafe { ControlFunctions::of_driver(|name| address(&library, name)) }?;
     check_name(&library)?;
     Ok(Loaded { library, control, _image: image })

@@ -1,0 +1,105 @@
+//! One probe list, run on a real CUDA driver and on the software one.
+//!
+//! A probe makes a few driver calls and answers with result codes and small words, never with a
+//! time, an address or anything else that varies. What a real driver answers is recorded and
+//! committed (a golden); a test holds the software driver against every golden.
+//!
+//! ```text
+//! SOFTCUDA=soft conformance                                  # one line a probe
+//! SOFTCUDA=real conformance --golden goldens/h200-580.159.04.txt
+//! ```
+
+mod child;
+mod code;
+mod comparison;
+mod driver;
+mod fixture;
+mod handles;
+mod hold;
+mod host_function;
+mod kernels;
+mod machine;
+mod outcome;
+mod probe;
+mod probes;
+mod recording;
+mod runner;
+mod twins;
+
+pub use child::run as run_child;
+pub use comparison::{Difference, Excuses, differences};
+pub use driver::Driver;
+pub use machine::today;
+pub use recording::Recording;
+pub use runner::Runner;
+
+use probe::Probe;
+
+/// Counted up when the lines about error names change their form.
+const ERROR_NAMES_REVISION: u32 = 1;
+
+/// Runs all probes and asks for the names of all codes: a recording of the driver that is open.
+///
+/// # Errors
+///
+/// The driver has no device, or a child process cannot be started.
+pub fn record(driver: &Driver, runner: &Runner, date: String) -> Result<Recording, String> {
+    let mut lines = runner.run(driver)?;
+    let names = (0..1000).filter_map(|code| Some((format!("error {code}"), driver.error_name(code)?)));
+    lines.extend(names.filter(|line| line.0.starts_with(&runner.only)));
+    Ok(Recording {
+        hardware: machine::hardware(driver),
+        driver: machine::driver_version(driver),
+        date,
+        digest: digest(probes::list()),
+        lines,
+    })
+}
+
+/// A digest of the probes' names and revisions in order: recordings of other lists say nothing
+/// about this one.
+fn digest<'a>(probes: impl Iterator<Item = &'a Probe>) -> String {
+    // FNV-1a
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for &byte in bytes {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for probe in probes {
+        add(probe.name.as_bytes());
+        add(&[0]);
+        add(&probe.revision.to_le_bytes());
+    }
+    add(&ERROR_NAMES_REVISION.to_le_bytes());
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_their_column() {
+        let mut names = HashSet::new();
+        for probe in probes::list() {
+            assert!(names.insert(probe.name), "{:?} names two probes", probe.name);
+            assert!(probe.name.chars().count() <= recording::COLUMN - 2, "{:?} is too long", probe.name);
+            assert!(!probe.name.contains("  "), "{:?} holds two spaces in a row", probe.name);
+        }
+    }
+
+    #[test]
+    fn the_digest_tells_lists_apart() {
+        let probes: Vec<Probe> = probes::list().copied().collect();
+        let whole = digest(probes.iter());
+        assert_eq!(whole, digest(probes::list()));
+        assert_ne!(whole, digest(probes[1..].iter()), "one probe less");
+        assert_ne!(whole, digest(probes.iter().rev()), "another order");
+        let mut revised = probes;
+        revised[0].revision += 1;
+        assert_ne!(whole, digest(revised.iter()), "another revision");
+    }
+}

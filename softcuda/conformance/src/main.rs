@@ -1,0 +1,75 @@
+//! Prints what the driver answers to every probe, one line each.
+
+use std::env;
+use std::fs;
+use std::process::ExitCode;
+
+use softcuda_conformance::{Driver, Runner, record, run_child, today};
+
+const USAGE: &str = "\
+usage: conformance [--golden FILE] [--date DAY] [--only PREFIX] [--verbose]
+
+Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a line for each.
+
+  --golden FILE    also writes the recording to FILE; on a real driver only
+  --date DAY       the day in the recording, if the clock of the machine is not to be trusted
+  --only PREFIX    only the probes whose names begin so
+  --verbose        lets the messages of the child processes through";
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Arguments {
+    golden: Option<String>,
+    date: Option<String>,
+    only: String,
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((first, names)) if first == "--child" => run_child(names),
+        _ => parse(arguments).and_then(run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("conformance: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments::default();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{USAGE}"));
+        match argument.as_str() {
+            "--golden" => parsed.golden = Some(value()?),
+            "--date" => parsed.date = Some(value()?),
+            "--only" => parsed.only = value()?,
+            "--verbose" => parsed.verbose = true,
+            _ => return Err(format!("{argument} is no option\n\n{USAGE}")),
+        }
+    }
+    if parsed.golden.is_some() && !parsed.only.is_empty() {
+        return Err("a golden holds the whole probe list; --golden and --only exclude each other".to_owned());
+    }
+    Ok(parsed)
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    let driver = Driver::open()?;
+    if arguments.golden.is_some() && driver.is_software() {
+        return Err("a golden is recorded on a real driver only; this is the software driver".to_owned());
+    }
+    let program = env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
+    let runner = Runner { program, verbose: arguments.verbose, only: arguments.only, deadline: Runner::DEADLINE };
+    let recording = record(driver, &runner, arguments.date.unwrap_or_else(today))?;
+    print!("{recording}");
+    match arguments.golden {
+        Some(path) => fs::write(&path, recording.to_string()).map_err(|error| format!("{path}: {error}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,75 @@
+//! Holds the software driver against what real drivers answered.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use softcuda_conformance::{Excuses, Recording, differences};
+
+/// What the software driver answers to all probes.
+fn software() -> Recording {
+    let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
+        .env("SOFTCUDA", "soft")
+        .env_remove("SOFTCUDA_EXPECT")
+        .output()
+        .expect("the conformance program starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "conformance: {}\n{stderr}", output.status);
+    stdout.parse().expect("the program prints a recording")
+}
+
+/// The committed recordings of real drivers, with their file names.
+fn goldens(folder: &Path) -> Vec<(String, Recording)> {
+    // Without any golden there is no folder either.
+    let files = fs::read_dir(folder.join("goldens")).into_iter().flatten();
+    let paths = files.map(|file| file.expect("a file of the folder").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a golden is text");
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let golden = text.parse().unwrap_or_else(|why| panic!("{name}: {why}"));
+            (name, golden)
+        })
+        .collect()
+}
+
+#[test]
+fn the_software_driver_answers_as_real_ones_do() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let goldens = goldens(folder);
+    assert!(
+        !goldens.is_empty(),
+        "no golden in softcuda/conformance/goldens: record one on a machine with a GPU, \
+         SOFTCUDA=real conformance --golden FILE"
+    );
+    let rows = fs::read_to_string(folder.join("excused.txt")).expect("excused.txt");
+    let excuses = Excuses::parse(&rows).expect("excused.txt");
+
+    let software = software();
+    let mut all = Vec::new();
+    let mut complaints = Vec::new();
+    for (name, golden) in &goldens {
+        let differences = differences(golden, &software).unwrap_or_else(|why| panic!("{name}: {why}"));
+        complaints.extend(excuses.unexcused(&differences).map(|difference| format!("{name}: {difference}")));
+        all.extend(differences);
+    }
+    complaints.extend(excuses.unused(&all).map(|row| format!("excused.txt: {row:?} no longer differs")));
+    assert!(complaints.is_empty(), "{} unexcused:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn a_golden_is_not_recorded_on_the_software_driver() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden.txt");
+    let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
+        .arg("--golden")
+        .arg(&file)
+        .env("SOFTCUDA", "soft")
+        .env_remove("SOFTCUDA_EXPECT")
+        .output()
+        .expect("the conformance program starts");
+    assert!(!output.status.success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("real driver only"), "{stderr}");
+    assert!(!file.exists());
+}

@@ -1,0 +1,139 @@
+//! The views of a launch, on memory of the test.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::raw::ParamKind::{self, Int32, Pointer};
+
+const KINDS: [ParamKind; 3] = [Int32, Pointer, Pointer];
+
+/// Runs `test` with a launch of two pointers to `memory` at these words, declared as `kinds`.
+fn with_launch<R>(memory: &mut [u32; 8], words: &[Range<usize>; 2], kinds: [AccessKind; 2], test: impl FnOnce(&Launch<'_>) -> R) -> R {
+    let start = memory.as_mut_ptr();
+    // SAFETY: the tests name words of the array.
+    let first = words.clone().map(|words| unsafe { start.add(words.start) }.cast::<u8>());
+    let accesses = [0, 1].map(|i| RawAccess { param: i + 1, offset: 0, bytes: 4 * words[i].len(), kind: kinds[i] });
+    let (values, memory) = ([7, 0, 0], [ptr::null_mut(), first[0], first[1]]);
+    let raw =
+        RawLaunch { grid: [2, 1, 1], block: [32, 1, 1], shared_bytes: 0, param_count: 3, params: values.as_ptr(), memory: memory.as_ptr() };
+    // SAFETY: the values outlive the launch.
+    let arguments = unsafe { Arguments::of("test", &KINDS, &raw) };
+    // SAFETY: the memory outlives the launch and is as long as declared.
+    test(&unsafe { Launch::of(arguments, &accesses, &raw) })
+}
+
+/// The text of the panic that `view` ends in.
+fn refusal(words: &[Range<usize>; 2], kinds: [AccessKind; 2], view: impl FnOnce(&Launch<'_>)) -> String {
+    let mut memory = [0; 8];
+    let panic =
+        with_launch(&mut memory, words, kinds, |launch| catch_unwind(AssertUnwindSafe(|| view(launch))).expect_err("the view is refused"));
+    *panic.downcast::<String>().expect("a formatted text")
+}
+
+const READ: AccessKind = AccessKind::Read;
+const WRITE: AccessKind = AccessKind::ReadWrite;
+
+#[test]
+fn neighbours_are_written_and_read_side_by_side() {
+    let mut memory = [1; 8];
+    with_launch(&mut memory, &[0..4, 4..8], [READ, WRITE], |launch| {
+        assert_eq!((launch.u32(0), launch.threads()), (7, 64));
+        launch.slice_mut::<u32>(2).copy_from_slice(&[2, 3, 4, 5]);
+        assert_eq!(launch.slice::<u32>(1), [1; 4]);
+        assert_eq!(launch.slice::<u8>(1).len(), 16);
+    });
+    assert_eq!(memory, [1, 1, 1, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_mutable_slice_is_alone() {
+    let refusal = |view: fn(&Launch<'_>)| refusal(&[0..5, 4..8], [WRITE, WRITE], view);
+    let both = refusal(|launch| {
+        let _x = launch.slice_mut::<u32>(1);
+        let _y = launch.slice_mut::<u32>(2);
+    });
+    assert!(both.contains("SliceMut of parameter 2 overlaps SliceMut of parameter 1"), "{both}");
+    let twice = refusal(|launch| {
+        let _x = launch.slice_mut::<u32>(1);
+        let _y = launch.slice_mut::<u32>(1);
+    });
+    assert!(twice.contains("SliceMut of parameter 1 overlaps SliceMut of parameter 1"), "{twice}");
+    let read = refusal(|launch| {
+        let _x = launch.slice::<u32>(1);
+        let _y = launch.slice_mut::<u32>(2);
+    });
+    assert!(read.contains("SliceMut of parameter 2 overlaps Slice of parameter 1"), "{read}");
+}
+
+#[test]
+fn cells_of_one_memory_see_each_other() {
+    let mut memory = [1; 8];
+    with_launch(&mut memory, &[0..8, 0..8], [READ, WRITE], |launch| {
+        for (x, y) in launch.cells::<u32>(1).iter().zip(launch.cells::<u32>(2)) {
+            y.set(y.get() + x.get());
+        }
+    });
+    assert_eq!(memory, [2; 8]);
+}
+
+#[test]
+fn a_word_is_atomic_or_plain_but_not_both() {
+    let mut memory = [0; 8];
+    with_launch(&mut memory, &[0..4, 4..8], [WRITE, WRITE], |launch| {
+        launch.atomic_u32(1, 3).store(9, Ordering::Relaxed);
+        assert_eq!(launch.atomic_u32(1, 3).load(Ordering::Relaxed), 9);
+    });
+    assert_eq!(memory[3], 9);
+    let mixed = |launch: &Launch<'_>| {
+        let _word = launch.atomic_u32(1, 3);
+        let _words = launch.slice::<u32>(1);
+    };
+    assert!(refusal(&[0..4, 4..8], [WRITE, WRITE], mixed).contains("Slice of parameter 1 overlaps Atomic of parameter 1"));
+    let beyond = |launch: &Launch<'_>| {
+        let _word = launch.atomic_u32(1, 4);
+    };
+    assert!(refusal(&[0..4, 4..8], [WRITE, WRITE], beyond).contains("there is no word 4"));
+}
+
+#[test]
+fn views_keep_to_what_was_declared() {
+    let write = |launch: &Launch<'_>| {
+        let _x = launch.slice_mut::<u32>(1);
+    };
+    assert!(refusal(&[0..4, 4..8], [READ, READ], write).contains("declared as read only"));
+    let read = |launch: &Launch<'_>| {
+        let _x = launch.slice::<u32>(1);
+    };
+    assert!(refusal(&[0..4, 4..8], [AccessKind::Write, READ], read).contains("declared as written only"));
+    let wide = |launch: &Launch<'_>| {
+        let _x = launch.slice::<u64>(1);
+    };
+    assert!(refusal(&[0..3, 4..8], [READ, READ], wide).contains("no whole number of elements of 8 bytes"));
+    let scalar = |launch: &Launch<'_>| {
+        let _x = launch.slice::<u32>(0);
+    };
+    assert!(refusal(&[0..4, 4..8], [READ, READ], scalar).contains("parameter 0 is Int32, not Pointer"));
+}
+
+#[test]
+fn an_address_has_the_alignment_of_its_elements() {
+    let mut memory = [0; 8];
+    // Of two neighbouring words one is not aligned to eight bytes.
+    let refused = [0..2, 1..3].map(|words| {
+        with_launch(&mut memory, &[words, 4..8], [READ, READ], |launch| {
+            catch_unwind(AssertUnwindSafe(|| launch.slice::<u64>(1).len())).is_err()
+        })
+    });
+    assert_ne!(refused[0], refused[1]);
+}
+
+#[test]
+fn a_twin_fails_with_the_code_it_names() {
+    let mut memory = [0; 8];
+    let code = with_launch(&mut memory, &[0..4, 4..8], [READ, READ], |launch| {
+        launch.fail(700);
+        launch.failure()
+    });
+    assert_eq!(code, 700);
+}

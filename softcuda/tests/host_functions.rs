@@ -1,0 +1,77 @@
+//! Host functions run one at a time in each context, as on hardware.
+
+mod support;
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use cudarc::driver::{CudaStream, DriverError, result};
+use support::context;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+unsafe extern "C" fn call(work: *mut c_void) {
+    // SAFETY: `enqueue` passes a box, and the driver calls once.
+    let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+    work();
+}
+
+fn enqueue(stream: &Arc<CudaStream>, work: impl FnOnce() + Send + 'static) -> Result<(), DriverError> {
+    let work: Box<Work> = Box::new(Box::new(work));
+    // SAFETY: the stream is alive; the function takes the box back.
+    unsafe { result::stream::launch_host_function(stream.cu_stream(), call, Box::into_raw(work).cast()) }
+}
+
+/// A host function on `stream` that is running, and ends when something is sent or the sender dropped.
+fn running(stream: &Arc<CudaStream>, is_running: &Arc<AtomicBool>) -> Result<Sender<()>, DriverError> {
+    let ((started, has_started), (end, ended)): (_, (Sender<()>, Receiver<()>)) = (channel(), channel());
+    let is_running = Arc::clone(is_running);
+    enqueue(stream, move || {
+        is_running.store(true, Ordering::SeqCst);
+        started.send(()).expect("the test waits");
+        let _ = ended.recv();
+        is_running.store(false, Ordering::SeqCst);
+    })?;
+    has_started.recv().expect("the host function runs");
+    Ok(end)
+}
+
+#[test]
+fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> {
+    let context = context(0);
+    let (first, second) = (context.new_stream()?, context.new_stream()?);
+    let is_running = Arc::new(AtomicBool::new(false));
+    let end = running(&first, &is_running)?;
+
+    // What is no host function goes on.
+    let mut data = second.clone_htod(&[1_u32; 4])?;
+    second.memset_zeros(&mut data)?;
+    second.record_event(None)?.synchronize()?;
+
+    let overlaps = Arc::new(AtomicBool::new(false));
+    let (seen, first_runs) = (Arc::clone(&overlaps), Arc::clone(&is_running));
+    enqueue(&second, move || seen.store(first_runs.load(Ordering::SeqCst), Ordering::SeqCst))?;
+    let behind = second.record_event(None)?;
+    assert_eq!(behind.try_is_complete(), Ok(false));
+    drop(end);
+    behind.synchronize()?;
+    assert!(!overlaps.load(Ordering::SeqCst), "two host functions ran at a time");
+    first.synchronize()
+}
+
+#[test]
+fn a_host_function_does_not_hold_those_of_another_device() -> Result<(), DriverError> {
+    let contexts = [context(0), context(1)];
+    let (first, other) = (contexts[0].new_stream()?, contexts[1].new_stream()?);
+    let is_running = Arc::new(AtomicBool::new(false));
+    let end = running(&first, &is_running)?;
+    let (tell, told) = channel();
+    let still_running = Arc::clone(&is_running);
+    enqueue(&other, move || tell.send(still_running.load(Ordering::SeqCst)).expect("the test waits"))?;
+    assert_eq!(told.recv(), Ok(true));
+    drop(end);
+    first.synchronize()?;
+    other.synchronize()
+}

@@ -1,0 +1,33 @@
+//! What is left when nothing is to be done. One test: the counts are the process's.
+
+mod support;
+
+use softcuda::Live;
+
+use cudarc::driver::DriverError;
+use support::{Hold, context};
+
+#[test]
+fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result<(), DriverError> {
+    let context = context(0);
+    assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
+    let streams = [context.new_stream()?, context.new_stream()?];
+    let event = context.new_event(None)?;
+    let data = streams[0].alloc_zeros::<u8>(100)?;
+    streams[0].synchronize()?;
+    assert_eq!(softcuda::live(), Live { streams: 2, events: 1, allocations: 1, contexts: 1, threads: 0 });
+
+    let holds = streams.each_ref().map(Hold::new);
+    event.record(&streams[0])?;
+    assert_eq!(softcuda::live().threads, 2);
+    drop(holds);
+    event.synchronize()?;
+    assert_eq!(softcuda::live().threads, 0);
+
+    drop((data, event, streams));
+    assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
+    drop(context);
+    assert_eq!(softcuda::live(), Live::default());
+    assert_eq!(softcuda::reports(), Vec::<String>::new());
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Kernels with twins, and a way to hold a stream.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PinnedHostSlice, PushKernelArg};
+use softcuda::Kernel;
+use softcuda::ParamKind::{Int32, Pointer};
+
+/// Only the software driver runs these tests: the entries need no code.
+pub(crate) const PTX: &str = "
+.version 7.0
+.target sm_50
+.address_size 64
+
+.visible .entry hold(.param .u64 word) { ret; }
+.visible .entry add(.param .u32 n, .param .u32 by, .param .u64 data) { ret; }
+.visible .entry without_twin(.param .u32 n) { ret; }
+.visible .entry other_types(.param .u32 n, .param .f32 x) { ret; }
+.visible .entry double(.param .u32 n, .param .u64 from, .param .u64 to) { ret; }
+.visible .entry captures() { ret; }
+.visible .entry trap() { ret; }
+.visible .entry illegal() { ret; }
+";
+
+/// A device's primary context without cudarc's own waits between streams: what orders two streams
+/// is then in the test.
+pub(crate) fn context(ordinal: usize) -> Arc<CudaContext> {
+    softcuda::install().expect("the software driver");
+    let context = CudaContext::new(ordinal).expect("a context");
+    // SAFETY: the tests order what they use on two streams.
+    unsafe { context.disable_event_tracking() };
+    context
+}
+
+/// A kernel of [`PTX`].
+pub(crate) fn kernel(context: &Arc<CudaContext>, name: &str) -> Result<CudaFunction, cudarc::driver::DriverError> {
+    context.load_module(PTX.into())?.load_function(name)
+}
+
+/// One thread.
+pub(crate) const ONE: LaunchConfig = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 };
+
+/// `data[i] += by`
+pub(crate) fn add(context: &Arc<CudaContext>) -> CudaFunction {
+    Kernel::new("add", [Int32, Int32, Pointer])
+        .declare(|launch, memory| memory.read_write::<u32>(2, launch.u32(0) as usize))
+        .run(|launch| {
+            for element in launch.slice_mut::<u32>(2) {
+                *element += launch.u32(1);
+            }
+        })
+        .register();
+    kernel(context, "add").expect("its twin is registered")
+}
+
+/// A kernel that keeps a stream busy until it is released, or dropped.
+pub(crate) struct Hold {
+    stream: Arc<CudaStream>,
+    /// The kernel spins while this is zero.
+    word: *const AtomicU32,
+    _pinned: PinnedHostSlice<u32>,
+}
+
+impl Hold {
+    pub(crate) fn new(stream: &Arc<CudaStream>) -> Self {
+        Kernel::new("hold", [Pointer])
+            .declare(|_, memory| memory.read::<u32>(0, 1))
+            .run(|launch| {
+                while launch.atomic_u32(0, 0).load(Ordering::Acquire) == 0 {
+                    std::thread::yield_now();
+                }
+            })
+            .register();
+        let kernel = kernel(stream.context(), "hold").expect("its twin is registered");
+        // SAFETY: the word is set before anybody reads it.
+        let mut pinned = unsafe { stream.context().alloc_pinned::<u32>(1) }.expect("pinned memory");
+        let start = pinned.as_mut_ptr().expect("no copy uses it");
+        // SAFETY: the memory is one word long.
+        unsafe { start.write(0) };
+        let address = start.expose_provenance() as u64;
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(&address);
+        // SAFETY: the word lives until the hold is dropped, which waits for the kernel.
+        unsafe { launch.launch(ONE) }.expect("a launch");
+        Self { stream: stream.clone(), word: start.cast(), _pinned: pinned }
+    }
+
+    pub(crate) fn release(&self) {
+        // SAFETY: the word lives as long as this, and all who share it use it atomically.
+        unsafe { &*self.word }.store(1, Ordering::Release);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.release();
+        let _ = self.stream.synchronize();
+    }
+}
