@@ -1,0 +1,99 @@
+//! Driver functions as plain pointers in a static table: what a wrapper of one costs at least.
+
+use std::ffi::c_uint;
+use std::ptr;
+use std::sync::OnceLock;
+
+use cudarc::driver::sys::{self, CUevent, CUstream};
+
+pub(crate) const SUCCESS: c_uint = 0;
+pub(crate) const NOT_READY: c_uint = 600;
+
+macro_rules! table {
+    ($(fn $name:ident($($type:ty),*);)*) => {
+        #[expect(non_snake_case, reason = "the driver's names")]
+        pub(crate) struct Raw {
+            $(pub(crate) $name: unsafe extern "C" fn($($type),*) -> c_uint,)*
+        }
+
+        impl Raw {
+            fn bind() -> Self {
+                // SAFETY: this only opens the driver, which this crate has opened before.
+                let library = unsafe { sys::culib() };
+                Self {
+                    $($name: {
+                        // SAFETY: the C function of this name has these parameters and returns an enum, read as its integer.
+                        let symbol = unsafe { library.get(concat!(stringify!($name), "\0").as_bytes()) };
+                        *symbol.expect("every driver has this function")
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+table! {
+    fn cuEventCreate(*mut CUevent, c_uint);
+    fn cuEventDestroy_v2(CUevent);
+    fn cuEventQuery(CUevent);
+    fn cuEventRecord(CUevent, CUstream);
+    fn cuStreamWaitEvent(CUstream, CUevent, c_uint);
+}
+
+impl Raw {
+    /// The functions of the driver that both crates use.
+    pub(crate) fn get() -> &'static Self {
+        static RAW: OnceLock<Raw> = OnceLock::new();
+        RAW.get_or_init(Self::bind)
+    }
+
+    /// An untimed event in the current context.
+    #[inline]
+    pub(crate) fn create(&self) -> CUevent {
+        let mut event = ptr::null_mut();
+        // SAFETY: the out pointer is a live local.
+        let code = unsafe { (self.cuEventCreate)(&raw mut event, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as c_uint) };
+        assert_eq!(code, SUCCESS);
+        event
+    }
+
+    /// # Safety
+    ///
+    /// The event is alive, and not used from now on.
+    #[inline]
+    pub(crate) unsafe fn destroy(&self, event: CUevent) {
+        // SAFETY: the caller says so.
+        assert_eq!(unsafe { (self.cuEventDestroy_v2)(event) }, SUCCESS);
+    }
+
+    /// # Safety
+    ///
+    /// Event and stream are alive and of one context.
+    #[inline]
+    pub(crate) unsafe fn record(&self, event: CUevent, stream: CUstream) {
+        // SAFETY: the caller says so.
+        assert_eq!(unsafe { (self.cuEventRecord)(event, stream) }, SUCCESS);
+    }
+
+    /// # Safety
+    ///
+    /// Event and stream are alive.
+    #[inline]
+    pub(crate) unsafe fn wait(&self, stream: CUstream, event: CUevent) {
+        // SAFETY: the caller says so; flags must be 0.
+        assert_eq!(unsafe { (self.cuStreamWaitEvent)(stream, event, 0) }, SUCCESS);
+    }
+
+    /// Whether the event is complete.
+    ///
+    /// # Safety
+    ///
+    /// The event is alive.
+    #[inline]
+    pub(crate) unsafe fn query(&self, event: CUevent) -> bool {
+        // SAFETY: the caller says so.
+        let code = unsafe { (self.cuEventQuery)(event) };
+        assert!(code == SUCCESS || code == NOT_READY);
+        code == SUCCESS
+    }
+}
