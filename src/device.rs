@@ -196,7 +196,7 @@ fn count_of(entries: &[Entry]) -> u32 {
 
 #[cold]
 fn no_such_device(wanted: String, entries: &[Entry]) -> Error {
-    Error::NoSuchDevice { wanted, count: count_of(entries) }
+    Error::NoSuchDevice { wanted: wanted.into(), count: count_of(entries) }
 }
 
 impl PartialEq for Device {

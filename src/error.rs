@@ -44,7 +44,7 @@ pub enum Error {
     #[error("no CUDA device {wanted}: this machine has {count}")]
     NoSuchDevice {
         /// What was asked for: an ordinal, a UUID or a PCI bus id.
-        wanted: String,
+        wanted: Box<str>,
         /// How many devices there are.
         count: u32,
     },
@@ -84,17 +84,8 @@ pub enum Error {
     },
 
     /// The event belongs to one context, the stream or the other event to another.
-    #[error("`{call}`: the event belongs to {event}, the other side to {other}: both must be of one context")]
-    ContextMismatch {
-        /// The driver function.
-        call: &'static str,
-        /// The event's context (of [`Which::Start`] for elapsed time).
-        event: ContextName,
-        /// The context of the stream or the end event.
-        other: ContextName,
-        /// The driver's answer; `None` if it need not be asked.
-        code: Option<ErrorCode>,
-    },
+    #[error(transparent)]
+    ContextMismatch(Box<ContextMismatch>),
 
     /// Elapsed time of an event that was never recorded.
     #[error("the {which} event was never recorded: record it on a stream first")]
@@ -157,7 +148,8 @@ impl Error {
         match self {
             Self::Driver { code, .. } | Self::Captured { code, .. } => Some(*code),
             Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
-            Self::ContextMismatch { code, .. } | Self::NotRecorded { code, .. } => *code,
+            Self::ContextMismatch(mismatch) => mismatch.code,
+            Self::NotRecorded { code, .. } => *code,
             Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
             Self::NotComplete { .. } => Some(ErrorCode::NOT_READY),
             _ => None,
@@ -176,6 +168,24 @@ impl Error {
     pub fn is_sticky(&self) -> bool {
         self.code().is_some_and(ErrorCode::is_sticky)
     }
+}
+
+// A result goes through each call of the hot paths.
+const _: () = assert!(size_of::<Error>() <= 24);
+
+/// Two contexts where one was needed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{call}`: the event belongs to {event}, the other side to {other}: both must be of one context")]
+#[non_exhaustive]
+pub struct ContextMismatch {
+    /// The driver function.
+    pub call: &'static str,
+    /// The event's context (of [`Which::Start`] for elapsed time).
+    pub event: ContextName,
+    /// The context of the stream or the end event.
+    pub other: ContextName,
+    /// The driver's answer; `None` if it need not be asked.
+    pub code: Option<ErrorCode>,
 }
 
 /// One place where the driver was looked for.

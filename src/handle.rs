@@ -129,12 +129,7 @@ impl StreamRef<'_> {
     pub fn context(self) -> Result<Context> {
         match self.home {
             Home::Known(context) => context.alive().map(|()| context),
-            Home::Foreign { context, device, is_primary } => {
-                if !is_primary {
-                    return Err(Error::ForeignContext { device });
-                }
-                Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
-            }
+            Home::Foreign { context, device, is_primary } => foreign_context(context, device, is_primary),
         }
     }
 
@@ -155,9 +150,21 @@ impl StreamRef<'_> {
     /// Calls the driver with the handle; `context` is the stream's.
     #[inline]
     pub(crate) fn call(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> Answer) -> Result<Answer> {
-        let _current = if self.is_default() { Current::ensure(context)? } else { None };
+        if self.is_default() {
+            let _current = Current::ensure(context)?;
+            return Ok(f(context.driver(), self.raw.cast()));
+        }
         Ok(f(context.driver(), self.raw.cast()))
     }
+}
+
+/// Out of line, so that the way of our own streams stays short.
+#[inline(never)]
+fn foreign_context(context: RawContext, device: u32, is_primary: bool) -> Result<Context> {
+    if !is_primary {
+        return Err(Error::ForeignContext { device });
+    }
+    Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
 }
 
 impl fmt::Debug for StreamRef<'_> {

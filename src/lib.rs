@@ -41,7 +41,7 @@ mod stream;
 pub use context::{Context, RawContext};
 pub use device::{Device, DeviceAttribute, DeviceUuid, ParseUuidError};
 pub use driver::driver_version;
-pub use error::{Attempt, ContextName, Error, ErrorCode, Result, Which};
+pub use error::{Attempt, ContextMismatch, ContextName, Error, ErrorCode, Result, Which};
 pub use event::{
     AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
 };
