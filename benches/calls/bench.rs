@@ -32,7 +32,8 @@ impl Lane {
     }
 }
 
-/// An event of this crate, and one of cudarc's that the driver contender uses too.
+/// An event of this crate and one of cudarc's. The driver contender uses one of the two: calls on two
+/// driver events may differ by more than what is measured here.
 pub(crate) struct Events<M: Mode> {
     pub(crate) ours: Event<M>,
     pub(crate) raw: sys::CUevent,
@@ -63,9 +64,18 @@ impl Bench {
         Ok(Self { raw: Raw::get(), context, lane, other, rounds })
     }
 
+    /// Events of which the driver contender uses ours: for what asks the driver in any case.
     pub(crate) fn events<M: Mode>(&self, options: EventOptions<M>) -> Result<Events<M>, Box<dyn Error>> {
+        let events = self.remembered_events(options)?;
+        let raw = events.ours.as_raw().expect("created").cast();
+        Ok(Events { raw, ..events })
+    }
+
+    /// Events of which the driver contender uses cudarc's. Ours is not lent, so that it remembers its
+    /// completion.
+    pub(crate) fn remembered_events<M: Mode>(&self, options: EventOptions<M>) -> Result<Events<M>, Box<dyn Error>> {
         use sys::CUevent_flags::{CU_EVENT_DEFAULT, CU_EVENT_DISABLE_TIMING};
-        let ours = options.build();
+        let ours = self.lane.stream.device().event(options)?;
         let cudarc = self.context.new_event(Some(if ours.is_timed() { CU_EVENT_DEFAULT } else { CU_EVENT_DISABLE_TIMING }))?;
         Ok(Events { ours, raw: cudarc.cu_event(), cudarc })
     }

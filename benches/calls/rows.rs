@@ -51,7 +51,7 @@ fn query_pending(bench: &Bench) -> Result {
 }
 
 fn query_complete(bench: &Bench) -> Result {
-    let events = bench.events(UNTIMED)?;
+    let events = bench.remembered_events(UNTIMED)?;
     events.record(&bench.other);
     bench.synchronize();
     bench.row(

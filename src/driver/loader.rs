@@ -15,32 +15,12 @@ const CANDIDATES: [&str; 3] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", 
 #[cfg(windows)]
 const CANDIDATES: [&str; 1] = ["nvcuda.dll"];
 
-/// An open driver library.
-pub(super) enum Source {
-    /// The real one. Never closed: the table points into it.
-    Real(ManuallyDrop<Library>),
-    /// The software one, which finds its functions itself.
-    #[cfg(feature = "software")]
-    Software,
-}
-
-impl Source {
-    /// The address of a driver function.
-    pub(super) fn symbol(&self, name: &CStr) -> Option<*const c_void> {
-        match self {
-            Self::Real(library) => symbol(library, name),
-            #[cfg(feature = "software")]
-            Self::Software => softcuda::symbol(name),
-        }
-    }
-}
-
 /// Opens the driver.
 pub(super) fn open() -> Result<Driver> {
     #[cfg(feature = "software")]
     match softcuda::choose() {
         Ok(softcuda::Choice::Real) => {}
-        Ok(softcuda::Choice::Software) => return Ok(Driver::bind(&Source::Software)),
+        Ok(softcuda::Choice::Software) => return Ok(Driver::bind(softcuda::symbol)),
         Ok(softcuda::Choice::Nothing) => {
             return Err(not_found(vec![Attempt::new("SOFTCUDA", "it says none".into())]));
         }
@@ -52,7 +32,7 @@ pub(super) fn open() -> Result<Driver> {
 fn open_real() -> Result<Driver> {
     let mut tried = Vec::new();
     for name in CANDIDATES {
-        match open_library(name).map_err(|error| error.to_string()).and_then(bind) {
+        match open_library(name).map_err(|error| reason(&error)).and_then(bind) {
             Ok(driver) => return Ok(driver),
             Err(reason) => tried.push(Attempt::new(name, reason)),
         }
@@ -60,12 +40,19 @@ fn open_real() -> Result<Driver> {
     Err(not_found(tried))
 }
 
+/// What the loader of the system says, which is the source of libloading's error.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
 /// The table of a library, if it is a driver.
 fn bind(library: Library) -> Result<Driver, String> {
     if symbol(&library, c"cuInit").is_none() {
         return Err("it exports no cuInit: not a driver".into());
     }
-    let driver = Driver::bind(&Source::Real(ManuallyDrop::new(library)));
+    // Never closed: the table points into it.
+    let library = ManuallyDrop::new(library);
+    let driver = Driver::bind(|name| symbol(&library, name));
     if driver.init().code() == Some(ErrorCode::STUB_LIBRARY) {
         return Err("it is the toolkit's link-time stub, not a driver".into());
     }

@@ -7,7 +7,6 @@ use sys::CUdevice_attribute;
 pub(crate) use sys::{CUcontext, CUdevice, CUevent, CUstream, CUuuid};
 
 use super::Answer;
-use super::loader::Source;
 
 /// What stands in for a function that the driver lacks answers this.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -56,14 +55,14 @@ macro_rules! table {
 
         #[allow(non_snake_case)]
         impl Driver {
-            /// Looks every function up.
-            pub(super) fn bind(source: &Source) -> Self {
+            /// Looks every function up by its name.
+            pub(super) fn bind(symbol: impl Fn(&'static CStr) -> Option<*const c_void>) -> Self {
                 $(
                     unsafe extern "C" fn $name($(_: $ty),*) -> c_uint { MISSING }
                 )*
                 let mut missing = Vec::new();
                 Self {
-                    $($name: match source.symbol(symbol_name(concat!(stringify!($name), "\0"))) {
+                    $($name: match symbol(symbol_name(concat!(stringify!($name), "\0"))) {
                         Some(address) => {
                             // SAFETY: the C function of this name has these parameters (checked above) and returns an enum, read as its integer.
                             unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($ty),*) -> c_uint>(address) }
@@ -73,7 +72,7 @@ macro_rules! table {
                             $name
                         }
                     },)*
-                    $($late: source.symbol(symbol_name(concat!(stringify!($late), "\0"))).map(|address| {
+                    $($late: symbol(symbol_name(concat!(stringify!($late), "\0"))).map(|address| {
                         // SAFETY: as above.
                         unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($late_ty),*) -> c_uint>(address) }
                     }),)*
