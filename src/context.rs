@@ -60,6 +60,12 @@ impl Context {
     }
 
     /// Its device.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_eq!(device.context()?.device(), device);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuCtxGetDevice")]
     pub fn device(self) -> Device {
@@ -68,6 +74,12 @@ impl Context {
 
     /// The raw `CUcontext`, valid until the process ends unless somebody resets the device. It must
     /// not be released or destroyed.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert!(!device.context()?.as_raw().is_null());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     pub fn as_raw(self) -> RawContext {
         self.0.raw.cast()

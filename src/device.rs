@@ -176,6 +176,11 @@ impl Device {
     }
 
     /// Its ordinal, counted from 0.
+    ///
+    /// ```
+    /// assert_eq!(cuda_streams::Device::get(0)?.ordinal(), 0);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     pub fn ordinal(self) -> u32 {
         self.0.ordinal

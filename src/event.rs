@@ -6,6 +6,7 @@ mod flags;
 mod inner;
 mod mode;
 mod options;
+mod properties;
 mod status;
 mod view;
 mod word;
@@ -234,52 +235,29 @@ impl<M: Mode> Event<M> {
         }
     }
 
-    /// The context it belongs to; `None` while it is not bound to one.
-    #[must_use]
-    pub fn context(&self) -> Option<Context> {
-        self.inner.home()
-    }
-
-    /// The device it belongs to; `None` while it is not bound to one.
-    #[must_use]
-    pub fn device(&self) -> Option<Device> {
-        self.context().map(Context::device)
-    }
-
-    /// The driver's flags for it.
-    #[must_use]
-    pub fn flags(&self) -> EventFlags {
-        self.inner.flags()
-    }
-
-    /// Whether it takes time stamps.
-    #[must_use]
-    pub fn is_timed(&self) -> bool {
-        !self.flags().contains(EventFlags::DISABLE_TIMING)
-    }
-
-    /// Whether a thread that synchronizes it sleeps instead of spinning.
-    #[must_use]
-    pub fn is_blocking_sync(&self) -> bool {
-        self.flags().contains(EventFlags::BLOCKING_SYNC)
-    }
-
-    /// Whether it can be shared with other processes.
-    #[must_use]
-    pub fn is_interprocess(&self) -> bool {
-        self.flags().contains(EventFlags::INTERPROCESS)
-    }
-
     /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context.
     ///
     /// Whoever has it may record the event, so from now on this crate asks the driver each time
     /// instead of answering from what it remembers. It must not be destroyed.
+    ///
+    /// ```
+    /// let event = cuda_streams::Device::get(0)?.stream()?.record_event()?;
+    /// assert!(event.as_raw().is_some());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     pub fn as_raw(&self) -> Option<RawEvent> {
         self.inner.lend()
     }
 
     /// The event with its kind decided at run time.
+    ///
+    /// ```
+    /// use cuda_streams::{Dynamic, Event};
+    ///
+    /// let events: Vec<Event<Dynamic>> = vec![Event::new().into_dynamic(), Event::timed().into_dynamic()];
+    /// assert!(!events[0].is_timed() && events[1].is_timed());
+    /// ```
     #[must_use]
     pub fn into_dynamic(self) -> Event<Dynamic> {
         Event::from_core(self.inner)
@@ -304,29 +282,6 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuEventDestroy")]
     pub fn destroy(mut self) -> Result<()> {
         self.inner.destroy()
-    }
-}
-
-impl Device {
-    /// An event that is created now, in the device's primary context, rather than at its first
-    /// record.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`context`](Self::context); [`Error::Driver`] with `OUT_OF_MEMORY`.
-    ///
-    /// ```
-    /// use cuda_streams::{Device, EventOptions, EventStatus};
-    ///
-    /// let device = Device::get(0)?;
-    /// let event = device.event(EventOptions::new().timed())?;
-    /// assert_eq!(event.device(), Some(device));
-    /// assert_eq!(event.status()?, EventStatus::NotRecorded);
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[doc(alias = "cuEventCreate")]
-    pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Inner::bound(self.context()?, options.flags()).map(Event::from_core)
     }
 }
 

@@ -209,6 +209,12 @@ impl Stream {
 
     /// The driver's id of it: unique in the process, unlike the raw handle, which the driver gives to
     /// the next stream. On drivers before 12.0, which have no ids, a number of this crate's.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_ne!(device.stream()?.id(), device.stream()?.id());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuStreamGetId")]
     pub fn id(&self) -> u64 {
@@ -216,6 +222,12 @@ impl Stream {
     }
 
     /// Its priority: numerically lower runs first.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_eq!(device.stream()?.priority(), 0);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuStreamGetPriority")]
     pub fn priority(&self) -> i32 {
@@ -223,6 +235,12 @@ impl Stream {
     }
 
     /// Whether it and the legacy default stream wait for each other.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert!(!device.stream()?.is_blocking());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuStreamGetFlags")]
     pub fn is_blocking(&self) -> bool {
@@ -230,6 +248,12 @@ impl Stream {
     }
 
     /// Its context.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_eq!(device.stream()?.context(), device.context()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuStreamGetCtx")]
     pub fn context(&self) -> Context {
@@ -237,12 +261,29 @@ impl Stream {
     }
 
     /// Its device.
+    ///
+    /// ```
+    /// # let device = cuda_streams::Device::get(0)?;
+    /// assert_eq!(device.stream()?.device(), device);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     pub fn device(&self) -> Device {
         self.0.context.device()
     }
 
     /// The raw `CUstream`, valid while a handle of this stream exists. It must not be destroyed.
+    ///
+    /// ```
+    /// // cudarc on a stream of this crate.
+    /// let stream = cuda_streams::Device::get(0)?.stream()?;
+    /// let context = cudarc::driver::CudaContext::new(0)?;
+    /// // SAFETY: the stream is of the device's primary context, which is cudarc's too, and outlives the wrapper.
+    /// let theirs = unsafe { context.wrap_borrowed_stream(stream.as_raw().cast()) };
+    /// theirs.synchronize()?;
+    /// # drop(theirs);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_raw(&self) -> RawStream {
         self.0.raw.cast()

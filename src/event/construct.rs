@@ -2,14 +2,23 @@
 
 use super::flags::EventFlags;
 use super::inner::Inner;
-use super::mode::{Dynamic, Interprocess, Timed};
+use super::mode::{Dynamic, Interprocess, Mode, Timed};
 use super::{Event, EventOptions};
+use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
 
 impl Event {
     /// An event that orders work and takes no time stamps. Makes no driver call.
+    ///
+    /// ```
+    /// use cuda_streams::Event;
+    ///
+    /// static READY: Event = Event::new();
+    /// assert!(READY.query()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     #[must_use]
     #[doc(alias = "cuEventCreate")]
     pub const fn new() -> Self {
@@ -21,6 +30,11 @@ impl Event<Timed> {
     /// An event that takes time stamps. Makes no driver call.
     ///
     /// Recording one costs about eight times as much as an untimed one.
+    ///
+    /// ```
+    /// let start = cuda_streams::Event::timed();
+    /// assert!(start.is_timed());
+    /// ```
     #[must_use]
     #[doc(alias = "cuEventCreate")]
     pub const fn timed() -> Self {
@@ -30,6 +44,11 @@ impl Event<Timed> {
 
 impl Event<Interprocess> {
     /// An event that can be shared with other processes. Makes no driver call.
+    ///
+    /// ```
+    /// let shared = cuda_streams::Event::interprocess();
+    /// assert!(shared.is_interprocess() && !shared.is_timed());
+    /// ```
     #[must_use]
     #[doc(alias = "cuEventCreate")]
     pub const fn interprocess() -> Self {
@@ -60,8 +79,40 @@ impl Event<Dynamic> {
     /// # Errors
     ///
     /// The event itself, if it takes none.
+    ///
+    /// ```
+    /// use cuda_streams::{Event, EventFlags};
+    ///
+    /// let timed = Event::with_flags(EventFlags::empty())?.try_into_timed().unwrap();
+    /// let untimed = Event::with_flags(EventFlags::DISABLE_TIMING)?.try_into_timed().unwrap_err();
+    /// assert!(timed.is_timed() && !untimed.is_timed());
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
     pub fn try_into_timed(self) -> Result<Event<Timed>, Self> {
         if self.is_timed() { Ok(Event::from_core(self.inner)) } else { Err(self) }
+    }
+}
+
+impl Device {
+    /// An event that is created now, in the device's primary context, rather than at its first
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`context`](Self::context); [`Error::Driver`] with `OUT_OF_MEMORY`.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, EventOptions, EventStatus};
+    ///
+    /// let device = Device::get(0)?;
+    /// let event = device.event(EventOptions::new().timed())?;
+    /// assert_eq!(event.device(), Some(device));
+    /// assert_eq!(event.status()?, EventStatus::NotRecorded);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventCreate")]
+    pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
+        Inner::bound(self.context()?, options.flags()).map(Event::from_core)
     }
 }
 

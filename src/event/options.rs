@@ -36,12 +36,22 @@ impl EventOptions {
     }
 
     /// With time stamps (no `CU_EVENT_DISABLE_TIMING`), for [`elapsed_time`](Event::elapsed_time).
+    ///
+    /// ```
+    /// let start = cuda_streams::EventOptions::new().timed().build();
+    /// assert!(start.is_timed());
+    /// ```
     #[must_use]
     pub const fn timed(self) -> EventOptions<Timed> {
         EventOptions::of_mode(self.flags)
     }
 
     /// For sharing with other processes.
+    ///
+    /// ```
+    /// let shared = cuda_streams::EventOptions::new().interprocess().build();
+    /// assert!(shared.is_interprocess());
+    /// ```
     #[must_use]
     #[doc(alias = "CU_EVENT_INTERPROCESS")]
     pub const fn interprocess(self) -> EventOptions<Interprocess> {
@@ -56,6 +66,11 @@ impl<M: Mode> EventOptions<M> {
 
     /// Whether a thread in [`synchronize`](Event::synchronize) sleeps (`true`) or spins (`false`,
     /// the default: about 6 µs against 21 µs after a short kernel). Nothing else is affected.
+    ///
+    /// ```
+    /// let done = cuda_streams::EventOptions::new().blocking_sync(true).build();
+    /// assert!(done.is_blocking_sync());
+    /// ```
     #[must_use]
     #[doc(alias = "CU_EVENT_BLOCKING_SYNC")]
     pub const fn blocking_sync(mut self, yes: bool) -> Self {
