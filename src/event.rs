@@ -14,7 +14,6 @@ mod word;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::context::Context;
 use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
