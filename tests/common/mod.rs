@@ -1,0 +1,56 @@
+//! What the tests share. Everything here works on both drivers.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+
+pub(crate) mod calls;
+pub(crate) mod child;
+pub(crate) mod contexts;
+pub(crate) mod hold;
+pub(crate) mod no_driver;
+pub(crate) mod raw;
+pub(crate) mod words;
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use cuda_streams::{Device, Stream};
+use hold::Hold;
+
+/// The device that most tests use.
+///
+/// In one of the runs of `.ci/null-run` the driver does nothing any more once a test has its device.
+pub(crate) fn device() -> Device {
+    let device = Device::get(0).expect("these tests need a device");
+    if std::env::var_os("CUDA_STREAMS_NULL").is_some() {
+        softcuda::set_mode(softcuda::Mode::Null);
+    }
+    device
+}
+
+/// Streams of that device.
+pub(crate) fn streams<const N: usize>() -> [Stream; N] {
+    std::array::from_fn(|_| device().stream().expect("a stream"))
+}
+
+/// Calls `wait`, which is to wait for held work, while another thread releases the hold; fails if it
+/// returns before the release.
+pub(crate) fn returns_after_release<R>(hold: Hold, wait: impl FnOnce() -> R) -> R {
+    let (ready, released) = (Barrier::new(2), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            ready.wait();
+            released.store(true, Ordering::Release);
+            hold.release();
+        });
+        ready.wait();
+        let result = wait();
+        assert!(released.load(Ordering::Acquire), "it returned while its work was held");
+        result
+    })
+}
+
+/// Runs `f` on a thread of its own, where no context is current at first.
+pub(crate) fn on_a_fresh_thread<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| scope.spawn(f).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,76 @@
+//! Driver functions called directly, for what the crate does not do itself. Result codes are
+//! integers; the functions are those of the driver that the crate uses.
+
+use std::ffi::{CStr, c_void};
+use std::sync::OnceLock;
+
+use cuda_streams::{Device, RawContext, RawEvent, RawStream};
+use libloading::Library;
+use softcuda::Choice;
+
+pub(crate) const SUCCESS: u32 = 0;
+pub(crate) const NOT_READY: u32 = 600;
+
+/// The address of a driver function.
+pub(crate) fn symbol(name: &CStr) -> *const c_void {
+    let found = match softcuda::choose().expect("a driver is chosen") {
+        Choice::Software => softcuda::symbol(name),
+        Choice::Real => {
+            // SAFETY: only the address is taken; the type is given where it is called.
+            let symbol = unsafe { real().get::<*const c_void>(name.to_bytes_with_nul()) };
+            symbol.ok().map(|symbol| *symbol)
+        }
+        Choice::Nothing => None,
+    };
+    found.unwrap_or_else(|| panic!("the driver has no {name:?}"))
+}
+
+fn real() -> &'static Library {
+    static REAL: OnceLock<Library> = OnceLock::new();
+    REAL.get_or_init(|| {
+        // SAFETY: the crate has loaded the same library before.
+        unsafe { Library::new("libcuda.so.1") }.expect("the driver that the crate has loaded")
+    })
+}
+
+macro_rules! functions {
+    ($(fn $name:ident($($parameter:ident: $type:ty),*);)*) => {$(
+        #[expect(non_snake_case, reason = "the driver's name")]
+        pub(crate) unsafe fn $name($($parameter: $type),*) -> u32 {
+            static NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => panic!("one zero byte, at the end"),
+            };
+            // SAFETY: the C function of this name has these parameters and returns an enum, read as its integer.
+            let function = unsafe { std::mem::transmute::<*const c_void, unsafe extern "C" fn($($type),*) -> u32>(symbol(NAME)) };
+            // SAFETY: the caller upholds the contract of the driver function.
+            unsafe { function($($parameter),*) }
+        }
+    )*};
+}
+
+functions! {
+    fn cuInit(flags: u32);
+    fn cuDeviceGet(device: *mut i32, ordinal: i32);
+    fn cuDevicePrimaryCtxReset_v2(device: i32);
+    fn cuCtxCreate_v2(context: *mut RawContext, flags: u32, device: i32);
+    fn cuCtxDestroy_v2(context: RawContext);
+    fn cuCtxGetCurrent(context: *mut RawContext);
+    fn cuCtxSetCurrent(context: RawContext);
+    fn cuCtxPushCurrent_v2(context: RawContext);
+    fn cuCtxPopCurrent_v2(context: *mut RawContext);
+    fn cuStreamGetFlags(stream: RawStream, flags: *mut u32);
+    fn cuStreamGetPriority(stream: RawStream, priority: *mut i32);
+    fn cuStreamQuery(stream: RawStream);
+    fn cuEventRecord(event: RawEvent, stream: RawStream);
+    fn cuEventQuery(event: RawEvent);
+}
+
+/// The driver's number of a device.
+pub(crate) fn device_number(device: Device) -> i32 {
+    let mut number = 0;
+    // SAFETY: the out pointer is a live local.
+    let code = unsafe { cuDeviceGet(&raw mut number, device.ordinal().cast_signed()) };
+    assert_eq!(code, SUCCESS);
+    number
+}

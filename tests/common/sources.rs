@@ -1,0 +1,78 @@
+//! The crate's sources, read for the names of its public functions.
+
+macro_rules! sources {
+    ($($file:literal)*) => {
+        /// Each file of `src/` and its text.
+        const SOURCES: &[(&str, &str)] = &[$(($file, include_str!(concat!("../../src/", $file)))),*];
+    };
+}
+
+sources! {
+    "lib.rs" "context.rs" "context/current.rs" "context/primary.rs" "context/record.rs" "device.rs" "device/attribute.rs" "device/properties.rs" "device/uuid.rs"
+    "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs"
+    "event.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/inner.rs" "event/mode.rs" "event/options.rs" "event/properties.rs" "event/status.rs"
+    "event/view.rs" "event/word.rs" "handle.rs" "interop.rs" "stream.rs" "stream/inner.rs" "stream/options.rs" "stream/view.rs"
+}
+
+/// The modules that the sources declare, as files.
+pub(crate) fn declared_files() -> Vec<String> {
+    let mut files = vec!["lib.rs".to_owned()];
+    for (file, text) in SOURCES {
+        let folder = if *file == "lib.rs" { String::new() } else { format!("{}/", file.trim_end_matches(".rs")) };
+        let modules = text.lines().filter_map(|line| line.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';'));
+        files.extend(modules.map(|module| format!("{folder}{module}.rs")));
+    }
+    files.sort();
+    files
+}
+
+/// The files in the list.
+pub(crate) fn listed_files() -> Vec<String> {
+    let mut files: Vec<String> = SOURCES.iter().map(|(file, _)| (*file).to_owned()).collect();
+    files.sort();
+    files
+}
+
+/// Every public function, as `Type::function` or `function`. The lint `unreachable_pub` sees to it
+/// that `pub` means public.
+pub(crate) fn public_functions() -> Vec<String> {
+    SOURCES.iter().flat_map(|(_, text)| functions_of(text)).collect()
+}
+
+fn functions_of(text: &str) -> Vec<String> {
+    let mut functions = Vec::new();
+    let (mut owner, mut in_trait) = (String::new(), false);
+    for line in text.lines() {
+        let item = line.trim_start();
+        if line.starts_with('}') {
+            (owner, in_trait) = (String::new(), false);
+        } else if let Some(declaration) = item.strip_prefix("impl") {
+            (owner, in_trait) = (inherent_owner(declaration), false);
+        } else if let Some(declaration) = item.strip_prefix("pub trait ") {
+            (owner, in_trait) = (identifier(declaration), true);
+        } else if let Some(function) = public_function(item, in_trait) {
+            functions.push(if owner.is_empty() { function } else { format!("{owner}::{function}") });
+        }
+    }
+    functions
+}
+
+/// `Event` of `impl<M: Mode> Event<M> {`; nothing for the implementation of a trait.
+fn inherent_owner(declaration: &str) -> String {
+    let header = declaration.split('{').next().unwrap_or_default();
+    if header.contains(" for ") {
+        return String::new();
+    }
+    let after_generics = header.strip_prefix('<').map_or(header, |generics| generics.split_once("> ").map_or("", |(_, rest)| rest));
+    identifier(after_generics.trim_start())
+}
+
+fn public_function(item: &str, in_trait: bool) -> Option<String> {
+    let rest = if in_trait { Some(item) } else { item.strip_prefix("pub ") }?;
+    let rest = rest.trim_start_matches("const ").trim_start_matches("unsafe ").strip_prefix("fn ")?;
+    Some(identifier(rest))
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}

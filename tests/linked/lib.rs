@@ -1,0 +1,1 @@
+//! Nothing of its own: the tests of the crate, bound to the software driver at link time.

@@ -1,0 +1,24 @@
+//! What only the software driver can show: failures on demand, counted calls, contexts that die.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod errors;
+
+// Not under Miri, which has no child processes, and takes minutes for tables of all calls.
+#[cfg(not(miri))]
+mod counts;
+#[cfg(not(miri))]
+mod dead_context;
+#[cfg(not(miri))]
+mod failures;
+#[cfg(not(miri))]
+mod leaks;
+#[cfg(not(miri))]
+mod modes;
+#[cfg(not(miri))]
+mod reports;
+#[cfg(not(miri))]
+mod start;
+#[cfg(not(miri))]
+mod table;

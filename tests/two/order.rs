@@ -1,0 +1,60 @@
+//! Streams of one device wait for work of the other.
+
+use cuda_streams::{AsStream, Result, Stream};
+
+use crate::common::hold::Hold;
+use crate::common::words::Words;
+use crate::streams;
+
+/// A producer on one device and a consumer on the other, ordered by `wait`: the consumer sees what
+/// the producer has written.
+fn check(producer: &Stream, consumer: &Stream, wait: fn(&Stream, &Stream) -> Result<()>) -> Result<()> {
+    let source = Words::new(producer.device(), 51);
+    let (mut mail, mut seen) = (Words::on_the_host(), Words::new(consumer.device(), 0));
+    let hold = Hold::new(producer);
+    source.copy_to_host(producer, &mut mail);
+    let end = producer.record_event()?;
+    wait(producer, consumer)?;
+    seen.copy_from_host(consumer, &mail);
+    assert!(!consumer.query()?, "the consumer does not wait");
+    hold.release();
+    consumer.synchronize()?;
+    assert!(end.query()? && producer.query()?);
+    assert_eq!(seen.read(), 51);
+    Ok(())
+}
+
+fn both_ways(wait: fn(&Stream, &Stream) -> Result<()>) -> Result<()> {
+    let [first, second] = streams();
+    check(&first, &second, wait)?;
+    check(&second, &first, wait)
+}
+
+/// T51
+#[test]
+fn t051_a_stream_waits_for_an_event_of_the_other_device() -> Result<()> {
+    both_ways(|producer, consumer| consumer.wait_event(producer.record_event()?))
+}
+
+/// T96
+#[test]
+fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
+    both_ways(|producer, consumer| consumer.wait_stream(producer))
+}
+
+/// The two legacy default streams have the same handle and are two streams.
+#[test]
+fn t046_default_streams_of_two_devices_are_two_streams() -> Result<()> {
+    let [first, second] = [0, 1].map(|ordinal| {
+        crate::devices();
+        cudarc::driver::CudaContext::new(ordinal).expect("cudarc's view of the primary context").default_stream()
+    });
+    let hold = Hold::new(&first);
+    let mark = first.as_stream().record_event()?;
+    second.as_stream().wait_stream(&first)?;
+    assert!(!second.as_stream().query()?, "handles are compared only within a context");
+    hold.release();
+    second.as_stream().synchronize()?;
+    assert!(mark.query()?);
+    Ok(())
+}
