@@ -8,7 +8,7 @@ use crate::raw::{AccessKind, RawAccess};
 ///
 /// Each function takes the index of a pointer parameter and the number of elements behind it (for
 /// an extent in bytes, elements of `u8`). A pointer is declared once. The methods panic on a
-/// parameter that is no pointer or was declared before: the launch then fails.
+/// parameter that is no pointer or was declared before: the launch then fails when it runs.
 #[derive(Debug)]
 pub struct Accesses<'a> {
     arguments: &'a Arguments<'a>,
@@ -46,6 +46,6 @@ impl<'a> Accesses<'a> {
         let Some(bytes) = elements.checked_mul(size_of::<T>()) else {
             panic!("kernel {kernel}: {elements} elements at parameter {index} exceed the address space");
         };
-        self.list.push(RawAccess { param: index, offset: 0, bytes, kind });
+        self.list.push(RawAccess { param: index, bytes, kind });
     }
 }

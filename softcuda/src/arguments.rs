@@ -64,10 +64,6 @@ impl<'a> Arguments<'a> {
         self.shared_bytes
     }
 
-    pub(crate) fn values(&self) -> &'a [u64] {
-        self.values
-    }
-
     /// Checks that a parameter is a pointer.
     pub(crate) fn expect_pointer(&self, index: usize) {
         self.value(index, ParamKind::Pointer);

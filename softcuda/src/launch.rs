@@ -7,7 +7,7 @@ use std::{ptr, slice};
 
 use crate::arguments::Arguments;
 use crate::element::Element;
-use crate::raw::{AccessKind, RawAccess, RawLaunch};
+use crate::raw::{AccessKind, RawAccess, RawLaunch, RawRange};
 
 /// A launch that runs: its [`Arguments`] and the memory that it declared.
 ///
@@ -26,8 +26,7 @@ use crate::raw::{AccessKind, RawAccess, RawLaunch};
 #[derive(Debug)]
 pub struct Launch<'a> {
     arguments: Arguments<'a>,
-    accesses: &'a [RawAccess],
-    memory: &'a [*mut u8],
+    ranges: &'a [RawRange],
     loans: RefCell<Vec<Loan>>,
     failure: Cell<u32>,
 }
@@ -67,16 +66,16 @@ impl<'a> Deref for Launch<'a> {
 impl<'a> Launch<'a> {
     /// # Safety
     ///
-    /// `launch` is what the driver gave to a twin's `run`, `memory` included, `accesses` is what
-    /// that twin declared for this launch, and the call into the twin outlives `'a`.
-    pub(crate) unsafe fn of(arguments: Arguments<'a>, accesses: &'a [RawAccess], launch: &'a RawLaunch) -> Self {
-        let memory = if launch.memory.is_null() {
+    /// `launch` is what the driver gave to a twin's `run`, ranges included, and the call into the
+    /// twin outlives `'a`.
+    pub(crate) unsafe fn of(arguments: Arguments<'a>, launch: &'a RawLaunch) -> Self {
+        let ranges = if launch.range_count == 0 {
             &[]
         } else {
-            // SAFETY: the driver gives one address for each parameter, for as long as the call lasts.
-            unsafe { slice::from_raw_parts(launch.memory, launch.param_count) }
+            // SAFETY: the driver gives `range_count` ranges that live as long as the call.
+            unsafe { slice::from_raw_parts(launch.ranges, launch.range_count) }
         };
-        Self { arguments, accesses, memory, loans: RefCell::default(), failure: Cell::new(0) }
+        Self { arguments, ranges, loans: RefCell::default(), failure: Cell::new(0) }
     }
 
     /// The memory of the pointer `index`, to read.
@@ -164,8 +163,8 @@ impl<'a> Launch<'a> {
     fn declared<T: Element>(&self, index: usize) -> (&'a RawAccess, *mut T, usize) {
         let kernel = self.kernel();
         self.expect_pointer(index);
-        let access = self.accesses.iter().find(|access| access.param == index);
-        let Some(access) = access else {
+        let range = self.ranges.iter().find(|range| range.access.param == index);
+        let Some(RawRange { access, start }) = range else {
             panic!("kernel {kernel}: parameter {index} was not declared");
         };
         let (bytes, size) = (access.bytes, size_of::<T>());
@@ -177,8 +176,7 @@ impl<'a> Launch<'a> {
             0,
             "kernel {kernel}: the {bytes} bytes of parameter {index} are no whole number of elements of {size} bytes"
         );
-        let first = self.memory.get(index).map_or(ptr::null_mut(), |first| first.cast::<T>());
-        assert!(!first.is_null(), "kernel {kernel}: the driver gave no memory for parameter {index}");
+        let first = start.cast::<T>();
         assert!(first.is_aligned(), "kernel {kernel}: the address of parameter {index} is not aligned to {size} bytes");
         (access, first, bytes / size)
     }

@@ -26,7 +26,6 @@ mod accesses;
 mod arguments;
 mod choice;
 mod control;
-mod declarations;
 mod element;
 mod functions;
 mod injection;

@@ -2,14 +2,12 @@
 
 use std::ffi::{CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::{fmt, ptr};
 
 use crate::accesses::Accesses;
 use crate::arguments::Arguments;
-use crate::declarations::Declarations;
 use crate::launch::Launch;
-use crate::raw::{ParamKind, RawAccess, RawKernel, RawLaunch};
+use crate::raw::{DECLARE_FAILED, ParamKind, RawAccess, RawKernel, RawLaunch};
 
 /// `CUDA_ERROR_LAUNCH_FAILED`
 const LAUNCH_FAILED: u32 = 719;
@@ -23,7 +21,6 @@ pub(crate) struct Twin {
     params: Vec<ParamKind>,
     declare: Declare,
     run: Run,
-    declarations: Declarations,
 }
 
 impl fmt::Debug for Twin {
@@ -34,7 +31,7 @@ impl fmt::Debug for Twin {
 
 impl Twin {
     pub(crate) fn new(name: CString, params: Vec<ParamKind>, declare: Declare, run: Run) -> Self {
-        Self { name, params, declare, run, declarations: Declarations::default() }
+        Self { name, params, declare, run }
     }
 
     pub(crate) fn params(&self) -> &[ParamKind] {
@@ -53,26 +50,24 @@ impl Twin {
         }
     }
 
-    /// The ranges of a launch, none if the closure panics: the launch then fails when it runs.
+    /// Writes the ranges that a launch touches, answers how many.
     ///
     /// # Safety
     ///
     /// The driver passed these arguments to [`declare_launch`].
-    unsafe fn declare(&self, launch: &RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
+    unsafe fn declare(&self, launch: &RawLaunch, out: *mut RawAccess) -> usize {
         // SAFETY: the launch is the driver's.
         let arguments = unsafe { self.arguments(launch) };
-        let asked = catch_unwind(AssertUnwindSafe(|| {
+        let declared = catch_unwind(AssertUnwindSafe(|| {
             let mut accesses = Accesses::of(&arguments);
             (self.declare)(&arguments, &mut accesses);
             accesses.into_list()
         }));
-        let fits = asked.as_ref().map_or(true, |list| list.len() <= capacity);
-        let declared = asked.ok().map(Arc::from);
-        // A driver that has too little room asks again; only the answer that it takes counts.
-        let declared = if fits { self.declarations.add(&arguments, declared) } else { declared };
-        let list = declared.as_deref().unwrap_or_default();
-        // SAFETY: the driver gives room for `capacity` ranges, and no more than that are written.
-        unsafe { ptr::copy_nonoverlapping(list.as_ptr(), out, list.len().min(capacity)) };
+        let Ok(list) = declared else {
+            return DECLARE_FAILED;
+        };
+        // SAFETY: the driver gives room for a range of each parameter, and the list has one of each at most.
+        unsafe { out.copy_from_nonoverlapping(list.as_ptr(), list.len()) };
         list.len()
     }
 
@@ -84,11 +79,8 @@ impl Twin {
     unsafe fn run(&self, launch: &RawLaunch) -> u32 {
         // SAFETY: the launch is the driver's.
         let arguments = unsafe { self.arguments(launch) };
-        let Some(accesses) = self.declarations.take(&arguments) else {
-            return LAUNCH_FAILED;
-        };
-        // SAFETY: `launch` comes from the driver and `accesses` is what was declared for it.
-        let launch = unsafe { Launch::of(arguments, &accesses, launch) };
+        // SAFETY: as above.
+        let launch = unsafe { Launch::of(arguments, launch) };
         match catch_unwind(AssertUnwindSafe(|| (self.run)(&launch))) {
             Ok(()) => launch.failure(),
             Err(_) => LAUNCH_FAILED,
@@ -105,13 +97,13 @@ impl Twin {
 }
 
 /// [`DeclareFn`](crate::raw::DeclareFn) of every twin.
-unsafe extern "C" fn declare_launch(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess, capacity: usize) -> usize {
+unsafe extern "C" fn declare_launch(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess) -> usize {
     // SAFETY: the driver passes what `Twin::raw` gave it with this function.
     let twin = unsafe { &*user.cast::<Twin>() };
     // SAFETY: the driver passes a launch that is valid during the call.
     let launch = unsafe { &*launch };
     // SAFETY: these are the driver's arguments.
-    unsafe { twin.declare(launch, out, capacity) }
+    unsafe { twin.declare(launch, out) }
 }
 
 /// [`RunFn`](crate::raw::RunFn) of every twin.

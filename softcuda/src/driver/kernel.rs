@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::codes::{self, Outcome};
 use super::memory::Span;
 use super::ptx::Entry;
-use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RunFn};
+use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RawRange, RunFn};
 use super::report;
 
 /// A kernel's twin in Rust.
@@ -79,34 +79,40 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    fn raw(&self, memory: *const *mut u8) -> RawLaunch {
+    fn raw(&self, ranges: &[RawRange]) -> RawLaunch {
         RawLaunch {
             grid: self.grid,
             block: self.block,
             shared_bytes: self.shared_bytes,
             param_count: self.params.len(),
             params: self.params.as_ptr(),
-            memory,
+            range_count: ranges.len(),
+            ranges: ranges.as_ptr(),
         }
     }
 }
 
-/// The ranges that a launch of `twin` touches, as the twin declares them.
-pub(super) fn declare(twin: &Twin, shape: &Shape) -> Vec<RawAccess> {
-    const USUAL: usize = 8;
-    let launch = shape.raw(ptr::null());
-    let mut accesses = Vec::with_capacity(USUAL);
-    loop {
-        let room = accesses.capacity();
-        // SAFETY: registered for this call; the launch lives during it, and the list has the room it is told of.
-        let total = unsafe { (twin.declare)(twin.user.0, &raw const launch, accesses.as_mut_ptr(), room) };
-        if total <= room {
-            // SAFETY: the function has written as many as it answered.
-            unsafe { accesses.set_len(total) };
-            return accesses;
-        }
-        accesses.reserve(total);
+/// The ranges that a launch of `twin` touches, as the twin declares them; `None` if it fails to.
+pub(super) fn declare(twin: &Twin, shape: &Shape) -> Option<Vec<RawAccess>> {
+    let room = twin.params.len();
+    let mut accesses = Vec::with_capacity(room);
+    let launch = shape.raw(&[]);
+    // SAFETY: registered for this call; the launch lives during it, and the list has room for a range of each parameter.
+    let count = unsafe { (twin.declare)(twin.user.0, &raw const launch, accesses.as_mut_ptr()) };
+    if count > room {
+        return None;
     }
+    // SAFETY: the function has written as many as it answered.
+    unsafe { accesses.set_len(count) };
+    let is_pointer = |access: &RawAccess| twin.params.get(access.param) == Some(&ParamKind::Pointer);
+    accesses.iter().all(is_pointer).then_some(accesses)
+}
+
+/// A declared range, and its memory unless it has no bytes.
+#[derive(Debug)]
+pub(super) struct Range {
+    pub(super) access: RawAccess,
+    pub(super) memory: Option<Span>,
 }
 
 /// A launch that is ready to run, with the memory it touches held alive.
@@ -115,16 +121,16 @@ pub(super) struct Launch {
     pub(super) entry: Arc<Entry>,
     pub(super) twin: Twin,
     pub(super) shape: Shape,
-    /// For each parameter the range it points to, if one was declared.
-    pub(super) memory: Vec<Option<Span>>,
+    pub(super) ranges: Vec<Range>,
 }
 
 impl Launch {
     /// Runs the whole grid.
     pub(super) fn run(&self) -> Outcome {
-        let memory: Vec<*mut u8> = self.memory.iter().map(|span| span.as_ref().map_or(ptr::null_mut(), Span::start)).collect();
-        let launch = self.shape.raw(memory.as_ptr());
-        // SAFETY: registered for this call; launch, parameters and memory live until it returns.
+        let raw = |range: &Range| RawRange { access: range.access, start: range.memory.as_ref().map_or(ptr::null_mut(), Span::start) };
+        let ranges: Vec<RawRange> = self.ranges.iter().map(raw).collect();
+        let launch = self.shape.raw(&ranges);
+        // SAFETY: registered for this call; launch, parameters, ranges and their memory live until it returns.
         let code = unsafe { (self.twin.run)(self.twin.user.0, &raw const launch) };
         if code == codes::SUCCESS {
             return Ok(());

@@ -3,14 +3,14 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::codes::{self, Outcome};
+use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind};
 use super::job::Job;
-use super::kernel::{self, Launch, Shape, Twin};
-use super::memory::{Home, Span};
+use super::kernel::{self, Launch, Range, Shape, Twin};
+use super::memory::Home;
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
-use super::raw::ParamKind;
+use super::raw::RawAccess;
 use super::state::{State, lock};
 use super::{device, ptx, report};
 
@@ -53,13 +53,17 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     let Config { grid, block, shared_bytes, .. } = config;
     let shape = Shape { grid, block, shared_bytes, params };
     // The twin's code runs without the lock.
-    let extents = extents(&twin, &shape, &entry)?;
+    let declared = kernel::declare(&twin, &shape);
     let mut state = lock();
-    let work = match locate(&state, context, &entry, &shape, &extents) {
-        Ok(memory) => Work::Run(Job::Kernel(Box::new(Launch { entry, twin, shape, memory }))),
-        Err(why) => {
-            report::add(why);
-            Work::Fault(codes::ILLEGAL_ADDRESS)
+    let ranges = match &declared {
+        Some(accesses) => locate(&state, context, &entry, &shape, accesses),
+        None => Err(Fault::undeclared(&entry)),
+    };
+    let work = match ranges {
+        Ok(ranges) => Work::Run(Job::Kernel(Box::new(Launch { entry, twin, shape, ranges }))),
+        Err(fault) => {
+            report::add(fault.why);
+            Work::Fault(fault.code)
         }
     };
     state.submit(stream, None, work);
@@ -102,50 +106,41 @@ unsafe fn read_params(twin: &Twin, params: *mut *mut c_void) -> Outcome<Vec<u64>
     Ok(values)
 }
 
-/// What a launch touches behind one parameter: from the first declared byte to the last.
-#[derive(Clone, Copy)]
-struct Extent {
-    start: usize,
-    end: usize,
+/// What a launch does instead of running, when its turn comes.
+struct Fault {
+    code: Code,
+    why: String,
 }
 
-/// The declared extents of a launch, by parameter.
-fn extents(twin: &Twin, shape: &Shape, entry: &Entry) -> Outcome<Vec<Option<Extent>>> {
-    let mut extents: Vec<Option<Extent>> = vec![None; twin.params.len()];
-    for access in kernel::declare(twin, shape) {
-        let end = access.offset.checked_add(access.bytes);
-        let (Some(ParamKind::Pointer), Some(end)) = (twin.params.get(access.param), end) else {
-            report::add(format_args!("the twin of kernel `{}` declares {access:?}, which is no range behind a pointer", entry.name));
-            return Err(codes::NOT_SUPPORTED);
-        };
-        if access.bytes > 0 {
-            let extent = extents[access.param].get_or_insert(Extent { start: access.offset, end });
-            extent.start = extent.start.min(access.offset);
-            extent.end = extent.end.max(end);
-        }
+impl Fault {
+    fn undeclared(entry: &Entry) -> Self {
+        let why = format!("the twin of kernel `{}` failed to declare what a launch touches", entry.name);
+        Self { code: codes::LAUNCH_FAILED, why }
     }
-    Ok(extents)
+
+    fn unreachable(entry: &Entry, access: &RawAccess, address: u64) -> Self {
+        let RawAccess { param, bytes, .. } = access;
+        let why = format!(
+            "kernel `{}` touches {bytes} bytes at {address:#x} by parameter {param}, which are not all \
+             in one live allocation that its device may reach",
+            entry.name
+        );
+        Self { code: codes::ILLEGAL_ADDRESS, why }
+    }
 }
 
-/// The memory of each extent, or which of them would fault.
-fn locate(state: &State, context: Serial, entry: &Entry, shape: &Shape, extents: &[Option<Extent>]) -> Result<Vec<Option<Span>>, String> {
-    let ranges = extents.iter().zip(&shape.params).enumerate();
-    ranges
-        .map(|(param, (extent, address))| {
-            let Some(Extent { start, end }) = *extent else { return Ok(None) };
-            let first = address.wrapping_add(start as u64);
-            let found = state.memory.span(first, end - start);
-            let reached = found.filter(|(allocation, _)| is_reachable(state, context, allocation.home));
-            reached.map(|(_, span)| Some(span)).ok_or_else(|| {
-                format!(
-                    "kernel `{}` touches {} bytes at {first:#x} by parameter {param}, which are not \
-                     all in one live allocation that its device may reach",
-                    entry.name,
-                    end - start
-                )
-            })
-        })
-        .collect()
+/// The memory of each declared range, or which of them faults.
+fn locate(state: &State, context: Serial, entry: &Entry, shape: &Shape, accesses: &[RawAccess]) -> Result<Vec<Range>, Fault> {
+    let memory = |access: &RawAccess| {
+        if access.bytes == 0 {
+            return Ok(None);
+        }
+        let address = shape.params[access.param];
+        let found = state.memory.span(address, access.bytes);
+        let reached = found.filter(|(allocation, _)| is_reachable(state, context, allocation.home));
+        reached.map(|(_, span)| Some(span)).ok_or_else(|| Fault::unreachable(entry, access, address))
+    };
+    accesses.iter().map(|access| Ok(Range { access: *access, memory: memory(access)? })).collect()
 }
 
 /// Whether kernels of a context reach memory at `home`.

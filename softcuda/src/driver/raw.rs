@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_void};
 
 /// Changes whenever something in this file changes; both sides compare it when the library is opened.
-pub const CONTROL_VERSION: u32 = 1;
+pub const CONTROL_VERSION: u32 = 2;
 
 /// The class of a kernel parameter, as far as a PTX `.param` declaration tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +40,26 @@ pub enum AccessKind {
     ReadWrite,
 }
 
-/// One range that a launch touches: `bytes` from the address in parameter `param`, plus `offset`.
+/// One range that a launch touches: `bytes` from the address in parameter `param`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct RawAccess {
     /// Index of the pointer parameter.
     pub param: usize,
-    /// First byte, counted from the address in the parameter.
-    pub offset: usize,
     /// Length in bytes.
     pub bytes: usize,
     /// What is done with it.
     pub kind: AccessKind,
+}
+
+/// A declared range that the driver has found in memory.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawRange {
+    /// As declared.
+    pub access: RawAccess,
+    /// Where it begins in host memory. Not to be read if it has no bytes.
+    pub start: *mut u8,
 }
 
 /// A launch as a twin sees it. Valid during the call only.
@@ -68,13 +76,18 @@ pub struct RawLaunch {
     pub param_count: usize,
     /// The parameters' values, zero-extended; pointers are device addresses.
     pub params: *const u64,
-    /// Where each pointer parameter's declared range begins in host memory (null where none was
-    /// declared). Null in the call that declares.
-    pub memory: *const *mut u8,
+    /// Number of declared ranges. None in the call that declares.
+    pub range_count: usize,
+    /// What was declared when the launch was made, kept alive by the driver while the twin runs.
+    pub ranges: *const RawRange,
 }
 
-/// Declares the ranges of a launch: writes at most `capacity` of them to `out`, returns how many there are.
-pub type DeclareFn = unsafe extern "C" fn(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess, capacity: usize) -> usize;
+/// Declares the ranges of a launch, at most one for each parameter: writes them to `out`, which has
+/// room for that many, and answers how many there are. Called once, when the launch is made.
+pub type DeclareFn = unsafe extern "C" fn(user: *const c_void, launch: *const RawLaunch, out: *mut RawAccess) -> usize;
+
+/// What a [`DeclareFn`] answers when it fails. The launch is a fault when its turn comes.
+pub const DECLARE_FAILED: usize = usize::MAX;
 
 /// Runs the whole grid. Zero, or the result code that the launch ends in (a sticky fault).
 pub type RunFn = unsafe extern "C" fn(user: *const c_void, launch: *const RawLaunch) -> u32;

@@ -13,14 +13,22 @@ fn with_launch<R>(memory: &mut [u32; 8], words: &[Range<usize>; 2], kinds: [Acce
     let start = memory.as_mut_ptr();
     // SAFETY: the tests name words of the array.
     let first = words.clone().map(|words| unsafe { start.add(words.start) }.cast::<u8>());
-    let accesses = [0, 1].map(|i| RawAccess { param: i + 1, offset: 0, bytes: 4 * words[i].len(), kind: kinds[i] });
-    let (values, memory) = ([7, 0, 0], [ptr::null_mut(), first[0], first[1]]);
-    let raw =
-        RawLaunch { grid: [2, 1, 1], block: [32, 1, 1], shared_bytes: 0, param_count: 3, params: values.as_ptr(), memory: memory.as_ptr() };
+    let access = |i: usize| RawAccess { param: i + 1, bytes: 4 * words[i].len(), kind: kinds[i] };
+    let ranges = [0, 1].map(|i| RawRange { access: access(i), start: first[i] });
+    let values = [7, 0, 0];
+    let raw = RawLaunch {
+        grid: [2, 1, 1],
+        block: [32, 1, 1],
+        shared_bytes: 0,
+        param_count: values.len(),
+        params: values.as_ptr(),
+        range_count: ranges.len(),
+        ranges: ranges.as_ptr(),
+    };
     // SAFETY: the values outlive the launch.
     let arguments = unsafe { Arguments::of("test", &KINDS, &raw) };
     // SAFETY: the memory outlives the launch and is as long as declared.
-    test(&unsafe { Launch::of(arguments, &accesses, &raw) })
+    test(&unsafe { Launch::of(arguments, &raw) })
 }
 
 /// The text of the panic that `view` ends in.

@@ -23,6 +23,8 @@ pub(crate) const PTX: &str = "
 .visible .entry captures() { ret; }
 .visible .entry trap() { ret; }
 .visible .entry illegal() { ret; }
+.visible .entry append(.param .u64 data) { ret; }
+.visible .entry undeclared() { ret; }
 ";
 
 /// A device's primary context without cudarc's own waits between streams: what orders two streams

@@ -1,0 +1,148 @@
+//! Streams step by step: the test takes each job and says when it has ended.
+
+use std::ffi::c_void;
+
+use super::super::codes;
+use super::super::job::{Pattern, UserData};
+use super::super::memory::{Buffer, Span};
+use super::super::state::primary_handle;
+use super::*;
+
+const NON_BLOCKING: Role = Role::Created { non_blocking: true };
+const BLOCKING: Role = Role::Created { non_blocking: false };
+
+/// A state with a context, and nobody who takes its jobs but the test.
+fn state() -> (State, Serial) {
+    let mut state = State::new();
+    let context = state.add_context(primary_handle(0), 0, 0);
+    (state, context)
+}
+
+fn job() -> Work {
+    let target = Span::whole(Buffer::new(1, 1).unwrap());
+    Work::Run(Job::Fill { target, pattern: Pattern::Byte(0) })
+}
+
+fn host_function() -> Work {
+    unsafe extern "C" fn nothing(_: *mut c_void) {}
+    Work::Run(Job::HostFunction(nothing, UserData(std::ptr::null_mut())))
+}
+
+/// The stream whose job would run next, which then counts as running.
+fn take(state: &mut State) -> Option<Serial> {
+    state.take_job().map(|(stream, _)| stream)
+}
+
+#[test]
+fn work_without_jobs_is_done_at_once() {
+    let (mut state, context) = state();
+    let stream = state.add_stream(context, NON_BLOCKING, 0);
+    let end = state.enqueue(stream, None, Work::Wait);
+    assert!(state.is_passed(end));
+    assert!(state.ready.is_empty());
+}
+
+#[test]
+fn a_stream_does_one_thing_after_the_other() {
+    let (mut state, context) = state();
+    let stream = state.add_stream(context, NON_BLOCKING, 0);
+    let first = state.enqueue(stream, None, job());
+    let second = state.enqueue(stream, None, job());
+    let last = state.enqueue(stream, None, Work::Wait);
+    assert_eq!(take(&mut state), Some(stream));
+    assert_eq!(take(&mut state), None);
+    state.job_done(stream, false, Ok(()));
+    assert!(state.is_passed(first) && !state.is_passed(second));
+    assert_eq!(take(&mut state), Some(stream));
+    state.job_done(stream, false, Ok(()));
+    assert!(state.is_passed(last));
+}
+
+#[test]
+fn a_wait_holds_until_its_point_is_passed() {
+    let (mut state, context) = state();
+    let [producer, consumer, third] = [(); 3].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let point = state.enqueue(producer, None, job());
+    state.enqueue(producer, None, job());
+    let wait = state.enqueue(consumer, Some(point), Work::Wait);
+    let further = state.enqueue(third, Some(wait), Work::Wait);
+    assert_eq!(take(&mut state), Some(producer));
+    assert!(!state.is_passed(wait));
+    state.job_done(producer, false, Ok(()));
+    assert!(state.is_passed(wait) && state.is_passed(further));
+}
+
+#[test]
+fn the_legacy_stream_and_the_blocking_ones_hold_each_other() {
+    let (mut state, context) = state();
+    let legacy = state.contexts[&context].legacy;
+    let [blocking, other] = [(); 2].map(|()| state.add_stream(context, BLOCKING, 0));
+    let free = state.add_stream(context, NON_BLOCKING, 0);
+    state.enqueue(blocking, None, job());
+    let on_legacy = state.enqueue(legacy, None, Work::Wait);
+    let after_legacy = state.enqueue(other, None, Work::Wait);
+    let on_free = state.enqueue(free, None, Work::Wait);
+    assert!(state.is_passed(on_free));
+    assert!(!state.is_passed(on_legacy) && !state.is_passed(after_legacy));
+    take(&mut state);
+    state.job_done(blocking, false, Ok(()));
+    assert!(state.is_passed(on_legacy) && state.is_passed(after_legacy));
+}
+
+#[test]
+fn the_legacy_stream_of_another_context_holds_nothing() {
+    let (mut state, context) = state();
+    let other = state.add_context(primary_handle(1), 1, 0);
+    let legacy = state.contexts[&other].legacy;
+    let stream = state.add_stream(context, BLOCKING, 0);
+    state.enqueue(legacy, None, job());
+    let end = state.enqueue(stream, None, Work::Wait);
+    assert!(state.is_passed(end));
+}
+
+#[test]
+fn host_functions_of_a_context_take_turns() {
+    let (mut state, context) = state();
+    let [first, second] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    for stream in [first, first, second] {
+        state.enqueue(stream, None, host_function());
+    }
+    assert_eq!(take(&mut state), Some(first));
+    assert_eq!(take(&mut state), None);
+    state.job_done(first, true, Ok(()));
+    assert_eq!(take(&mut state), Some(second));
+    assert_eq!(take(&mut state), None);
+    state.job_done(second, true, Ok(()));
+    assert_eq!(take(&mut state), Some(first));
+}
+
+#[test]
+fn a_fault_ends_the_work_of_its_context_and_holds_nobody_else() {
+    let (mut state, context) = state();
+    let other = state.add_context(primary_handle(1), 1, 0);
+    let [faulty, behind] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let elsewhere = state.add_stream(other, NON_BLOCKING, 0);
+    let point = state.enqueue(faulty, None, job());
+    state.enqueue(faulty, None, job());
+    let end = state.enqueue(behind, Some(point), job());
+    let wait = state.enqueue(elsewhere, Some(end), Work::Wait);
+    take(&mut state);
+    state.job_done(faulty, false, Err(codes::LAUNCH_FAILED));
+    assert!(state.is_passed(wait));
+    assert_eq!(take(&mut state), None);
+    assert_eq!(state.check(context), Err(codes::LAUNCH_FAILED));
+    assert_eq!(state.check(other), Ok(()));
+}
+
+#[test]
+fn a_destroyed_stream_ends_with_its_last_task() {
+    let (mut state, context) = state();
+    let stream = state.add_stream(context, NON_BLOCKING, 0);
+    let end = state.enqueue(stream, None, job());
+    state.streams.get_mut(&stream).unwrap().destroyed = true;
+    take(&mut state);
+    assert!(!state.is_passed(end));
+    state.job_done(stream, false, Ok(()));
+    assert!(state.is_passed(end));
+    assert!(!state.streams.contains_key(&stream));
+}
