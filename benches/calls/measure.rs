@@ -2,6 +2,7 @@
 //! one function after the other, so that a drift in between looks like a difference.)
 
 use std::fmt;
+use std::hint::black_box;
 use std::time::Instant;
 
 /// Makes as many calls as it is told to.
@@ -19,7 +20,8 @@ pub(crate) fn contender<'a>(mut call: impl FnMut() + 'a) -> Contender<'a> {
 /// Nanoseconds a call, for each contender in each round.
 ///
 /// `stage` is called for each round: it prepares, runs what it is given once, and clears up. The
-/// order changes from round to round, so that no contender has a place of its own.
+/// order and the place on the stack change from round to round: no contender has a place of its own,
+/// and none is unlucky for a whole run with where its frames lie in the cache.
 pub(crate) fn interleave<const N: usize>(
     rounds: usize,
     calls: u32,
@@ -33,14 +35,27 @@ pub(crate) fn interleave<const N: usize>(
             for place in 0..N {
                 let turn = (round + place) % N;
                 let which = if (round / N).is_multiple_of(2) { turn } else { N - 1 - turn };
-                let start = Instant::now();
-                contenders[which](calls);
-                sample[which] = start.elapsed().as_secs_f64() * 1e9 / f64::from(calls);
+                at_depth(round * 7 % 64, &mut || {
+                    let start = Instant::now();
+                    contenders[which](calls);
+                    sample[which] = start.elapsed().as_secs_f64() * 1e9 / f64::from(calls);
+                });
             }
             samples.push(sample);
         });
     }
     samples
+}
+
+/// Runs `f` so many frames further down the stack.
+#[inline(never)]
+fn at_depth(depth: usize, f: &mut dyn FnMut()) {
+    let frame = black_box([0_u8; 80]);
+    match depth.checked_sub(1) {
+        Some(depth) => at_depth(depth, f),
+        None => f(),
+    }
+    black_box(frame);
 }
 
 /// The median of some numbers, and where the middle half of them lies.
