@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::ptr;
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use crate::device::Device;
@@ -40,9 +40,18 @@ pub type RawContext = *mut c_void;
 /// assert_eq!(context.device(), device);
 /// # Ok::<(), cuda_streams::Error>(())
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "CUcontext")]
-pub struct Context(&'static Record);
+pub struct Context {
+    /// A record, which is never freed. Not a reference: a key of a map must not seem to change with
+    /// the flag in the record.
+    record: NonNull<Record>,
+}
+
+// SAFETY: as a reference to a record would be.
+unsafe impl Send for Context {}
+// SAFETY: as a reference to a record would be.
+unsafe impl Sync for Context {}
 
 impl Context {
     /// The driver's id of it, unique in the process even where the raw handle recurs. `None` on
@@ -56,7 +65,7 @@ impl Context {
     #[must_use]
     #[doc(alias = "cuCtxGetId")]
     pub fn id(self) -> Option<u64> {
-        self.0.id
+        self.record().id
     }
 
     /// Its device.
@@ -69,7 +78,7 @@ impl Context {
     #[must_use]
     #[doc(alias = "cuCtxGetDevice")]
     pub fn device(self) -> Device {
-        self.0.device
+        self.record().device
     }
 
     /// The raw `CUcontext`, valid until the process ends unless somebody resets the device. It must
@@ -82,7 +91,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn as_raw(self) -> RawContext {
-        self.0.raw.cast()
+        self.record().raw.cast()
     }
 
     /// Runs `f` with this context current on the calling thread, for raw driver calls that need one.
@@ -155,21 +164,32 @@ impl Context {
     /// The context with this number, which an event holds in four bytes.
     #[inline]
     pub(crate) fn by_number(number: NonZeroU32) -> Self {
-        Self(Record::by_number(number))
+        Self::of(Record::by_number(number))
+    }
+
+    #[inline]
+    fn of(record: &'static Record) -> Self {
+        Self { record: NonNull::from(record) }
+    }
+
+    #[inline]
+    fn record(self) -> &'static Record {
+        // SAFETY: made from a record, which is never freed.
+        unsafe { self.record.as_ref() }
     }
 
     #[inline]
     pub(crate) fn number(self) -> NonZeroU32 {
-        self.0.number
+        self.record().number
     }
 
     #[inline]
     pub(crate) fn driver(self) -> &'static Driver {
-        self.0.driver
+        self.record().driver
     }
 
     fn raw(self) -> CUcontext {
-        self.0.raw
+        self.record().raw
     }
 
     /// In an error message.
@@ -180,7 +200,7 @@ impl Context {
     /// `Err` if its handles must not be passed to the driver any more.
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
-        if self.0.alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
+        if self.record().alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
     }
 
     /// Asks the driver whether this is still the same life of the context: before each creation and
@@ -217,7 +237,7 @@ impl Context {
 
     #[cold]
     fn died(self) -> Error {
-        self.0.alive.store(false, Ordering::Relaxed);
+        self.record().alive.store(false, Ordering::Relaxed);
         self.destroyed()
     }
 
@@ -226,14 +246,6 @@ impl Context {
         Error::ContextDestroyed { device: self.device().ordinal() }
     }
 }
-
-impl PartialEq for Context {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.0, other.0)
-    }
-}
-
-impl Eq for Context {}
 
 impl Hash for Context {
     fn hash<H: Hasher>(&self, state: &mut H) {

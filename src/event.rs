@@ -81,7 +81,7 @@ pub struct Event<M: Mode = Untimed> {
 const _: () = assert!(size_of::<Event>() == 24);
 
 impl<M: Mode> Event<M> {
-    const fn from_core(inner: Inner) -> Self {
+    const fn from_inner(inner: Inner) -> Self {
         Self { inner, mode: PhantomData }
     }
 
@@ -259,7 +259,7 @@ impl<M: Mode> Event<M> {
     /// ```
     #[must_use]
     pub fn into_dynamic(self) -> Event<Dynamic> {
-        Event::from_core(self.inner)
+        Event::from_inner(self.inner)
     }
 
     /// Destroys the driver's event and tells how that went, which dropping does not. Pending work
@@ -287,7 +287,7 @@ impl<M: Mode> Event<M> {
 /// An event built and recorded in one step: for [`Stream::record_event`](crate::Stream::record_event).
 #[inline]
 pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
-    Inner::recorded(stream.as_stream(), options.flags()).map(Event::from_core)
+    Inner::recorded(stream.as_stream(), options.flags()).map(Event::from_inner)
 }
 
 impl<M: Mode> AsEvent for Event<M> {

@@ -9,7 +9,7 @@ use std::thread;
 use common::hold::Hold;
 use common::words::Words;
 use common::{contexts, device, on_a_fresh_thread, returns_after_release, streams};
-use cuda_streams::{AsEvent, Error, Event, EventFlags, EventOptions, EventStatus, Mode, Result, Untimed};
+use cuda_streams::{AsEvent, Event, EventOptions, EventStatus, Result};
 
 /// T87, T109, T478
 #[test]
@@ -135,69 +135,6 @@ fn a_device_makes_events_that_are_bound() -> Result<()> {
     Ok(())
 }
 
-/// T486, T491
-#[test]
-fn t486_every_mode_has_its_flags_and_the_driver_takes_them() -> Result<()> {
-    fn check<M: Mode>(event: &Event<M>, flags: EventFlags) -> Result<()> {
-        assert_eq!(event.flags(), flags);
-        assert_eq!(event.is_timed(), !flags.contains(EventFlags::DISABLE_TIMING));
-        assert_eq!(event.is_blocking_sync(), flags.contains(EventFlags::BLOCKING_SYNC));
-        assert_eq!(event.is_interprocess(), flags.contains(EventFlags::INTERPROCESS));
-        let [stream] = streams();
-        event.record(&stream)?;
-        assert!(event.as_raw().is_some());
-        event.synchronize()
-    }
-    let untimed = EventFlags::DISABLE_TIMING;
-    check(&Event::new(), untimed)?;
-    check(&Event::<Untimed>::default(), untimed)?;
-    check(&Event::timed(), EventFlags::empty())?;
-    check(&Event::interprocess(), untimed | EventFlags::INTERPROCESS)?;
-    check(&EventOptions::new().blocking_sync(true).build(), untimed | EventFlags::BLOCKING_SYNC)?;
-    check(&EventOptions::new().timed().blocking_sync(true).build(), EventFlags::BLOCKING_SYNC)?;
-    check(&EventOptions::new().blocking_sync(true).interprocess().build(), EventFlags::all() & EventFlags::from_bits_retain(7))
-}
-
-/// T420, T421
-#[test]
-fn t420_dynamic_flags_are_those_that_drivers_accept() -> Result<()> {
-    let [stream] = streams();
-    for bits in 0..=16 {
-        let flags = EventFlags::from_bits_retain(bits);
-        match Event::with_flags(flags) {
-            Ok(event) => {
-                assert!([0, 1, 2, 3, 6, 7].contains(&bits), "{bits} is accepted");
-                assert_eq!(event.flags(), flags);
-                event.record(&stream)?;
-                event.synchronize()?;
-                assert!(event.as_raw().is_some());
-            }
-            Err(error) => {
-                assert!([4, 5].contains(&bits) || bits >= 8, "{bits} is refused");
-                assert!(matches!(error, Error::InvalidEventFlags { flags, .. } if flags == bits), "{error:?}");
-                assert!(error.to_string().contains(&format!("{bits:#x}")), "{error}");
-            }
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn a_mode_is_given_up_and_taken_back() -> Result<()> {
-    let [stream] = streams();
-    let timed = Event::timed();
-    timed.record(&stream)?;
-    let raw = timed.as_raw();
-    assert!(raw.is_some());
-    let dynamic = timed.into_dynamic();
-    assert_eq!(dynamic.as_raw(), raw, "it is the same event");
-    assert_eq!(dynamic.try_into_timed().map(|event| event.as_raw()).ok(), Some(raw));
-
-    let untimed = stream.record_event()?.into_dynamic();
-    let untimed = untimed.try_into_timed().expect_err("an untimed event stays what it is");
-    untimed.synchronize()
-}
-
 /// T101, T110
 #[test]
 fn t101_record_event_makes_an_event_of_the_streams_device() -> Result<()> {
@@ -315,25 +252,6 @@ fn events_live_in_arrays_and_statics() -> Result<()> {
     for mark in marks.iter().chain([&MARK]) {
         mark.synchronize()?;
         assert_eq!(mark.status()?, EventStatus::Complete);
-    }
-    Ok(())
-}
-
-#[test]
-fn events_of_every_mode_go_by_one_view() -> Result<()> {
-    let [stream] = streams();
-    let (order, time) = (Event::new(), Box::new(Event::timed()));
-    let marks: [&dyn AsEvent; 2] = [&order, &time];
-    let hold = Hold::new(&stream);
-    for mark in marks {
-        assert_eq!(mark.as_event().status()?, EventStatus::NotRecorded);
-        mark.as_event().record(&stream)?;
-        assert!(!mark.as_event().query()?);
-    }
-    hold.release();
-    for mark in marks {
-        mark.as_event().synchronize()?;
-        assert_eq!(mark.as_event().status()?, EventStatus::Complete);
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ impl Primary {
     fn known(&self) -> Option<Context> {
         // SAFETY: null, or a record, which is never freed; Acquire pairs with the store in `retain`.
         let record = unsafe { self.record.load(Ordering::Acquire).as_ref() };
-        record.map(Context).filter(|context| context.alive().is_ok())
+        record.map(Context::of).filter(|context| context.alive().is_ok())
     }
 
     /// The context of the present life, as the driver says now.
@@ -58,7 +58,7 @@ impl Primary {
             Ok(record) => self.record.store(ptr::from_ref(record).cast_mut(), Ordering::Release),
             Err(_) => release(device),
         }
-        interned.map(Context)
+        interned.map(Context::of)
     }
 }
 

@@ -71,7 +71,7 @@ impl Event<Dynamic> {
     /// ```
     pub fn with_flags(flags: EventFlags) -> Result<Self> {
         flags.validate()?;
-        Ok(Self::from_core(Inner::new(flags)))
+        Ok(Self::from_inner(Inner::new(flags)))
     }
 
     /// The event with its kind in its type, if it takes time stamps.
@@ -89,7 +89,7 @@ impl Event<Dynamic> {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn try_into_timed(self) -> Result<Event<Timed>, Self> {
-        if self.is_timed() { Ok(Event::from_core(self.inner)) } else { Err(self) }
+        if self.is_timed() { Ok(Event::from_inner(self.inner)) } else { Err(self) }
     }
 }
 
@@ -112,7 +112,7 @@ impl Device {
     /// ```
     #[doc(alias = "cuEventCreate")]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Inner::bound(self.context()?, options.flags()).map(Event::from_core)
+        Inner::bound(self.context()?, options.flags()).map(Event::from_inner)
     }
 }
 

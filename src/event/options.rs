@@ -81,7 +81,7 @@ impl<M: Mode> EventOptions<M> {
     /// The event, not bound to a device yet: the driver's event is created at the first record.
     #[must_use]
     pub const fn build(self) -> Event<M> {
-        Event::from_core(Inner::new(self.flags))
+        Event::from_inner(Inner::new(self.flags))
     }
 
     pub(crate) const fn flags(self) -> EventFlags {

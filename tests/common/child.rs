@@ -14,6 +14,7 @@ const CHILD: &str = "CUDA_STREAMS_CHILD";
 /// If the child fails; its output is part of the message.
 pub(crate) fn run(test: &str, prepare: impl FnOnce(&mut Command), scenario: impl FnOnce()) {
     if env::var_os(CHILD).is_some_and(|name| name == test) {
+        super::choose_driver();
         return scenario();
     }
     let mut command = Command::new(env::current_exe().expect("the path of this executable"));

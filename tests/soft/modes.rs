@@ -3,7 +3,7 @@
 use cuda_streams::{Device, DeviceUuid, Error, ErrorCode, driver_version};
 use softcuda::{Mode, inject, set_mode};
 
-use crate::common::child;
+use crate::common::{child, raw};
 
 #[test]
 fn a_driver_without_devices_has_none() {
@@ -35,5 +35,22 @@ fn no_device_is_no_error_where_devices_are_counted() {
         let _failure = inject(function, ErrorCode::NO_DEVICE.get());
         assert_eq!(Device::count(), Ok(0));
         assert_eq!(Device::count(), Ok(2), "that there was none is not remembered");
+    });
+}
+
+/// A driver may say so without an error code.
+#[test]
+fn a_count_of_zero_is_not_remembered() {
+    let null = |command: &mut std::process::Command| {
+        command.env("SOFTCUDA_MODE", "null");
+    };
+    child::run("modes::a_count_of_zero_is_not_remembered", null, || {
+        assert_eq!(Device::count(), Ok(0));
+        assert_eq!(Device::get(0).map(Device::ordinal), Err(Error::NoSuchDevice { wanted: "0".into(), count: 0 }));
+        set_mode(Mode::Full);
+        // The driver has not seen the crate's.
+        // SAFETY: initialising is allowed at any time.
+        assert_eq!(unsafe { raw::cuInit(0) }, raw::SUCCESS);
+        assert_eq!(Device::count(), Ok(2));
     });
 }
