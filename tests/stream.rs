@@ -132,7 +132,6 @@ fn t470_ids_are_unique_over_threads() {
 }
 
 #[test]
-#[expect(clippy::mutable_key_type, reason = "hash and equality are those of the id, which never changes")]
 fn t098_equality_is_that_of_the_stream() {
     let [first, second] = streams();
     let clone = first.clone();

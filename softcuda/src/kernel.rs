@@ -89,7 +89,8 @@ impl Kernel {
     /// Says which memory a launch reads and writes, by its arguments. Called once for each launch,
     /// when it is made; the driver then checks that the memory is there.
     ///
-    /// A pointer that is not declared cannot be used in [`run`](Self::run).
+    /// A pointer that is not declared cannot be used in [`run`](Self::run). A panic fails the launch
+    /// when its turn comes, as one in `run` does.
     pub fn declare<F>(mut self, declare: F) -> Self
     where
         F: Fn(&Arguments<'_>, &mut Accesses<'_>) + Send + Sync + 'static,

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::thread;
 
+use crate::breakdown::{HOLD_TIMED_OUT, NO_FIXTURE, PANICS};
 use crate::driver::Driver;
 use crate::fixture::Fixture;
 use crate::outcome::Outcome;
@@ -30,7 +31,7 @@ pub fn run(names: &[String]) -> Result<(), String> {
         };
         let (outcome, spoiled) = match shared.get_or_insert_with(|| on_its_own(|| Fixture::new(driver))) {
             Ok(fixture) => with_fixture(fixture, body, current),
-            Err(why) => (format!("no fixture: {why}"), true),
+            Err(why) => (format!("{NO_FIXTURE}{why}"), true),
         };
         println!("{outcome}");
         if spoiled {
@@ -56,11 +57,11 @@ fn with_fixture(fixture: &Fixture, body: fn(&Fixture) -> Outcome, current: bool)
     });
     let end = fixture.with_primary(|| driver.cuCtxSynchronize());
     let timed_out = fixture.timed_out.swap(false, Ordering::Relaxed);
-    let outcome = if timed_out { format!("hold timed out: {outcome}") } else { outcome };
+    let outcome = if timed_out { format!("{HOLD_TIMED_OUT}{outcome}") } else { outcome };
     (outcome, !end.is_success())
 }
 
 fn on_a_thread(driver: &Driver, probe: impl FnOnce() -> Outcome + Send) -> String {
     let outcome = thread::scope(|scope| scope.spawn(|| probe().render(driver)).join());
-    outcome.unwrap_or_else(|_| "panics".to_owned())
+    outcome.unwrap_or_else(|_| PANICS.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::breakdown::{CRASH, is_breakdown};
 use crate::recording::Recording;
 
 /// No more differences than these may be excused.
@@ -55,9 +56,16 @@ pub fn differences(golden: &Recording, software: &Recording) -> Result<Vec<Diffe
         .collect())
 }
 
+/// The probes without an outcome of their own: they crash, hang, panic, or never saw what they look
+/// for. No golden excuses that in the software driver, nor the lack of one.
+pub fn breakdowns(software: &Recording) -> impl Iterator<Item = (&str, &str)> {
+    let lines = software.lines.iter().map(|(name, outcome)| (name.as_str(), outcome.as_str()));
+    lines.filter(|(_, outcome)| is_breakdown(outcome))
+}
+
 fn agree(golden: Option<&str>, software: Option<&str>) -> bool {
     match (golden, software) {
-        (Some(golden), Some(software)) if golden.starts_with("crash: ") => is_refusal(software),
+        (Some(golden), Some(software)) if golden.starts_with(CRASH) => is_refusal(software),
         (golden, software) => golden == software,
     }
 }
@@ -147,6 +155,16 @@ mod tests {
             assert_eq!(names(&crash, &[("a", outcome)]), ["a"], "{outcome}");
         }
         assert_eq!(names(&[("a", "INVALID_HANDLE")], &[("a", "INVALID_VALUE")]), ["a"]);
+    }
+
+    #[test]
+    fn a_probe_that_breaks_down_is_told_whatever_the_golden_says() {
+        let broken =
+            ["crash: SIGABRT", "exit: 3", "hangs", "panics", "no fixture: cuInit answers 1", "no outcome", "hold timed out: SUCCESS", ""];
+        for outcome in broken {
+            let software = recording(&[("a", "SUCCESS"), ("two: b", outcome), ("c", "not an outcome, hangs")]);
+            assert_eq!(breakdowns(&software).collect::<Vec<_>>(), [("two: b", outcome)]);
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
-use crate::hold::Slots;
 use crate::kernels::Kernels;
+use crate::slots::{LIMIT, Slots};
 
 /// A pending event is looked at after this time and this many round trips of an idle stream: what
 /// nothing holds has run by then.
@@ -51,10 +51,26 @@ impl Fixture {
             scratch,
         };
         fixture.round_trip();
-        fixture.kernels.warm_up(&fixture)?;
+        step("a first hold", fixture.first_hold())?;
+        step("a first launch", fixture.first_fill())?;
         step("cuCtxSynchronize", driver.cuCtxSynchronize())?;
         step("cuCtxPopCurrent", driver.cuCtxPopCurrent_v2(Some(&mut primary)))?;
         Ok(fixture)
+    }
+
+    // The first launch of a kernel may load it, and loading may wait for running kernels: what
+    // probes launch beside a held stream has been launched once.
+
+    fn first_hold(&self) -> Code {
+        let release = self.slots.take().release;
+        let code = self.kernels.hold(self.driver, host(release), LIMIT, Handle::PER_THREAD);
+        release.store(1, Ordering::Release);
+        code
+    }
+
+    fn first_fill(&self) -> Code {
+        let memory = self.memory(1, 0);
+        self.kernels.fill(self.driver, memory.address, 1, Handle::PER_THREAD)
     }
 
     /// Runs `call` with the primary context current, whatever is current outside.

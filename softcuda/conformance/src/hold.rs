@@ -1,61 +1,30 @@
 //! Holds: a kernel that keeps its stream busy until the host says so.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, host};
 use crate::outcome::Outcome;
-
-/// The kernel gives up by itself after this time, so that nothing hangs a device.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-
-/// What the kernel writes into its first word when it gave up.
-pub(crate) const GAVE_UP: u32 = 2;
-
-/// Pinned words for the holds of a process, allocated before any stream is held.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    words: &'static [AtomicU32],
-    next: AtomicUsize,
-}
-
-impl Slots {
-    /// A hold has two words; a probe never has more than a few holds, so the slots go round.
-    pub(crate) const WORDS: usize = 64;
-
-    pub(crate) fn new(words: &'static [AtomicU32]) -> Self {
-        Self { words, next: AtomicUsize::new(0) }
-    }
-
-    fn take(&self) -> [&'static AtomicU32; 2] {
-        let first = self.next.fetch_add(2, Ordering::Relaxed) % Self::WORDS;
-        let slot = [&self.words[first], &self.words[first + 1]];
-        for word in slot {
-            word.store(0, Ordering::Relaxed);
-        }
-        slot
-    }
-}
+use crate::slots::{GAVE_UP, LIMIT, Slot};
 
 /// Holds a stream until it is released or dropped.
 #[derive(Debug)]
 pub(crate) struct Hold<'f> {
     fixture: &'f Fixture,
-    release: &'static AtomicU32,
-    running: &'static AtomicU32,
+    slot: Slot,
 }
 
 impl Fixture {
     /// Holds `stream`: what is enqueued on it from now on does not begin.
     pub(crate) fn hold(&self, stream: Handle) -> Hold<'_> {
-        let [release, running] = self.slots.take();
-        let code = self.kernels.hold(self.driver, host(release), LIMIT, stream);
+        let slot = self.slots.take();
+        let code = self.kernels.hold(self.driver, host(slot.release), LIMIT, stream);
         assert!(code.is_success(), "hold: {}", self.driver.code_name(code));
-        Hold { fixture: self, release, running }
+        Hold { fixture: self, slot }
     }
 }
 
@@ -63,7 +32,7 @@ impl Hold<'_> {
     /// Waits until the kernel runs, in bounded time.
     pub(crate) fn wait_running(&self) {
         let began = Instant::now();
-        while self.running.load(Ordering::Acquire) == 0 && began.elapsed() < LIMIT {
+        while self.slot.running.load(Ordering::Acquire) == 0 && began.elapsed() < LIMIT {
             std::thread::yield_now();
         }
     }
@@ -112,7 +81,7 @@ impl Hold<'_> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        if self.release.swap(1, Ordering::AcqRel) == GAVE_UP {
+        if self.slot.release.swap(1, Ordering::AcqRel) == GAVE_UP {
             self.fixture.timed_out.store(true, Ordering::Relaxed);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
-use crate::hold::LIMIT;
+use crate::slots::LIMIT;
 
 type Work = Box<dyn FnOnce() + Send>;
 

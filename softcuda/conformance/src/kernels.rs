@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
-use crate::fixture::Fixture;
 use crate::twins;
 
 /// The PTX text, as a C string.
@@ -64,18 +63,6 @@ impl Kernels {
             pack: function(c"pack")?,
             fault: function(c"fault")?,
         })
-    }
-
-    /// Launches once what probes launch beside a held stream: the first launch of a kernel may load
-    /// it, and loading may wait for running kernels.
-    pub(crate) fn warm_up(&self, fixture: &Fixture) -> Result<(), String> {
-        fixture.hold(Handle::PER_THREAD).release();
-        let memory = fixture.memory(1, 0);
-        let code = self.fill(fixture.driver, memory.address, 1, Handle::PER_THREAD);
-        match code {
-            Code::SUCCESS => Ok(()),
-            code => Err(format!("a first launch answers {}", fixture.driver.code_name(code))),
-        }
     }
 
     /// Launches the kernel that holds `stream`, by the words at `words`.

@@ -9,6 +9,7 @@
 //! SOFTCUDA=real conformance --golden goldens/h200-580.159.04.txt
 //! ```
 
+mod breakdown;
 mod child;
 mod code;
 mod comparison;
@@ -24,10 +25,11 @@ mod probe;
 mod probes;
 mod recording;
 mod runner;
+mod slots;
 mod twins;
 
 pub use child::run as run_child;
-pub use comparison::{Difference, Excuses, differences};
+pub use comparison::{Difference, Excuses, breakdowns, differences};
 pub use driver::Driver;
 pub use machine::today;
 pub use recording::Recording;

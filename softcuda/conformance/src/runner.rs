@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use crate::breakdown::{CRASH, EXIT, HANGS, NO_OUTCOME};
 use crate::driver::Driver;
 use crate::probe::Probe;
 use crate::probes;
@@ -69,7 +70,7 @@ impl Runner {
                 outcomes.insert(probe.name, outcome);
                 probes = &probes[1..];
             } else if done.count == 0 {
-                outcomes.insert(first.name, "no outcome".to_owned());
+                outcomes.insert(first.name, NO_OUTCOME.to_owned());
                 probes = &probes[1..];
             }
         }
@@ -144,10 +145,10 @@ fn end(child: &mut Child, hung: bool) -> Result<ExitStatus, String> {
 /// The outcome of a probe that printed none, if the process tells.
 fn unexpected(status: ExitStatus, hung: bool) -> Option<String> {
     match (hung, status.signal(), status.code()) {
-        (true, _, _) => Some("hangs".to_owned()),
-        (false, Some(signal), _) => Some(format!("crash: {}", signal_name(signal))),
+        (true, _, _) => Some(HANGS.to_owned()),
+        (false, Some(signal), _) => Some(format!("{CRASH}{}", signal_name(signal))),
         (false, None, Some(0)) => None,
-        (false, None, code) => Some(format!("exit: {}", code.unwrap_or_default())),
+        (false, None, code) => Some(format!("{EXIT}{}", code.unwrap_or_default())),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use softcuda::Kernel;
 use softcuda::ParamKind::{F32, F64, Int8, Int16, Int32, Int64, Pointer};
 
-use crate::hold::GAVE_UP;
+use crate::slots::GAVE_UP;
 
 /// `CUDA_ERROR_LAUNCH_FAILED`
 const LAUNCH_FAILED: u32 = 719;

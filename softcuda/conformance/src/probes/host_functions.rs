@@ -8,10 +8,10 @@ use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, NON_BLOCKING, host};
 use crate::handles::DISABLE_TIMING;
-use crate::hold::LIMIT;
 use crate::host_function::{Gate, enqueue};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
+use crate::slots::LIMIT;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("host function: runs once, before what follows", |f| {
