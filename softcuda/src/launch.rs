@@ -8,16 +8,20 @@ use std::{ptr, slice};
 use crate::arguments::Arguments;
 use crate::element::Element;
 use crate::raw::{AccessKind, RawAccess, RawLaunch, RawRange};
+use crate::watched::WatchedU32;
 
 /// A launch that runs: its [`Arguments`] and the memory that it declared.
 ///
 /// A view lasts as long as the launch. Views that Rust cannot allow beside each other are refused
 /// by a panic, even if they come from different parameters (`y = a * x + y` with `x == y`):
 ///
-/// * [`slice`](Self::slice) shares memory that nothing changes meanwhile,
-/// * [`slice_mut`](Self::slice_mut) is alone on its memory,
-/// * [`cells`](Self::cells) may overlap each other: for kernels that are launched in place,
-/// * [`atomic_u32`](Self::atomic_u32) is for words that the host, or another stream, changes meanwhile.
+/// | view | declared as | |
+/// |---|---|---|
+/// | [`slice`](Self::slice) | read, read and written | shares memory that nothing changes meanwhile |
+/// | [`slice_mut`](Self::slice_mut) | written, read and written | is alone on its memory |
+/// | [`cells`](Self::cells) | read and written | may overlap each other: for kernels that are launched in place |
+/// | [`watched_u32`](Self::watched_u32) | read, read and written | a word that the host, or another stream, writes meanwhile |
+/// | [`atomic_u32`](Self::atomic_u32) | read and written | a word that both sides write |
 ///
 /// The first three are for memory that nobody else touches while the kernel runs. As on hardware,
 /// that is the promise of whoever makes the (unsafe) launch.
@@ -32,7 +36,7 @@ pub struct Launch<'a> {
 }
 
 /// Memory that a view refers to, until the launch ends.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Loan {
     index: usize,
     addresses: Range<usize>,
@@ -54,6 +58,17 @@ enum View {
     Cells,
     Atomic,
 }
+
+/// What a view does with its memory, and so what the launch must have declared.
+#[derive(Clone, Copy, Debug)]
+struct Needed {
+    kinds: &'static [AccessKind],
+    declaration: &'static str,
+}
+
+const READS: Needed = Needed { kinds: &[AccessKind::Read, AccessKind::ReadWrite], declaration: "`read` or `read_write`" };
+const WRITES: Needed = Needed { kinds: &[AccessKind::Write, AccessKind::ReadWrite], declaration: "`write` or `read_write`" };
+const BOTH: Needed = Needed { kinds: &[AccessKind::ReadWrite], declaration: "`read_write`" };
 
 impl<'a> Deref for Launch<'a> {
     type Target = Arguments<'a>;
@@ -86,9 +101,7 @@ impl<'a> Launch<'a> {
     /// another kind of view has been taken of any of it.
     #[must_use]
     pub fn slice<T: Element>(&self, index: usize) -> &[T] {
-        let (access, first, elements) = self.declared::<T>(index);
-        let kernel = self.kernel();
-        assert_ne!(access.kind, AccessKind::Write, "kernel {kernel}: parameter {index} was declared as written only");
+        let (access, first, elements) = self.declared::<T>(index, READS);
         self.lend(index, View::Slice, first.addr(), access.bytes);
         // SAFETY: `declared` checked extent and alignment; no view of this launch that can write overlaps.
         unsafe { slice::from_raw_parts(first, elements) }
@@ -103,9 +116,7 @@ impl<'a> Launch<'a> {
     #[must_use]
     #[expect(clippy::mut_from_ref, reason = "each range is lent once; a second view of it panics")]
     pub fn slice_mut<T: Element>(&self, index: usize) -> &mut [T] {
-        let (access, first, elements) = self.declared::<T>(index);
-        let kernel = self.kernel();
-        assert_ne!(access.kind, AccessKind::Read, "kernel {kernel}: parameter {index} was declared as read only");
+        let (access, first, elements) = self.declared::<T>(index, WRITES);
         self.lend(index, View::SliceMut, first.addr(), access.bytes);
         // SAFETY: `declared` checked extent and alignment; no view of this launch overlaps.
         unsafe { slice::from_raw_parts_mut(first, elements) }
@@ -115,11 +126,11 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the pointer was not declared, if its extent or alignment does not fit `T`, or if another
-    /// kind of view has been taken of any of it.
+    /// If the pointer was not declared as read and written, if its extent or alignment does not fit
+    /// `T`, or if another kind of view has been taken of any of it.
     #[must_use]
     pub fn cells<T: Element>(&self, index: usize) -> &[Cell<T>] {
-        let (access, first, elements) = self.declared::<T>(index);
+        let (access, first, elements) = self.declared::<T>(index, BOTH);
         self.lend(index, View::Cells, first.addr(), access.bytes);
         // SAFETY: `declared` checked extent and alignment; what overlaps is of cells too.
         unsafe { slice::from_raw_parts(first.cast::<Cell<T>>(), elements) }
@@ -129,11 +140,27 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the pointer was not declared that far, if the memory is not aligned to 4 bytes, or if
-    /// another kind of view has been taken of that word.
+    /// If the pointer was not declared that far as read and written, if the memory is not aligned to
+    /// 4 bytes, or if a view that is not atomic has been taken of that word.
     #[must_use]
     pub fn atomic_u32(&self, index: usize, element: usize) -> &AtomicU32 {
-        let (_, first, elements) = self.declared::<u32>(index);
+        self.word(index, element, BOTH)
+    }
+
+    /// One word behind the pointer `index`, which others may write atomically meanwhile: for kernels
+    /// that wait for it.
+    ///
+    /// # Panics
+    ///
+    /// If the pointer was not declared that far as read, if the memory is not aligned to 4 bytes, or
+    /// if a view that is not atomic has been taken of that word.
+    #[must_use]
+    pub fn watched_u32(&self, index: usize, element: usize) -> WatchedU32<'_> {
+        WatchedU32::new(self.word(index, element, READS))
+    }
+
+    fn word(&self, index: usize, element: usize, needed: Needed) -> &AtomicU32 {
+        let (_, first, elements) = self.declared::<u32>(index, needed);
         let kernel = self.kernel();
         assert!(element < elements, "kernel {kernel}: parameter {index} has {elements} words, there is no word {element}");
         // SAFETY: the word is inside the declared memory, as just checked.
@@ -159,14 +186,20 @@ impl<'a> Launch<'a> {
         self.failure.get()
     }
 
-    /// What a pointer was declared as, and that memory as elements.
-    fn declared<T: Element>(&self, index: usize) -> (&'a RawAccess, *mut T, usize) {
+    /// What a pointer was declared as, if that is what the view needs, and that memory as elements.
+    fn declared<T: Element>(&self, index: usize, needed: Needed) -> (&'a RawAccess, *mut T, usize) {
         let kernel = self.kernel();
         self.expect_pointer(index);
         let range = self.ranges.iter().find(|range| range.access.param == index);
         let Some(RawRange { access, start }) = range else {
             panic!("kernel {kernel}: parameter {index} was not declared");
         };
+        assert!(
+            needed.kinds.contains(&access.kind),
+            "kernel {kernel}: parameter {index} was declared as {:?}; this view needs {}",
+            access.kind,
+            needed.declaration
+        );
         let (bytes, size) = (access.bytes, size_of::<T>());
         if bytes == 0 {
             return (access, ptr::dangling_mut(), 0);
@@ -193,7 +226,11 @@ impl<'a> Launch<'a> {
                 other.view, other.index
             );
         }
-        loans.push(Loan { index, addresses, view });
+        let loan = Loan { index, addresses, view };
+        // A kernel that waits may take its view again and again.
+        if !loans.contains(&loan) {
+            loans.push(loan);
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod injection;
 mod kernel;
 mod launch;
 mod twin;
+mod watched;
 
 #[cfg_attr(softcuda_linked, path = "library/bound.rs")]
 #[cfg_attr(all(not(softcuda_linked), target_os = "linux"), path = "library/loaded.rs")]
@@ -63,6 +64,7 @@ pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
 pub use raw::ParamKind;
+pub use watched::WatchedU32;
 
 /// The README's examples, compiled and run as tests.
 #[cfg(doctest)]

@@ -8,7 +8,7 @@ use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, PushKernelArg};
 use softcuda::Kernel;
 use softcuda::ParamKind::Pointer;
-use support::{Hold, ONE, context, kernel};
+use support::{Hold, ONE, context, kernel, round_trips};
 
 #[test]
 fn each_launch_has_what_was_declared_for_it() -> Result<(), DriverError> {
@@ -59,6 +59,7 @@ fn a_launch_that_fails_to_declare_fails_when_its_turn_comes() -> Result<(), Driv
     let hold = Hold::new(&stream);
     // SAFETY: the kernel has no parameters.
     unsafe { stream.launch_builder(&kernel).launch(ONE) }?;
+    round_trips(&context)?;
     assert_eq!(context.new_event(None).map(drop), Ok(()), "its turn has not come");
     hold.release();
     assert_eq!(stream.synchronize(), Err(FAILED));

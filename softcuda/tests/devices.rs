@@ -3,7 +3,7 @@
 mod support;
 
 use cudarc::driver::{CudaContext, DriverError};
-use support::{Hold, context};
+use support::{Hold, context, round_trips};
 
 #[test]
 fn there_are_two_devices_with_contexts_of_their_own() -> Result<(), DriverError> {
@@ -34,6 +34,7 @@ fn a_stream_waits_for_an_event_of_the_other_device() -> Result<(), DriverError> 
     // SAFETY: both handles are alive. (The safe call refuses events of another context.)
     unsafe { cudarc::driver::result::stream::wait_event(consumer.cu_stream(), recorded.cu_event(), WAIT_DEFAULT) }?;
     let waited = consumer.record_event(None)?;
+    round_trips(&contexts[1])?;
     assert_eq!(waited.try_is_complete(), Ok(false));
     hold.release();
     waited.synchronize()?;

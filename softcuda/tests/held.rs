@@ -3,7 +3,7 @@
 mod support;
 
 use cudarc::driver::{DriverError, PushKernelArg};
-use support::{Hold, ONE, add, context};
+use support::{Hold, ONE, add, context, round_trips};
 
 #[test]
 fn a_copy_behind_a_hold_changes_no_byte_until_the_release() -> Result<(), DriverError> {
@@ -14,6 +14,7 @@ fn a_copy_behind_a_hold_changes_no_byte_until_the_release() -> Result<(), Driver
 
     let hold = Hold::new(&busy);
     busy.memcpy_htod(&[2_u32; 64], &mut data)?;
+    round_trips(&context)?;
     assert_eq!(other.clone_dtoh(&data)?, [1; 64]);
     hold.release();
     assert_eq!(busy.clone_dtoh(&data)?, [2; 64]);
@@ -33,6 +34,7 @@ fn a_copy_to_pinned_memory_is_made_after_the_release() -> Result<(), DriverError
 
     let hold = Hold::new(&busy);
     busy.memcpy_dtoh(&data, &mut pinned)?;
+    round_trips(&context)?;
     // SAFETY: the copy waits for the release.
     assert_eq!(unsafe { first.read() }, 1);
     hold.release();
@@ -50,6 +52,7 @@ fn a_memset_behind_a_hold_changes_no_byte_until_the_release() -> Result<(), Driv
 
     let hold = Hold::new(&busy);
     busy.memset_zeros(&mut data)?;
+    round_trips(&context)?;
     assert_eq!(other.clone_dtoh(&data)?, [1; 64]);
     hold.release();
     assert_eq!(busy.clone_dtoh(&data)?, [0; 64]);
@@ -72,6 +75,7 @@ fn a_kernel_behind_a_hold_runs_later_with_the_parameters_of_the_call() -> Result
     unsafe { launch.launch(ONE) }?;
     drop(launch);
     by += 100;
+    round_trips(&context)?;
     assert_eq!(other.clone_dtoh(&data)?, [1; 64]);
     hold.release();
     assert_eq!(busy.clone_dtoh(&data)?, [11; 64], "not {by} more");
@@ -84,6 +88,7 @@ fn an_event_behind_a_hold_completes_with_the_release() -> Result<(), DriverError
     let busy = context.new_stream()?;
     let hold = Hold::new(&busy);
     let event = busy.record_event(None)?;
+    round_trips(&context)?;
     assert_eq!(event.try_is_complete(), Ok(false));
     hold.release();
     event.synchronize()?;

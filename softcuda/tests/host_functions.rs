@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use cudarc::driver::{CudaStream, DriverError, result};
-use support::context;
+use support::{context, round_trips};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -54,6 +54,7 @@ fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> 
     let (seen, first_runs) = (Arc::clone(&overlaps), Arc::clone(&is_running));
     enqueue(&second, move || seen.store(first_runs.load(Ordering::SeqCst), Ordering::SeqCst))?;
     let behind = second.record_event(None)?;
+    round_trips(&context)?;
     assert_eq!(behind.try_is_complete(), Ok(false));
     drop(end);
     behind.synchronize()?;

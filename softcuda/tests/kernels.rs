@@ -42,8 +42,8 @@ fn a_kernel_works_in_place_on_cells() -> Result<(), DriverError> {
     Kernel::new("double", [Int32, Pointer, Pointer])
         .declare(|launch, memory| {
             let n = launch.u32(0) as usize;
-            memory.read::<u32>(1, n);
-            memory.write::<u32>(2, n);
+            memory.read_write::<u32>(1, n);
+            memory.read_write::<u32>(2, n);
         })
         .run(|launch| {
             for (from, to) in launch.cells::<u32>(1).iter().zip(launch.cells::<u32>(2)) {

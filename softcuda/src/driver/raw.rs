@@ -6,7 +6,28 @@
 use std::ffi::{c_char, c_void};
 
 /// Changes whenever something in this file changes; both sides compare it when the library is opened.
-pub const CONTROL_VERSION: u32 = 2;
+pub const CONTROL_VERSION: u32 = 3;
+
+/// A mode: the driver works.
+pub const MODE_FULL: u32 = 0;
+/// A mode: every call answers success and does nothing. What still passes then tests nothing.
+pub const MODE_NULL: u32 = 1;
+/// A mode: a driver on a machine without devices.
+pub const MODE_NO_DEVICE: u32 = 2;
+
+/// The modes as `SOFTCUDA_MODE` names them.
+pub const MODES: [(&str, u32); 3] = [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE)];
+
+/// A kind of what is counted: streams that were created and not destroyed.
+pub const LIVE_STREAMS: u32 = 0;
+/// A kind of what is counted: events.
+pub const LIVE_EVENTS: u32 = 1;
+/// A kind of what is counted: allocations of device and page-locked memory.
+pub const LIVE_ALLOCATIONS: u32 = 2;
+/// A kind of what is counted: active primary contexts.
+pub const LIVE_CONTEXTS: u32 = 3;
+/// A kind of what is counted: worker threads.
+pub const LIVE_THREADS: u32 = 4;
 
 /// The class of a kernel parameter, as far as a PTX `.param` declaration tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,3 +130,22 @@ pub struct RawKernel {
     /// Runs a launch.
     pub run: RunFn,
 }
+
+/// `softcuda_version`
+pub type VersionFn = unsafe extern "C" fn() -> u32;
+/// `softcuda_inject`
+pub type InjectFn = unsafe extern "C" fn(call: *const c_char, code: u32, after: u64) -> u32;
+/// `softcuda_clear_injections`
+pub type ClearInjectionsFn = unsafe extern "C" fn();
+/// `softcuda_calls`
+pub type CallsFn = unsafe extern "C" fn(call: *const c_char) -> u64;
+/// `softcuda_register_kernel`
+pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u32;
+/// `softcuda_live`
+pub type LiveFn = unsafe extern "C" fn(kind: u32) -> u64;
+/// `softcuda_set_mode`
+pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
+/// `softcuda_report_count`
+pub type ReportCountFn = unsafe extern "C" fn() -> u64;
+/// `softcuda_report`
+pub type ReportFn = unsafe extern "C" fn(index: u64, buffer: *mut c_char, capacity: usize) -> usize;

@@ -40,7 +40,8 @@ fn refusal(words: &[Range<usize>; 2], kinds: [AccessKind; 2], view: impl FnOnce(
 }
 
 const READ: AccessKind = AccessKind::Read;
-const WRITE: AccessKind = AccessKind::ReadWrite;
+const WRITE: AccessKind = AccessKind::Write;
+const BOTH: AccessKind = AccessKind::ReadWrite;
 
 #[test]
 fn neighbours_are_written_and_read_side_by_side() {
@@ -56,7 +57,7 @@ fn neighbours_are_written_and_read_side_by_side() {
 
 #[test]
 fn a_mutable_slice_is_alone() {
-    let refusal = |view: fn(&Launch<'_>)| refusal(&[0..5, 4..8], [WRITE, WRITE], view);
+    let refusal = |view: fn(&Launch<'_>)| refusal(&[0..5, 4..8], [BOTH, BOTH], view);
     let both = refusal(|launch| {
         let _x = launch.slice_mut::<u32>(1);
         let _y = launch.slice_mut::<u32>(2);
@@ -77,7 +78,7 @@ fn a_mutable_slice_is_alone() {
 #[test]
 fn cells_of_one_memory_see_each_other() {
     let mut memory = [1; 8];
-    with_launch(&mut memory, &[0..8, 0..8], [READ, WRITE], |launch| {
+    with_launch(&mut memory, &[0..8, 0..8], [BOTH, BOTH], |launch| {
         for (x, y) in launch.cells::<u32>(1).iter().zip(launch.cells::<u32>(2)) {
             y.set(y.get() + x.get());
         }
@@ -88,32 +89,75 @@ fn cells_of_one_memory_see_each_other() {
 #[test]
 fn a_word_is_atomic_or_plain_but_not_both() {
     let mut memory = [0; 8];
-    with_launch(&mut memory, &[0..4, 4..8], [WRITE, WRITE], |launch| {
+    with_launch(&mut memory, &[0..4, 4..8], [BOTH, BOTH], |launch| {
         launch.atomic_u32(1, 3).store(9, Ordering::Relaxed);
         assert_eq!(launch.atomic_u32(1, 3).load(Ordering::Relaxed), 9);
+        assert_eq!(launch.watched_u32(1, 3).load(Ordering::Relaxed), 9);
     });
     assert_eq!(memory[3], 9);
     let mixed = |launch: &Launch<'_>| {
         let _word = launch.atomic_u32(1, 3);
         let _words = launch.slice::<u32>(1);
     };
-    assert!(refusal(&[0..4, 4..8], [WRITE, WRITE], mixed).contains("Slice of parameter 1 overlaps Atomic of parameter 1"));
+    assert!(refusal(&[0..4, 4..8], [BOTH, BOTH], mixed).contains("Slice of parameter 1 overlaps Atomic of parameter 1"));
     let beyond = |launch: &Launch<'_>| {
         let _word = launch.atomic_u32(1, 4);
     };
-    assert!(refusal(&[0..4, 4..8], [WRITE, WRITE], beyond).contains("there is no word 4"));
+    assert!(refusal(&[0..4, 4..8], [BOTH, BOTH], beyond).contains("there is no word 4"));
+}
+
+#[test]
+fn a_kernel_that_waits_may_watch_its_word_again_and_again() {
+    let mut memory = [0; 8];
+    let loans = with_launch(&mut memory, &[0..4, 4..8], [READ, READ], |launch| {
+        for _ in 0..1000 {
+            assert_eq!(launch.watched_u32(1, 0).load(Ordering::Relaxed), 0);
+        }
+        launch.loans.borrow().len()
+    });
+    assert_eq!(loans, 1);
 }
 
 #[test]
 fn views_keep_to_what_was_declared() {
-    let write = |launch: &Launch<'_>| {
-        let _x = launch.slice_mut::<u32>(1);
-    };
-    assert!(refusal(&[0..4, 4..8], [READ, READ], write).contains("declared as read only"));
-    let read = |launch: &Launch<'_>| {
+    type View = fn(&Launch<'_>);
+    let slice: View = |launch| {
         let _x = launch.slice::<u32>(1);
     };
-    assert!(refusal(&[0..4, 4..8], [AccessKind::Write, READ], read).contains("declared as written only"));
+    let slice_mut: View = |launch| {
+        let _x = launch.slice_mut::<u32>(1);
+    };
+    let cells: View = |launch| {
+        let _x = launch.cells::<u32>(1);
+    };
+    let atomic: View = |launch| {
+        let _x = launch.atomic_u32(1, 0);
+    };
+    let watched: View = |launch| {
+        let _x = launch.watched_u32(1, 0);
+    };
+    let refused = [
+        (slice, WRITE, "declared as Write; this view needs `read` or `read_write`"),
+        (slice_mut, READ, "declared as Read; this view needs `write` or `read_write`"),
+        (cells, READ, "declared as Read; this view needs `read_write`"),
+        (cells, WRITE, "declared as Write; this view needs `read_write`"),
+        (atomic, READ, "declared as Read; this view needs `read_write`"),
+        (atomic, WRITE, "declared as Write; this view needs `read_write`"),
+        (watched, WRITE, "declared as Write; this view needs `read` or `read_write`"),
+    ];
+    for (view, declared, reason) in refused {
+        let text = refusal(&[0..4, 4..8], [declared, READ], view);
+        assert!(text.contains(reason), "{text}");
+    }
+    let allowed = [(slice, READ), (slice_mut, WRITE), (watched, READ)];
+    let everything = [slice, slice_mut, cells, atomic, watched].map(|view| (view, BOTH));
+    for (view, declared) in allowed.into_iter().chain(everything) {
+        with_launch(&mut [0; 8], &[0..4, 4..8], [declared, READ], view);
+    }
+}
+
+#[test]
+fn a_view_has_the_extent_and_the_parameter_of_its_type() {
     let wide = |launch: &Launch<'_>| {
         let _x = launch.slice::<u64>(1);
     };

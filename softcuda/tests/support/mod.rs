@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PinnedHostSlice, PushKernelArg};
+use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchConfig, PinnedHostSlice, PushKernelArg};
 use softcuda::Kernel;
 use softcuda::ParamKind::{Int32, Pointer};
 
@@ -38,7 +40,7 @@ pub(crate) fn context(ordinal: usize) -> Arc<CudaContext> {
 }
 
 /// A kernel of [`PTX`].
-pub(crate) fn kernel(context: &Arc<CudaContext>, name: &str) -> Result<CudaFunction, cudarc::driver::DriverError> {
+pub(crate) fn kernel(context: &Arc<CudaContext>, name: &str) -> Result<CudaFunction, DriverError> {
     context.load_module(PTX.into())?.load_function(name)
 }
 
@@ -58,10 +60,31 @@ pub(crate) fn add(context: &Arc<CudaContext>) -> CudaFunction {
     kernel(context, "add").expect("its twin is registered")
 }
 
+/// Work on a stream that nothing holds, enqueued and waited for several times over: what else the
+/// driver would have begun meanwhile, it has.
+pub(crate) fn round_trips(context: &Arc<CudaContext>) -> Result<(), DriverError> {
+    const TRIPS: usize = 25;
+    let idle = context.new_stream()?;
+    let mut data = idle.alloc_zeros::<u32>(1)?;
+    for _ in 0..TRIPS {
+        idle.memset_zeros(&mut data)?;
+        idle.synchronize()?;
+    }
+    Ok(())
+}
+
+/// A hold that nobody releases ends by itself, so that a test that fails ends as well.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What the word of a hold says.
+const HELD: u32 = 0;
+const RELEASED: u32 = 1;
+const TIMED_OUT: u32 = 2;
+
 /// A kernel that keeps a stream busy until it is released, or dropped.
 pub(crate) struct Hold {
     stream: Arc<CudaStream>,
-    /// The kernel spins while this is zero.
+    /// The kernel spins while this is [`HELD`].
     word: *const AtomicU32,
     _pinned: PinnedHostSlice<u32>,
 }
@@ -69,10 +92,14 @@ pub(crate) struct Hold {
 impl Hold {
     pub(crate) fn new(stream: &Arc<CudaStream>) -> Self {
         Kernel::new("hold", [Pointer])
-            .declare(|_, memory| memory.read::<u32>(0, 1))
+            .declare(|_, memory| memory.read_write::<u32>(0, 1))
             .run(|launch| {
-                while launch.atomic_u32(0, 0).load(Ordering::Acquire) == 0 {
-                    std::thread::yield_now();
+                let (word, began) = (launch.atomic_u32(0, 0), Instant::now());
+                while word.load(Ordering::Acquire) == HELD {
+                    if began.elapsed() > LIMIT {
+                        word.store(TIMED_OUT, Ordering::Release);
+                    }
+                    thread::yield_now();
                 }
             })
             .register();
@@ -81,7 +108,7 @@ impl Hold {
         let mut pinned = unsafe { stream.context().alloc_pinned::<u32>(1) }.expect("pinned memory");
         let start = pinned.as_mut_ptr().expect("no copy uses it");
         // SAFETY: the memory is one word long.
-        unsafe { start.write(0) };
+        unsafe { start.write(HELD) };
         let address = start.expose_provenance() as u64;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&address);
@@ -90,15 +117,20 @@ impl Hold {
         Self { stream: stream.clone(), word: start.cast(), _pinned: pinned }
     }
 
+    /// Lets the stream go on.
     pub(crate) fn release(&self) {
+        assert_ne!(self.set(), TIMED_OUT, "the hold timed out: it was not released within {LIMIT:?}");
+    }
+
+    fn set(&self) -> u32 {
         // SAFETY: the word lives as long as this, and all who share it use it atomically.
-        unsafe { &*self.word }.store(1, Ordering::Release);
+        unsafe { &*self.word }.swap(RELEASED, Ordering::AcqRel)
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.release();
+        self.set();
         let _ = self.stream.synchronize();
     }
 }
