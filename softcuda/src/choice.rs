@@ -6,11 +6,16 @@ use std::sync::OnceLock;
 use std::{env, fmt};
 
 use crate::library;
+#[cfg(softcuda_embedded)]
+use crate::probe::real_devices;
+use crate::raw::MODES;
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
 /// The environment variable that says which choice a test run was meant to end in.
 const EXPECT: &str = "SOFTCUDA_EXPECT";
+/// The environment variable that the software driver reads at its first call.
+const MODE: &str = "SOFTCUDA_MODE";
 
 static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
 
@@ -51,8 +56,9 @@ impl fmt::Display for Choice {
 ///
 /// # Errors
 ///
-/// The text says what to change: an unknown value of a variable, a software driver that cannot be
-/// loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later calls answer the same.
+/// The text says what to change: an unknown value of a variable (`SOFTCUDA_MODE` included), a software
+/// driver that cannot be loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later
+/// calls answer the same.
 pub fn choose() -> Result<Choice, String> {
     CHOSEN.get_or_init(by_environment).clone()
 }
@@ -62,16 +68,18 @@ pub fn choose() -> Result<Choice, String> {
 ///
 /// # Errors
 ///
-/// If another driver has been chosen, or if the software driver cannot be loaded.
+/// If another driver has been chosen, if the software driver cannot be loaded, or if `SOFTCUDA_MODE`
+/// has an unknown value.
 pub fn install() -> Result<(), String> {
     let chosen = CHOSEN.get_or_init(|| {
+        check_mode(variable(MODE).as_deref())?;
         library::open()?;
         announce(Choice::Software, "installed");
         Ok(Choice::Software)
     });
     match chosen {
         Ok(Choice::Software) => Ok(()),
-        Ok(other) => Err(format!("this process already uses the {other}")),
+        Ok(other) => Err(format!("this process has already chosen: {other}")),
         Err(reason) => Err(reason.clone()),
     }
 }
@@ -79,6 +87,7 @@ pub fn install() -> Result<(), String> {
 fn by_environment() -> Result<Choice, String> {
     let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
     let expected = Expected::parse(variable(EXPECT).as_deref())?;
+    check_mode(variable(MODE).as_deref())?;
     let (choice, reason) = wanted.decide()?;
     if choice == Choice::Software {
         library::open()?;
@@ -161,11 +170,20 @@ impl Expected {
     }
 }
 
-#[cfg(all(not(softcuda_linked), target_os = "linux"))]
-use crate::probe::real_devices;
+/// Refuses an unknown mode here, where it can be told: the driver itself has no code for that.
+fn check_mode(value: Option<&str>) -> Result<(), String> {
+    let known = |value| MODES.iter().any(|(name, _)| *name == value);
+    match value {
+        Some(value) if !known(value) => {
+            let names = MODES.map(|(name, _)| name).join(", ");
+            Err(format!("{MODE}={value}: expected one of {names}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
 
 /// A program that is bound to the software driver at link time does not look, nor does another system.
-#[cfg(not(all(not(softcuda_linked), target_os = "linux")))]
+#[cfg(not(softcuda_embedded))]
 fn real_devices() -> Result<i32, String> {
     Err(if cfg!(softcuda_linked) { "bound at link time" } else { "not looked for on this system" }.to_owned())
 }
@@ -191,6 +209,15 @@ mod tests {
         assert_eq!(Wanted::parse(Some("none")), Ok(Wanted::Nothing));
         assert_eq!(Wanted::parse(Some("software")), Err("SOFTCUDA=software: expected auto, real, soft or none".to_owned()));
         assert_eq!(Expected::parse(Some("")), Err("SOFTCUDA_EXPECT=: expected real or soft".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_mode_is_refused() {
+        assert_eq!(check_mode(None), Ok(()));
+        for (name, _) in MODES {
+            assert_eq!(check_mode(Some(name)), Ok(()));
+        }
+        assert_eq!(check_mode(Some("hard")), Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device".to_owned()));
     }
 
     #[test]

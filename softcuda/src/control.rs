@@ -8,6 +8,7 @@ use std::ffi::{CString, c_char};
 use crate::choice::{Choice, choose};
 use crate::functions::ControlFunctions;
 use crate::library;
+use crate::raw;
 
 /// How the driver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,9 +43,9 @@ pub struct Live {
 /// If the software driver does not run.
 pub fn set_mode(mode: Mode) {
     let number = match mode {
-        Mode::Full => 0,
-        Mode::Null => 1,
-        Mode::NoDevice => 2,
+        Mode::Full => raw::MODE_FULL,
+        Mode::Null => raw::MODE_NULL,
+        Mode::NoDevice => raw::MODE_NO_DEVICE,
     };
     // SAFETY: the function takes a number and may be called at any time.
     let refused = unsafe { (required().softcuda_set_mode)(number) };
@@ -88,11 +89,18 @@ pub fn live() -> Live {
         // SAFETY: the function takes a number and may be called at any time.
         unsafe { (driver.softcuda_live)(kind) }
     };
-    Live { streams: count(0), events: count(1), allocations: count(2), contexts: count(3), threads: count(4) }
+    Live {
+        streams: count(raw::LIVE_STREAMS),
+        events: count(raw::LIVE_EVENTS),
+        allocations: count(raw::LIVE_ALLOCATIONS),
+        contexts: count(raw::LIVE_CONTEXTS),
+        threads: count(raw::LIVE_THREADS),
+    }
 }
 
 /// What the driver has to say of the process's use of it: stale handles, accesses outside of
-/// memory, kernels without a twin. In order, since the process began.
+/// memory, kernels without a twin. In order, since the process began; what repeats is one report that
+/// says how often.
 ///
 /// # Panics
 ///

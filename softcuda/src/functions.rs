@@ -1,15 +1,15 @@
 //! The driver's control functions: one list, found by name in the loaded library or bound at link time.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 
-use crate::raw::{CONTROL_VERSION, RawKernel};
+use crate::raw::{self, CONTROL_VERSION};
 
 macro_rules! control_functions {
-    ($($(#[$doc:meta])* fn $name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $function:ty;)*) => {
         /// The control functions of the software driver, by their exported names.
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct ControlFunctions {
-            $($(#[$doc])* pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+            $($(#[$doc])* pub(crate) $name: $function,)*
         }
 
         impl ControlFunctions {
@@ -24,13 +24,9 @@ macro_rules! control_functions {
                 Ok(Self {
                     $($name: {
                         let address = find(stringify!($name))?;
-                        // SAFETY: the caller answers for the function behind the address and its type.
-                        unsafe {
-                            std::mem::transmute::<
-                                *const c_void,
-                                unsafe extern "C" fn($($argument),*) $(-> $result)?,
-                            >(address)
-                        }
+                        // SAFETY: the caller answers for the function behind the address, and the driver
+                        // defines it by the same type.
+                        unsafe { std::mem::transmute::<*const c_void, $function>(address) }
                     },)*
                 })
             }
@@ -40,23 +36,23 @@ macro_rules! control_functions {
 
 control_functions! {
     /// The driver's `CONTROL_VERSION`.
-    fn softcuda_version() -> u32;
+    softcuda_version: raw::VersionFn;
     /// Makes a later call of this thread answer a code. 1 for a function that does not exist.
-    fn softcuda_inject(*const c_char, u32, u64) -> u32;
+    softcuda_inject: raw::InjectFn;
     /// Forgets the injections of this thread.
-    fn softcuda_clear_injections();
+    softcuda_clear_injections: raw::ClearInjectionsFn;
     /// Calls made by this thread, of one function or (null) of all.
-    fn softcuda_calls(*const c_char) -> u64;
+    softcuda_calls: raw::CallsFn;
     /// Adds a kernel twin. 1 if another of that name is there.
-    fn softcuda_register_kernel(*const RawKernel) -> u32;
+    softcuda_register_kernel: raw::RegisterKernelFn;
     /// How many objects of a kind exist.
-    fn softcuda_live(u32) -> u64;
+    softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
-    fn softcuda_set_mode(u32) -> u32;
+    softcuda_set_mode: raw::SetModeFn;
     /// Number of reports so far.
-    fn softcuda_report_count() -> u64;
+    softcuda_report_count: raw::ReportCountFn;
     /// Copies the text of a report, returns its length.
-    fn softcuda_report(u64, *mut c_char, usize) -> usize;
+    softcuda_report: raw::ReportFn;
 }
 
 impl ControlFunctions {

@@ -15,11 +15,11 @@ use crate::watched::WatchedU32;
 /// A view lasts as long as the launch. Views that Rust cannot allow beside each other are refused
 /// by a panic, even if they come from different parameters (`y = a * x + y` with `x == y`):
 ///
-/// | view | declared as | |
+/// | view | declared as | gives |
 /// |---|---|---|
-/// | [`slice`](Self::slice) | read, read and written | shares memory that nothing changes meanwhile |
-/// | [`slice_mut`](Self::slice_mut) | written, read and written | is alone on its memory |
-/// | [`cells`](Self::cells) | read and written | may overlap each other: for kernels that are launched in place |
+/// | [`slice`](Self::slice) | read, read and written | memory that nothing changes meanwhile |
+/// | [`slice_mut`](Self::slice_mut) | written, read and written | memory of which there is no other view |
+/// | [`cells`](Self::cells) | read and written | memory that other cells may overlap: for kernels that are launched in place |
 /// | [`watched_u32`](Self::watched_u32) | read, read and written | a word that the host, or another stream, writes meanwhile |
 /// | [`atomic_u32`](Self::atomic_u32) | read and written | a word that both sides write |
 ///

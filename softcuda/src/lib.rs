@@ -2,7 +2,8 @@
 //!
 //! Streams run on threads, events carry real time stamps, copies move real bytes, kernels run as
 //! Rust twins. The driver is a library with the C interface of `libcuda.so`: a program reaches it
-//! through the loader that it uses anyway, cudarc's included, and cannot tell the difference.
+//! through the loader that it uses anyway, cudarc's included. What differs from hardware is in the
+//! README, under "What it does not do".
 //!
 //! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
 //! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
@@ -20,7 +21,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
-#![cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is no driver to call"))]
+#![cfg_attr(not(any(softcuda_embedded, softcuda_linked)), allow(dead_code, reason = "there is no driver to call"))]
 
 mod accesses;
 mod arguments;
@@ -35,13 +36,13 @@ mod twin;
 mod watched;
 
 #[cfg_attr(softcuda_linked, path = "library/bound.rs")]
-#[cfg_attr(all(not(softcuda_linked), target_os = "linux"), path = "library/loaded.rs")]
-#[cfg_attr(all(not(softcuda_linked), not(target_os = "linux")), path = "library/unavailable.rs")]
+#[cfg_attr(softcuda_embedded, path = "library/loaded.rs")]
+#[cfg_attr(not(any(softcuda_embedded, softcuda_linked)), path = "library/unavailable.rs")]
 mod library;
 
-#[cfg(all(not(softcuda_linked), target_os = "linux"))]
+#[cfg(softcuda_embedded)]
 mod probe;
-#[cfg(all(not(softcuda_linked), target_os = "linux"))]
+#[cfg(softcuda_embedded)]
 mod shared_object;
 
 #[cfg(softcuda_linked)]

@@ -8,17 +8,22 @@ use std::process::{self, Command};
 /// Set where the environment decides; elsewhere in this file the software driver is installed.
 const CHILD: &str = "SOFTCUDA_TEST_CHILD";
 
-/// The standard error output of a process with these variables, and how `choose` ended there.
-fn child(variables: &[(&str, &str)]) -> (String, String) {
+/// The standard error output of a process with these variables, and its standard output.
+fn outputs(variables: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(env::current_exe().expect("this test's path"));
     command.args(["the_choice_is_made_once", "--exact", "--nocapture"]);
     command.env_remove("SOFTCUDA").env_remove("SOFTCUDA_EXPECT").env(CHILD, "1").envs(variables.iter().copied());
     let output = command.output().expect("a child process");
     assert!(output.status.success(), "{output:?}");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let out = text(output.stdout);
+    (text(output.stderr), text(output.stdout))
+}
+
+/// The standard error output of a process with these variables, and how `choose` ended there.
+fn child(variables: &[(&str, &str)]) -> (String, String) {
+    let (line, out) = outputs(variables);
     let choice = out.lines().find_map(|line| line.strip_prefix("choose: ")).expect("the child's line");
-    (text(output.stderr), choice.to_owned())
+    (line, choice.to_owned())
 }
 
 #[test]
@@ -28,6 +33,8 @@ fn the_choice_is_made_once() {
     }
     let choice = softcuda::choose();
     println!("\nchoose: {choice:?}");
+    let maps = fs::read_to_string("/proc/self/maps").expect("what is loaded");
+    println!("libcuda.so.1 loaded: {}", maps.contains("/libcuda.so.1"));
     assert_eq!(softcuda::choose(), choice);
     let has_functions = softcuda::symbol(c"cuInit").is_some();
     assert_eq!(has_functions, choice == Ok(softcuda::Choice::Software));
@@ -59,16 +66,23 @@ fn without_a_value_the_machine_decides() {
 fn an_unknown_value_and_a_disappointed_expectation_are_errors() {
     let (_, choice) = child(&[("SOFTCUDA", "hard")]);
     assert_eq!(choice, r#"Err("SOFTCUDA=hard: expected auto, real, soft or none")"#);
+    let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_MODE", "hard")]);
+    assert_eq!(choice, r#"Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "real")]);
     assert_eq!(choice, r#"Err("SOFTCUDA_EXPECT demands the real driver, but this is the software driver (SOFTCUDA=soft)")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "soft")]);
     assert_eq!(choice, "Ok(Software)");
 }
 
-/// A folder with another driver in it: the software driver under the names of the real one.
+/// A folder with another driver in it: the software driver as `libcuda.so.1`.
 struct OtherDriver {
     folder: PathBuf,
 }
+
+/// The name that the software driver's file has inside, and another of that length: a real driver's
+/// differs as well.
+const NAME_INSIDE: &[u8] = b"libcuda.so\0";
+const OTHER_NAME_INSIDE: &[u8] = b"libreal.so\0";
 
 impl OtherDriver {
     fn new(test: &str) -> Self {
@@ -80,6 +94,24 @@ impl OtherDriver {
         let image = descriptors.into_iter().find(is_the_driver).expect("the driver's image");
         fs::copy(image, folder.join("libcuda.so.1")).expect("a copy");
         Self { folder }
+    }
+
+    /// Changes the name inside.
+    fn renamed(self) -> Self {
+        let mut bytes = fs::read(self.path()).expect("the copy");
+        let places: Vec<usize> = (0..bytes.len()).filter(|&place| bytes[place..].starts_with(NAME_INSIDE)).collect();
+        assert!(!places.is_empty(), "the driver has a name");
+        for place in places {
+            bytes[place..place + NAME_INSIDE.len()].copy_from_slice(OTHER_NAME_INSIDE);
+        }
+        fs::write(self.path(), bytes).expect("the copy, changed");
+        self
+    }
+
+    /// Puts a file in the folder that is no library.
+    fn replaced_by_text(self) -> Self {
+        fs::write(self.path(), "not a shared library: longer than the header of one, so that the loader looks at it\n").expect("a file");
+        self
     }
 
     fn path(&self) -> String {
@@ -112,10 +144,20 @@ fn a_driver_with_devices_is_taken_and_only_if_that_is_wanted() {
 
 #[test]
 fn a_driver_without_devices_is_not_taken() {
-    let other = OtherDriver::new("no-device");
-    let (line, choice) = child(&[("LD_LIBRARY_PATH", &other.search_path()), ("SOFTCUDA_MODE", "no-device")]);
-    let expected = "softcuda: software driver (libcuda.so.1 is there, cuInit answers 100; SOFTCUDA=auto)\n";
-    assert_eq!((line.as_str(), choice.as_str()), (expected, "Ok(Software)"));
+    let other = OtherDriver::new("no-device").renamed();
+    let (line, out) = outputs(&[("LD_LIBRARY_PATH", &other.search_path()), ("SOFTCUDA_MODE", "no-device")]);
+    assert_eq!(line, "softcuda: software driver (libcuda.so.1 is there, cuInit answers 100; SOFTCUDA=auto)\n");
+    assert!(out.contains("choose: Ok(Software)"), "{out}");
+    assert!(out.contains("libcuda.so.1 loaded: true"), "what was initialised is not closed: {out}");
+}
+
+#[test]
+fn a_file_that_is_no_driver_is_told_in_the_loaders_words() {
+    let other = OtherDriver::new("text").replaced_by_text();
+    let (line, choice) = child(&[("LD_LIBRARY_PATH", &other.search_path())]);
+    assert_eq!(choice, "Ok(Software)");
+    let reason = format!("(libcuda.so.1 cannot be opened: {}: ", other.path());
+    assert!(line.contains(&reason) && line.ends_with("; SOFTCUDA=auto)\n"), "{line}");
 }
 
 #[test]

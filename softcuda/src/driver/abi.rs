@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use super::codes::{self, Outcome};
 
@@ -43,38 +44,36 @@ as_is!(u8, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *
 /// A function of the caller that runs in stream order.
 pub type HostFunction = unsafe extern "C" fn(*mut c_void);
 
-/// A place of the caller for a result.
-pub struct Out<'call, T>(&'call mut MaybeUninit<T>);
+/// A place of the caller for a result. A pointer and no reference: one call may get the same place twice.
+pub struct Out<T>(NonNull<T>);
 
-impl<T> Out<'_, T> {
+impl<T> Out<T> {
     /// Writes the result.
     pub(super) fn set(self, value: T) {
-        self.0.write(value);
+        // SAFETY: whoever called `accept` promised a place for a `T` during the call that this belongs to.
+        unsafe { self.0.write(value) };
     }
 }
 
-impl<T> fmt::Debug for Out<'_, T> {
+impl<T> fmt::Debug for Out<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Out").field(&std::ptr::from_ref(self.0)).finish()
+        f.debug_tuple("Out").field(&self.0).finish()
     }
 }
 
-impl<T> Argument for Option<Out<'_, T>> {
+impl<T> Argument for Option<Out<T>> {
     type Abi = *mut T;
 
     unsafe fn accept(abi: *mut T) -> Outcome<Self> {
-        // SAFETY: the caller of the driver function passed null or a place valid for a `T` during the call.
-        let place = unsafe { abi.cast::<MaybeUninit<T>>().as_mut() };
-        Ok(place.map(Out))
+        Ok(NonNull::new(abi).map(Out))
     }
 }
 
-impl<T> Argument for Out<'_, T> {
+impl<T> Argument for Out<T> {
     type Abi = *mut T;
 
     unsafe fn accept(abi: *mut T) -> Outcome<Self> {
-        // SAFETY: the same promise.
-        unsafe { Option::accept(abi) }?.ok_or(codes::INVALID_VALUE)
+        NonNull::new(abi).map(Out).ok_or(codes::INVALID_VALUE)
     }
 }
 

@@ -5,17 +5,28 @@ use std::ffi::c_void;
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::Handle;
-use super::memory::Home;
-use super::objects::Work;
-use super::state::{State, lock};
+use super::memory::{Buffer, Home};
+use super::objects::{Serial, Work};
+use super::state::{Locked, State, lock};
 use super::{device, report, worker};
 
-pub(super) fn allocate(out: Out<'_, u64>, bytes: usize) -> Outcome {
-    let mut state = lock();
+pub(super) fn allocate(out: Out<u64>, bytes: usize) -> Outcome {
+    let state = lock();
     let context = state.current()?;
-    let device = state.contexts[&context].device;
-    out.set(state.memory.allocate(context, device, bytes)?);
+    out.set(device_memory(state, context, bytes)?);
     Ok(())
+}
+
+/// Memory of a context's device. It is filled without the lock, which other threads need meanwhile.
+fn device_memory(state: Locked, context: Serial, bytes: usize) -> Outcome<u64> {
+    let device = state.contexts[&context].device;
+    state.memory.check_room(device, bytes)?;
+    drop(state);
+    let buffer = Buffer::of_device(bytes)?;
+    let mut state = lock();
+    state.check_again(context)?;
+    state.memory.check_room(device, bytes)?;
+    Ok(state.memory.add(context, device, buffer))
 }
 
 /// Waits for all work of the context, as a real driver does, and frees.
@@ -24,18 +35,15 @@ pub(super) fn free(address: u64) -> Outcome {
     if address == 0 {
         return Ok(());
     }
-    let context = match state.memory.at(address) {
-        Some(allocation) if allocation.is_live_on_device() => {
-            // No work may begin with it from now on.
-            allocation.freed = true;
-            allocation.context
-        }
-        _ => return Err(not_allocated(address)),
-    };
+    let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
+    let context = allocation.ok_or_else(|| not_allocated(address))?.context;
     let ends = state.ends_of(context);
-    let mut state = worker::wait_for(state, &ends);
-    state.check(context)?;
-    state.memory.remove(address);
+    worker::check_wait(&state, &ends)?;
+    // No work may begin with it from now on.
+    if let Some(allocation) = state.memory.at(address) {
+        allocation.freed = true;
+    }
+    worker::wait_unless_faulted(state, context, &ends)?.memory.remove(address);
     Ok(())
 }
 
@@ -45,15 +53,14 @@ fn not_allocated(address: u64) -> codes::Code {
 }
 
 /// The memory is there at once; the order of its use is the caller's, as with a real pool.
-pub(super) fn allocate_ordered(out: Out<'_, u64>, bytes: usize, stream: Handle) -> Outcome {
+pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
     let context = state.streams[&stream].context;
-    let device = state.contexts[&context].device;
     out.set(match bytes {
         // Other than a plain allocation, one of nothing is allowed.
         0 => 0,
-        _ => state.memory.allocate(context, device, bytes)?,
+        _ => device_memory(state, context, bytes)?,
     });
     Ok(())
 }
@@ -70,7 +77,7 @@ pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     Ok(())
 }
 
-pub(super) fn info(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>) -> Outcome {
+pub(super) fn info(free: Option<Out<usize>>, total: Option<Out<usize>>) -> Outcome {
     let state = lock();
     let context = state.current()?;
     if let Some(free) = free {
@@ -82,18 +89,22 @@ pub(super) fn info(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>) 
     Ok(())
 }
 
-pub(super) fn allocate_host(out: Out<'_, *mut c_void>, bytes: usize, flags: u32) -> Outcome {
+pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> Outcome {
     /// Portable, mapped, write-combined: each is true of all page-locked memory here, or no matter.
     const FLAGS: u32 = 0x7;
     if flags & !FLAGS != 0 {
         return Err(codes::INVALID_VALUE);
     }
+    let context = lock().current()?;
+    if bytes == 0 {
+        out.set(std::ptr::null_mut());
+        return Ok(());
+    }
+    // Filled without the lock.
+    let buffer = Buffer::of_host(bytes)?;
     let mut state = lock();
-    let context = state.current()?;
-    out.set(match bytes {
-        0 => std::ptr::null_mut(),
-        _ => state.memory.allocate_host(context, bytes)?.cast(),
-    });
+    state.check_again(context)?;
+    out.set(state.memory.add_host(context, buffer).cast());
     Ok(())
 }
 
@@ -108,7 +119,7 @@ pub(super) fn free_host(start: *mut c_void) -> Outcome {
     Ok(())
 }
 
-pub(super) fn device_pointer(out: Out<'_, u64>, start: *mut c_void, flags: u32) -> Outcome {
+pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> Outcome {
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }

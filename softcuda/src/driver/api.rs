@@ -18,24 +18,24 @@ pub(super) struct Address(pub(super) *const c_void);
 
 driver_api! {
     /// Initialises the driver.
-    cuInit(flags: u32) => mode::initialize(flags);
+    [before_init] cuInit(flags: u32) => mode::initialize(flags);
 
     /// The CUDA version that this driver implements.
-    cuDriverGetVersion(version: Out<'_, i32>) => { version.set(device::DRIVER_VERSION); Ok(()) };
+    [before_init] cuDriverGetVersion(version: Out<i32>) => { version.set(device::DRIVER_VERSION); Ok(()) };
 
     /// The name of a result code.
-    cuGetErrorName(code: u32, name: Out<'_, *const c_char>) => errors::name(code, name);
+    [before_init] cuGetErrorName(code: u32, name: Out<*const c_char>) => errors::name(code, name);
 
     /// The description of a result code.
-    cuGetErrorString(code: u32, text: Out<'_, *const c_char>) => errors::text(code, text);
+    [before_init] cuGetErrorString(code: u32, text: Out<*const c_char>) => errors::text(code, text);
 
     // Devices.
 
     /// A device by its ordinal.
-    cuDeviceGet(device: Out<'_, i32>, ordinal: i32) => device::get(device, ordinal);
+    cuDeviceGet(device: Out<i32>, ordinal: i32) => device::get(device, ordinal);
 
     /// How many devices there are.
-    cuDeviceGetCount(count: Out<'_, i32>) => { device::count(count); Ok(()) };
+    cuDeviceGetCount(count: Out<i32>) => { device::count(count); Ok(()) };
 
     /// A device's name.
     cuDeviceGetName(name: *mut c_char, length: i32, device: i32) => {
@@ -44,10 +44,10 @@ driver_api! {
     };
 
     /// A device's UUID.
-    cuDeviceGetUuid(uuid: Out<'_, [u8; 16]>, device: i32) => device::uuid(uuid, device);
+    cuDeviceGetUuid(uuid: Out<[u8; 16]>, device: i32) => device::uuid(uuid, device);
 
     /// A device's UUID.
-    cuDeviceGetUuid_v2(uuid: Out<'_, [u8; 16]>, device: i32) => device::uuid(uuid, device);
+    cuDeviceGetUuid_v2(uuid: Out<[u8; 16]>, device: i32) => device::uuid(uuid, device);
 
     /// A device's place on the PCI bus.
     cuDeviceGetPCIBusId(id: *mut c_char, length: i32, device: i32) => {
@@ -56,35 +56,35 @@ driver_api! {
     };
 
     /// The device at a place on the PCI bus.
-    cuDeviceGetByPCIBusId(device: Out<'_, i32>, id: &CStr)
+    cuDeviceGetByPCIBusId(device: Out<i32>, id: &CStr)
         => device::by_pci_bus_id(device, &id.to_string_lossy());
 
     /// A property of a device.
-    cuDeviceGetAttribute(value: Out<'_, i32>, attribute: u32, device: i32)
+    cuDeviceGetAttribute(value: Out<i32>, attribute: u32, device: i32)
         => device::attribute(value, attribute, device);
 
     /// A device's memory.
-    cuDeviceTotalMem_v2(bytes: Out<'_, usize>, device: i32) => device::total_memory(bytes, device);
+    cuDeviceTotalMem_v2(bytes: Out<usize>, device: i32) => device::total_memory(bytes, device);
 
     /// A device's compute capability.
-    cuDeviceComputeCapability(major: Out<'_, i32>, minor: Out<'_, i32>, device: i32)
+    cuDeviceComputeCapability(major: Out<i32>, minor: Out<i32>, device: i32)
         => device::compute_capability(major, minor, device);
 
     /// Whether kernels of a device can be let reach the memory of another.
-    cuDeviceCanAccessPeer(can: Out<'_, i32>, device: i32, peer: i32)
+    cuDeviceCanAccessPeer(can: Out<i32>, device: i32, peer: i32)
         => device::can_access_peer(can, device, peer);
 
     // Contexts.
 
     /// Retains the primary context of a device.
-    cuDevicePrimaryCtxRetain(context: Out<'_, RawHandle>, device: i32)
+    cuDevicePrimaryCtxRetain(context: Out<RawHandle>, device: i32)
         => primary::retain(context, device);
 
     /// Releases the primary context of a device, and ends it with the last release.
     cuDevicePrimaryCtxRelease_v2(device: i32) => primary::release(device);
 
     /// Whether the primary context of a device is active, and its flags.
-    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<'_, u32>>, active: Option<Out<'_, i32>>)
+    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<u32>>, active: Option<Out<i32>>)
         => primary::get_state(device, flags, active);
 
     /// Ends the primary context of a device.
@@ -94,11 +94,11 @@ driver_api! {
     cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32) => primary::set_flags(device, flags);
 
     /// Creates a context and makes it current.
-    cuCtxCreate_v2(context: Out<'_, RawHandle>, flags: u32, device: i32)
+    cuCtxCreate_v2(context: Out<RawHandle>, flags: u32, device: i32)
         => context::create(context, flags, device);
 
     /// Creates a context and makes it current; `params` must be null.
-    cuCtxCreate_v4(context: Out<'_, RawHandle>, params: *const c_void, flags: u32, device: i32) => {
+    cuCtxCreate_v4(context: Out<RawHandle>, params: *const c_void, flags: u32, device: i32) => {
         if params.is_null() { context::create(context, flags, device) } else { Err(entry::unsupported()) }
     };
 
@@ -106,7 +106,7 @@ driver_api! {
     cuCtxDestroy_v2(context: Handle) => context::destroy(context);
 
     /// The current context.
-    cuCtxGetCurrent(context: Out<'_, RawHandle>) => { context::get_current(context); Ok(()) };
+    cuCtxGetCurrent(context: Out<RawHandle>) => { context::get_current(context); Ok(()) };
 
     /// Makes a context current.
     cuCtxSetCurrent(context: Handle) => context::set_current(context);
@@ -115,26 +115,26 @@ driver_api! {
     cuCtxPushCurrent_v2(context: Handle) => context::push(context);
 
     /// Makes current what was before.
-    cuCtxPopCurrent_v2(context: Option<Out<'_, RawHandle>>) => context::pop(context);
+    cuCtxPopCurrent_v2(context: Option<Out<RawHandle>>) => context::pop(context);
 
     /// The device of the current context.
-    cuCtxGetDevice(device: Out<'_, i32>) => context::device(device);
+    cuCtxGetDevice(device: Out<i32>) => context::device(device);
 
     /// A context's number, never reused.
-    cuCtxGetId(context: Handle, id: Out<'_, u64>) => context::id(context, id);
+    cuCtxGetId(context: Handle, id: Out<u64>) => context::id(context, id);
 
     /// The flags of the current context.
-    cuCtxGetFlags(flags: Out<'_, u32>) => context::flags(flags);
+    cuCtxGetFlags(flags: Out<u32>) => context::flags(flags);
 
     /// The version of the interface that a context was made by.
-    cuCtxGetApiVersion(context: Handle, version: Out<'_, u32>)
+    cuCtxGetApiVersion(context: Handle, version: Out<u32>)
         => context::api_version(context, version);
 
     /// Waits for all work of the current context.
     cuCtxSynchronize() => context::synchronize();
 
     /// Least and greatest priority of streams.
-    cuCtxGetStreamPriorityRange(least: Option<Out<'_, i32>>, greatest: Option<Out<'_, i32>>)
+    cuCtxGetStreamPriorityRange(least: Option<Out<i32>>, greatest: Option<Out<i32>>)
         => context::priority_range(least, greatest);
 
     /// Lets kernels of the current context reach the memory of another.
@@ -146,10 +146,10 @@ driver_api! {
     // Streams.
 
     /// Creates a stream.
-    cuStreamCreate(stream: Out<'_, RawHandle>, flags: u32) => stream::create(stream, flags, 0);
+    cuStreamCreate(stream: Out<RawHandle>, flags: u32) => stream::create(stream, flags, 0);
 
     /// Creates a stream with a priority.
-    cuStreamCreateWithPriority(stream: Out<'_, RawHandle>, flags: u32, priority: i32)
+    cuStreamCreateWithPriority(stream: Out<RawHandle>, flags: u32, priority: i32)
         => stream::create(stream, flags, priority);
 
     /// Destroys a stream; its work is still done.
@@ -166,23 +166,23 @@ driver_api! {
         => stream::wait_event(stream, event, flags);
 
     /// A stream's number, never reused.
-    cuStreamGetId(stream: Handle, id: Out<'_, u64>) => stream::id(stream, id);
+    cuStreamGetId(stream: Handle, id: Out<u64>) => stream::id(stream, id);
 
     /// A stream's context.
-    cuStreamGetCtx(stream: Handle, context: Out<'_, RawHandle>) => stream::context(stream, context);
+    cuStreamGetCtx(stream: Handle, context: Out<RawHandle>) => stream::context(stream, context);
 
     /// A stream's device.
-    cuStreamGetDevice(stream: Handle, device: Out<'_, i32>) => stream::device(stream, device);
+    cuStreamGetDevice(stream: Handle, device: Out<i32>) => stream::device(stream, device);
 
     /// A stream's flags.
-    cuStreamGetFlags(stream: Handle, flags: Out<'_, u32>) => stream::flags(stream, flags);
+    cuStreamGetFlags(stream: Handle, flags: Out<u32>) => stream::flags(stream, flags);
 
     /// A stream's priority.
-    cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>)
+    cuStreamGetPriority(stream: Handle, priority: Out<i32>)
         => stream::priority(stream, priority);
 
     /// Whether a stream captures; none does here.
-    cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>)
+    cuStreamIsCapturing(stream: Handle, status: Out<u32>)
         => stream::is_capturing(stream, status);
 
     /// Calls a function in stream order.
@@ -192,7 +192,7 @@ driver_api! {
     // Events.
 
     /// Creates an event.
-    cuEventCreate(event: Out<'_, RawHandle>, flags: u32) => event::create(event, flags);
+    cuEventCreate(event: Out<RawHandle>, flags: u32) => event::create(event, flags);
 
     /// Destroys an event; what waits for it still does.
     cuEventDestroy_v2(event: Handle) => event::destroy(event);
@@ -205,61 +205,59 @@ driver_api! {
         => event::record(event, stream, flags);
 
     /// Whether the work in an event is done.
-    cuEventQuery(event: Handle) => event::query(event);
+    [before_init] cuEventQuery(event: Handle) => event::query(event);
 
     /// Waits for the work in an event.
     cuEventSynchronize(event: Handle) => event::synchronize(event);
 
     /// The time from one record to another in milliseconds.
-    cuEventElapsedTime(milliseconds: Option<Out<'_, f32>>, start: Handle, end: Handle)
+    cuEventElapsedTime(milliseconds: Option<Out<f32>>, start: Handle, end: Handle)
         => event::elapsed(milliseconds, start, end);
 
     /// The time from one record to another in milliseconds.
-    cuEventElapsedTime_v2(milliseconds: Option<Out<'_, f32>>, start: Handle, end: Handle)
+    cuEventElapsedTime_v2(milliseconds: Option<Out<f32>>, start: Handle, end: Handle)
         => event::elapsed(milliseconds, start, end);
 
     // Memory.
 
     /// Allocates memory of the current context's device.
-    cuMemAlloc_v2(address: Out<'_, u64>, bytes: usize) => allocation::allocate(address, bytes);
+    cuMemAlloc_v2(address: Out<u64>, bytes: usize) => allocation::allocate(address, bytes);
 
     /// Frees memory, after all work of its context.
     cuMemFree_v2(address: u64) => allocation::free(address);
 
     /// Allocates memory in stream order.
-    cuMemAllocAsync(address: Out<'_, u64>, bytes: usize, stream: Handle)
+    cuMemAllocAsync(address: Out<u64>, bytes: usize, stream: Handle)
         => allocation::allocate_ordered(address, bytes, stream);
 
     /// Frees memory in stream order.
     cuMemFreeAsync(address: u64, stream: Handle) => allocation::free_ordered(address, stream);
 
     /// Free and total memory of the current context's device.
-    cuMemGetInfo_v2(free: Option<Out<'_, usize>>, total: Option<Out<'_, usize>>)
+    cuMemGetInfo_v2(free: Option<Out<usize>>, total: Option<Out<usize>>)
         => allocation::info(free, total);
 
     /// Allocates page-locked memory.
-    cuMemHostAlloc(start: Out<'_, *mut c_void>, bytes: usize, flags: u32)
+    cuMemHostAlloc(start: Out<*mut c_void>, bytes: usize, flags: u32)
         => allocation::allocate_host(start, bytes, flags);
 
     /// Frees page-locked memory.
     cuMemFreeHost(start: *mut c_void) => allocation::free_host(start);
 
     /// What a device calls page-locked memory.
-    cuMemHostGetDevicePointer_v2(address: Out<'_, u64>, start: *mut c_void, flags: u32)
+    cuMemHostGetDevicePointer_v2(address: Out<u64>, start: *mut c_void, flags: u32)
         => allocation::device_pointer(address, start, flags);
 
     /// Copies to a device and waits.
     cuMemcpyHtoD_v2(target: u64, source: *const c_void, bytes: usize) => {
         // SAFETY: the caller passed `bytes` readable bytes, and waits.
-        copy::to_device(target, unsafe { HostMemory::new(source, bytes) }, Handle::NULL)?;
-        copy::wait_for_legacy()
+        copy::to_device_and_wait(target, unsafe { HostMemory::new(source, bytes) })
     };
 
     /// Copies from a device and waits.
     cuMemcpyDtoH_v2(target: *mut c_void, source: u64, bytes: usize) => {
         // SAFETY: the caller passed `bytes` writable bytes, and waits.
-        copy::to_host(unsafe { HostMemory::new(target, bytes) }, source, Handle::NULL)?;
-        copy::wait_for_legacy()
+        copy::to_host_and_wait(unsafe { HostMemory::new(target, bytes) }, source)
     };
 
     /// Copies to a device in stream order.
@@ -293,10 +291,10 @@ driver_api! {
     // Kernels.
 
     /// Loads a module of PTX text.
-    cuModuleLoadData(module: Out<'_, RawHandle>, image: &CStr) => module::load(module, image);
+    cuModuleLoadData(module: Out<RawHandle>, image: &CStr) => module::load(module, image);
 
     /// A kernel of a module.
-    cuModuleGetFunction(function: Out<'_, RawHandle>, module: Handle, name: &CStr)
+    cuModuleGetFunction(function: Out<RawHandle>, module: Handle, name: &CStr)
         => module::function(function, module, name);
 
     /// Unloads a module; launched kernels still run.

@@ -21,7 +21,7 @@ pub(super) fn check_flags(flags: u32) -> Outcome {
     if flags & !FLAGS == 0 && one_at_most { Ok(()) } else { Err(codes::INVALID_VALUE) }
 }
 
-pub(super) fn create(out: Out<'_, RawHandle>, flags: u32, ordinal: i32) -> Outcome {
+pub(super) fn create(out: Out<RawHandle>, flags: u32, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     check_flags(flags)?;
     let mut state = lock();
@@ -43,15 +43,21 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     if state.primaries.iter().any(|primary| primary.context == Some(context)) {
         return Err(codes::INVALID_CONTEXT);
     }
-    end(state, context);
+    end(state, context)?;
     if thread::current() == handle {
         thread::pop()?;
     }
     Ok(())
 }
 
+/// Whether the caller may wait for the end of a context.
+pub(super) fn check_end(state: &State, context: Serial) -> Outcome {
+    worker::check_wait(state, &state.ends_of(context))
+}
+
 /// Takes a context away once its work is done.
-pub(super) fn end(mut state: Locked, context: Serial) {
+pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
+    check_end(&state, context)?;
     if let Some(context) = state.contexts.get_mut(&context) {
         context.ends = true;
     }
@@ -59,13 +65,13 @@ pub(super) fn end(mut state: Locked, context: Serial) {
         let ends = state.ends_of(context);
         if ends.is_empty() {
             state.remove_context(context);
-            return;
+            return Ok(());
         }
-        state = worker::wait_for(state, &ends);
+        state = worker::wait_for(state, &ends)?;
     }
 }
 
-pub(super) fn get_current(out: Out<'_, RawHandle>) {
+pub(super) fn get_current(out: Out<RawHandle>) {
     out.set(thread::current().raw());
 }
 
@@ -91,7 +97,7 @@ fn check_currency(handle: Handle) -> Outcome {
     if is_primary { Ok(()) } else { lock().named_context(handle).map(drop) }
 }
 
-pub(super) fn pop(out: Option<Out<'_, RawHandle>>) -> Outcome {
+pub(super) fn pop(out: Option<Out<RawHandle>>) -> Outcome {
     let top = thread::pop()?;
     if let Some(out) = out {
         out.set(top.raw());
@@ -99,26 +105,26 @@ pub(super) fn pop(out: Option<Out<'_, RawHandle>>) -> Outcome {
     Ok(())
 }
 
-pub(super) fn device(out: Out<'_, i32>) -> Outcome {
+pub(super) fn device(out: Out<i32>) -> Outcome {
     let state = lock();
     let context = state.current_even_faulted()?;
     out.set(device::ordinal(state.contexts[&context].device));
     Ok(())
 }
 
-pub(super) fn id(handle: Handle, out: Out<'_, u64>) -> Outcome {
+pub(super) fn id(handle: Handle, out: Out<u64>) -> Outcome {
     out.set(lock().context_or_current(handle)?);
     Ok(())
 }
 
-pub(super) fn flags(out: Out<'_, u32>) -> Outcome {
+pub(super) fn flags(out: Out<u32>) -> Outcome {
     let state = lock();
     let context = state.current_even_faulted()?;
     out.set(state.contexts[&context].flags);
     Ok(())
 }
 
-pub(super) fn api_version(handle: Handle, out: Out<'_, u32>) -> Outcome {
+pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
     lock().context_or_current(handle)?;
     out.set(API_VERSION);
     Ok(())
@@ -131,7 +137,7 @@ pub(super) fn synchronize() -> Outcome {
     worker::finish(state, context, &ends)
 }
 
-pub(super) fn priority_range(least: Option<Out<'_, i32>>, greatest: Option<Out<'_, i32>>) -> Outcome {
+pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>) -> Outcome {
     lock().current()?;
     for (out, priority) in [(least, device::PRIORITIES.0), (greatest, device::PRIORITIES.1)] {
         if let Some(out) = out {
@@ -166,4 +172,49 @@ fn peers(state: &mut State, peer: Handle) -> Outcome<(&mut Context, usize)> {
     let device = state.contexts[&peer].device;
     let context = state.contexts.get_mut(&context).ok_or(codes::INVALID_CONTEXT)?;
     Ok((context, device))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::c_void;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::super::job::{Job, UserData};
+    use super::super::objects::{Role, Work};
+    use super::*;
+
+    #[test]
+    fn a_context_ends_after_its_work() {
+        unsafe extern "C" fn wait_until_released(released: *mut c_void) {
+            // SAFETY: the test's flag, which outlives the stream's work.
+            let released = unsafe { &*released.cast::<AtomicBool>() };
+            while !released.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+        }
+        let released = AtomicBool::new(false);
+        let mut state = lock();
+        let context = state.add_context(state::primary_handle(0), 0, 0);
+        let stream = state.add_stream(context, Role::Created { non_blocking: true }, 0);
+        let function = Job::HostFunction(wait_until_released, UserData(released.as_ptr().cast()));
+        let work = state.submit(stream, None, Work::Run(function));
+        drop(state);
+        let waits = thread::scope(|scope| {
+            scope.spawn(|| end(lock(), context));
+            // Until the end has begun, which then either waits or has taken the context away.
+            let waits = loop {
+                match lock().contexts.get(&context) {
+                    Some(context) if !context.ends => {}
+                    other => break other.is_some(),
+                }
+                thread::yield_now();
+            };
+            released.store(true, Ordering::Release);
+            waits
+        });
+        assert!(waits, "the context went while a stream was at work");
+        let state = worker::wait_for(lock(), &[work]).unwrap();
+        assert!(!state.contexts.contains_key(&context));
+    }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use super::api::EXPORTS;
 use super::objects::Role;
-use super::raw::{CONTROL_VERSION, RawKernel};
+use super::raw::{self, CONTROL_VERSION, RawKernel};
 use super::state::lock;
 use super::{calls, kernel, mode, report, worker};
 
@@ -12,9 +12,9 @@ use super::{calls, kernel, mode, report, worker};
 const REFUSED: u32 = 1;
 const DONE: u32 = 0;
 
-/// Declares control functions.
+/// Declares control functions, each of the type that `raw.rs` has for it.
 macro_rules! control {
-    ($( $(#[doc = $doc:literal])+ fn $name:ident($($arg:ident: $type:ty),*) $(-> $answer:ty)? $body:block )+) => {
+    ($( $(#[doc = $doc:literal])+ fn $name:ident($($arg:ident: $type:ty),*) $(-> $answer:ty)?: $agreed:ident $body:block )+) => {
         $(
             $(#[doc = $doc])+
             ///
@@ -23,6 +23,8 @@ macro_rules! control {
             /// Pointers are valid as the function says.
             #[cfg_attr(not(softcuda_linked), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($arg: $type),*) $(-> $answer)? $body
+
+            const _: raw::$agreed = $name;
         )+
 
         /// Every control function with its address.
@@ -33,13 +35,13 @@ macro_rules! control {
 
 control! {
     /// The version of this interface.
-    fn softcuda_version() -> u32 {
+    fn softcuda_version() -> u32: VersionFn {
         CONTROL_VERSION
     }
 
     /// The calling thread's call of `call` that follows `after` others answers `code` and does
     /// nothing. 1 if there is no such function. `call` is a string.
-    fn softcuda_inject(call: *const c_char, code: u32, after: u64) -> u32 {
+    fn softcuda_inject(call: *const c_char, code: u32, after: u64) -> u32: InjectFn {
         // SAFETY: the caller passed a string.
         match unsafe { index_of(call) } {
             Some(function) => {
@@ -51,12 +53,12 @@ control! {
     }
 
     /// Forgets the calling thread's injections.
-    fn softcuda_clear_injections() {
+    fn softcuda_clear_injections(): ClearInjectionsFn {
         calls::clear_injections();
     }
 
     /// How many calls of `call`, a string, the calling thread has made; null stands for all.
-    fn softcuda_calls(call: *const c_char) -> u64 {
+    fn softcuda_calls(call: *const c_char) -> u64: CallsFn {
         if call.is_null() {
             return calls::made_in_all();
         }
@@ -66,34 +68,32 @@ control! {
 
     /// Registers the twin of a kernel. 1 if the name is taken by another. `kernel` is one that
     /// keeps what `raw.rs` asks for.
-    fn softcuda_register_kernel(kernel: *const RawKernel) -> u32 {
+    fn softcuda_register_kernel(kernel: *const RawKernel) -> u32: RegisterKernelFn {
         // SAFETY: the caller passed a kernel.
         let kernel = unsafe { &*kernel };
         // SAFETY: which is valid and stays so.
         if unsafe { kernel::register(kernel) } { DONE } else { REFUSED }
     }
 
-    /// How many streams (0), events (1), allocations (2), active primary contexts (3) or threads
-    /// (4) this process has.
-    fn softcuda_live(kind: u32) -> u64 {
+    /// How many objects of a kind this process has; the kinds are those of `raw.rs`.
+    fn softcuda_live(kind: u32) -> u64: LiveFn {
         live(kind) as u64
     }
 
-    /// Changes the mode: 0 full, 1 null, 2 no device. 1 if it is none of these.
-    fn softcuda_set_mode(mode: u32) -> u32 {
+    /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
+    fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
     }
 
-    /// How many reports there are.
-    fn softcuda_report_count() -> u64 {
-        report::all().len() as u64
+    /// How many different reports there are.
+    fn softcuda_report_count() -> u64: ReportCountFn {
+        report::count() as u64
     }
 
     /// Writes the report `index` to `buffer`, at most `capacity` bytes of it, without a NUL.
     /// Answers its full length, 0 if there is none.
-    fn softcuda_report(index: u64, buffer: *mut c_char, capacity: usize) -> usize {
-        let reports = report::all();
-        let Some(report) = usize::try_from(index).ok().and_then(|index| reports.get(index)) else {
+    fn softcuda_report(index: u64, buffer: *mut c_char, capacity: usize) -> usize: ReportFn {
+        let Some(report) = usize::try_from(index).ok().and_then(report::get) else {
             return 0;
         };
         // SAFETY: the caller passed room for `capacity` bytes.
@@ -114,19 +114,18 @@ unsafe fn index_of(name: *const c_char) -> Option<usize> {
 }
 
 fn live(kind: u32) -> usize {
-    const THREADS: u32 = 4;
-    if kind == THREADS {
+    if kind == raw::LIVE_THREADS {
         return worker::count();
     }
     let state = lock();
     match kind {
-        0 => {
+        raw::LIVE_STREAMS => {
             let created = state.streams.values().filter(|stream| !stream.destroyed);
             created.filter(|stream| matches!(stream.role, Role::Created { .. })).count()
         }
-        1 => state.events.len(),
-        2 => state.memory.count(),
-        3 => state.primaries.iter().filter(|primary| primary.context.is_some()).count(),
+        raw::LIVE_EVENTS => state.events.len(),
+        raw::LIVE_ALLOCATIONS => state.memory.count(),
+        raw::LIVE_CONTEXTS => state.primaries.iter().filter(|primary| primary.context.is_some()).count(),
         _ => 0,
     }
 }

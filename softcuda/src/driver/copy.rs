@@ -9,7 +9,7 @@ use super::codes::{self, Outcome};
 use super::handle::Handle;
 use super::job::{CallerMemory, Job, Pattern, Place};
 use super::memory::{self, Buffer, Home, Span};
-use super::objects::Work;
+use super::objects::{Point, Serial, Work};
 use super::state::{State, lock};
 use super::{report, worker};
 
@@ -49,7 +49,7 @@ impl HostMemory {
 
     /// A copy of the bytes, made now.
     fn read(self) -> Outcome<Span> {
-        let copy = Span::whole(Buffer::new(self.bytes, align_of::<u64>())?);
+        let copy = Span::whole(Buffer::unfilled(self.bytes, align_of::<u64>())?);
         // SAFETY: the caller's bytes are valid now, and the copy is as long and nobody else's.
         unsafe { copy.start().copy_from_nonoverlapping(self.start, self.bytes) };
         Ok(copy)
@@ -65,13 +65,38 @@ fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
     })
 }
 
+/// A copy that was enqueued.
+struct Enqueued {
+    context: Serial,
+    end: Point,
+}
+
+impl Enqueued {
+    /// Waits for it, and for nothing that was enqueued later.
+    fn finish(self) -> Outcome {
+        worker::finish(lock(), self.context, &[self.end])
+    }
+}
+
 pub(super) fn to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome {
+    enqueue_to_device(target, source, stream).map(drop)
+}
+
+/// On the legacy stream; returns when it is done.
+pub(super) fn to_device_and_wait(target: u64, source: HostMemory) -> Outcome {
+    worker::may_wait()?;
+    enqueue_to_device(target, source, Handle::NULL)?.map_or(Ok(()), Enqueued::finish)
+}
+
+/// Nothing is enqueued for no bytes.
+fn enqueue_to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome<Option<Enqueued>> {
     let mut state = lock();
     let stream = state.stream(stream)?;
     if source.bytes == 0 {
-        return Ok(());
+        return Ok(None);
     }
     source.check()?;
+    let context = state.streams[&stream].context;
     let to = device_memory(&state, target, source.bytes)?;
     let from = if let Some(span) = source.locked(&state) {
         span
@@ -83,27 +108,41 @@ pub(super) fn to_device(target: u64, source: HostMemory, stream: Handle) -> Outc
         copy
     };
     let copy = Job::Copy { from: Place::Known(from), to: Place::Known(to), bytes: source.bytes };
-    state.submit(stream, None, Work::Run(copy));
-    Ok(())
+    let end = state.submit(stream, None, Work::Run(copy));
+    Ok(Some(Enqueued { context, end }))
 }
 
+/// Returns when it is done if the target is pageable.
 pub(super) fn to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome {
+    enqueue_to_host(target, source, stream).map(drop)
+}
+
+/// On the legacy stream; returns when it is done.
+pub(super) fn to_host_and_wait(target: HostMemory, source: u64) -> Outcome {
+    worker::may_wait()?;
+    enqueue_to_host(target, source, Handle::NULL)?.map_or(Ok(()), Enqueued::finish)
+}
+
+fn enqueue_to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome<Option<Enqueued>> {
     let mut state = lock();
     let stream = state.stream(stream)?;
     if target.bytes == 0 {
-        return Ok(());
+        return Ok(None);
     }
     target.check()?;
-    let from = Place::Known(device_memory(&state, source, target.bytes)?);
-    let locked = target.locked(&state);
-    let waits = locked.is_none();
-    let to = locked.map_or(Place::Waiting(CallerMemory(target.start)), Place::Known);
     let context = state.streams[&stream].context;
-    let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes: target.bytes }));
-    if waits {
-        worker::finish(state, context, &[end])?;
+    let from = Place::Known(device_memory(&state, source, target.bytes)?);
+    if let Some(span) = target.locked(&state) {
+        let end = state.submit(stream, None, Work::Run(Job::Copy { from, to: Place::Known(span), bytes: target.bytes }));
+        return Ok(Some(Enqueued { context, end }));
     }
-    Ok(())
+    worker::may_wait()?;
+    let to = Place::Waiting(CallerMemory(target.start));
+    let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes: target.bytes }));
+    // Not only until a fault: the copy may be at work on the caller's memory.
+    let state = worker::wait_for(state, &[end])?;
+    state.check(context)?;
+    Ok(Some(Enqueued { context, end }))
 }
 
 pub(super) fn on_device(target: u64, source: u64, bytes: usize, stream: Handle) -> Outcome {
@@ -132,9 +171,4 @@ pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) 
     let target = device_memory(&state, target, bytes)?;
     state.submit(stream, None, Work::Run(Job::Fill { target, pattern }));
     Ok(())
-}
-
-/// Waits for the legacy stream, on which calls without a stream work.
-pub(super) fn wait_for_legacy() -> Outcome {
-    super::stream::synchronize(Handle::NULL)
 }

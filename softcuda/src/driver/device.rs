@@ -79,13 +79,13 @@ pub(super) fn ordinal(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
-pub(super) fn get(out: Out<'_, i32>, ordinal: i32) -> Outcome {
+pub(super) fn get(out: Out<i32>, ordinal: i32) -> Outcome {
     index(ordinal)?;
     out.set(ordinal);
     Ok(())
 }
 
-pub(super) fn count(out: Out<'_, i32>) {
+pub(super) fn count(out: Out<i32>) {
     out.set(ordinal(COUNT));
 }
 
@@ -95,7 +95,7 @@ pub(super) fn name(out: Text<'_>, ordinal: i32) -> Outcome {
     Ok(())
 }
 
-pub(super) fn uuid(out: Out<'_, [u8; 16]>, ordinal: i32) -> Outcome {
+pub(super) fn uuid(out: Out<[u8; 16]>, ordinal: i32) -> Outcome {
     let mut uuid = *b"softcuda device ";
     uuid[15] = b'0' + u8::try_from(index(ordinal)?).unwrap_or(u8::MAX);
     out.set(uuid);
@@ -107,7 +107,7 @@ pub(super) fn pci_bus_id(out: Text<'_>, ordinal: i32) -> Outcome {
     out.set_all(&format!("0000:{:02X}:00.0", PCI_BUS[device]))
 }
 
-pub(super) fn by_pci_bus_id(out: Out<'_, i32>, name: &str) -> Outcome {
+pub(super) fn by_pci_bus_id(out: Out<i32>, name: &str) -> Outcome {
     let place = PciPlace::parse(name).ok_or(codes::INVALID_VALUE)?;
     let device = PCI_BUS.iter().position(|bus| place == PciPlace { domain: 0, bus: bus.cast_unsigned(), device: 0, function: 0 });
     out.set(ordinal(device.ok_or(codes::INVALID_DEVICE)?));
@@ -134,7 +134,7 @@ impl PciPlace {
     }
 }
 
-pub(super) fn attribute(out: Out<'_, i32>, attribute: u32, ordinal: i32) -> Outcome {
+pub(super) fn attribute(out: Out<i32>, attribute: u32, ordinal: i32) -> Outcome {
     const PCI_BUS_ID: u32 = 33;
     if attribute == 0 || attribute > LAST_ATTRIBUTE {
         return Err(codes::INVALID_VALUE);
@@ -147,20 +147,20 @@ pub(super) fn attribute(out: Out<'_, i32>, attribute: u32, ordinal: i32) -> Outc
     Ok(())
 }
 
-pub(super) fn total_memory(out: Out<'_, usize>, ordinal: i32) -> Outcome {
+pub(super) fn total_memory(out: Out<usize>, ordinal: i32) -> Outcome {
     index(ordinal)?;
     out.set(MEMORY);
     Ok(())
 }
 
-pub(super) fn compute_capability(major: Out<'_, i32>, minor: Out<'_, i32>, ordinal: i32) -> Outcome {
+pub(super) fn compute_capability(major: Out<i32>, minor: Out<i32>, ordinal: i32) -> Outcome {
     index(ordinal)?;
     major.set(COMPUTE_CAPABILITY.0);
     minor.set(COMPUTE_CAPABILITY.1);
     Ok(())
 }
 
-pub(super) fn can_access_peer(out: Out<'_, i32>, ordinal: i32, peer: i32) -> Outcome {
+pub(super) fn can_access_peer(out: Out<i32>, ordinal: i32, peer: i32) -> Outcome {
     out.set(i32::from(index(ordinal)? != index(peer)?));
     Ok(())
 }

@@ -4,43 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
+use super::raw::MODE_NULL;
 use super::{mode, report};
-
-/// Functions that look at their arguments before `cuInit` too.
-const BEFORE_INIT: [&str; 5] = ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString", "cuEventQuery"];
-
-/// Whether the function called `name` works before `cuInit`.
-pub(super) const fn works_before_init(name: &str) -> bool {
-    let mut i = 0;
-    while i < BEFORE_INIT.len() {
-        if same(name.as_bytes(), BEFORE_INIT[i].as_bytes()) {
-            return true;
-        }
-        i += 1;
-    }
-    false
-}
-
-/// `==`, which no constant can call.
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
     let injected = calls::count(function);
     let outcome = match mode::get() {
-        mode::NULL => Ok(()),
+        MODE_NULL => Ok(()),
         _ if injected.is_err() => injected,
         _ if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
         _ => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
@@ -49,19 +20,23 @@ pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() ->
         }),
     };
     calls::end();
+    report::print();
     outcome.err().unwrap_or(codes::SUCCESS)
 }
 
 /// One call of a function that is not implemented.
 pub(super) fn unsupported() -> Code {
-    if mode::get() == mode::NULL { codes::SUCCESS } else { codes::NOT_SUPPORTED }
+    if mode::get() == MODE_NULL { codes::SUCCESS } else { codes::NOT_SUPPORTED }
 }
 
-/// Declares the driver's functions: `name(argument: Type, ...) => what answers it;`.
+/// Declares the driver's functions: `name(argument: Type, ...) => what answers it;`. Those that look
+/// at their arguments before `cuInit` too are marked `[before_init]`.
 ///
 /// Each becomes an `extern "C"` function that takes the C types, and a row of `EXPORTS`.
 macro_rules! driver_api {
-    ($( $(#[doc = $doc:literal])+ $name:ident($($arg:ident: $type:ty),* $(,)?) => $work:expr; )+) => {
+    (@is_marked) => { false };
+    (@is_marked before_init) => { true };
+    ($( $(#[doc = $doc:literal])+ $([$mark:ident])? $name:ident($($arg:ident: $type:ty),* $(,)?) => $work:expr; )+) => {
         /// The functions' places in the table.
         #[expect(non_camel_case_types, reason = "the functions' own names")]
         #[derive(Clone, Copy)]
@@ -82,7 +57,7 @@ macro_rules! driver_api {
             #[cfg_attr(not(softcuda_linked), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($arg: <$type as Argument>::Abi),*) -> Code {
                 let function = Function { index: Index::$name as usize, name: stringify!($name) };
-                entry::call(function, const { entry::works_before_init(stringify!($name)) }, || {
+                entry::call(function, driver_api!(@is_marked $($mark)?), || {
                     $(
                         // SAFETY: what this function asks of its caller is what `accept` asks.
                         let $arg = unsafe { <$type as Argument>::accept($arg) }?;

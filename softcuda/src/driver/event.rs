@@ -13,7 +13,7 @@ const BLOCKING_SYNC: u32 = 1;
 const DISABLE_TIMING: u32 = 2;
 const INTERPROCESS: u32 = 4;
 
-pub(super) fn create(out: Out<'_, RawHandle>, flags: u32) -> Outcome {
+pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
     let known = flags & !(BLOCKING_SYNC | DISABLE_TIMING | INTERPROCESS) == 0;
     let untimed = flags & DISABLE_TIMING != 0;
     if !known || (flags & INTERPROCESS != 0 && !untimed) {
@@ -55,7 +55,9 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
 }
 
 pub(super) fn query(handle: Handle) -> Outcome {
-    let state = lock();
+    let mut state = lock();
+    // As for a stream.
+    state.start_workers(0);
     let (_, event) = state.event(handle)?;
     match event.record {
         Some(record) if !state.is_passed(record.point) => Err(codes::NOT_READY),
@@ -73,7 +75,7 @@ pub(super) fn synchronize(handle: Handle) -> Outcome {
     Ok(())
 }
 
-pub(super) fn elapsed(out: Option<Out<'_, f32>>, start: Handle, end: Handle) -> Outcome {
+pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outcome {
     // Not INVALID_VALUE: seen on a real driver.
     let out = out.ok_or(codes::INVALID_HANDLE)?;
     let state = lock();
@@ -82,7 +84,8 @@ pub(super) fn elapsed(out: Option<Out<'_, f32>>, start: Handle, end: Handle) -> 
     if start_context != end_context {
         return Err(codes::INVALID_HANDLE);
     }
-    let (start, end) = (time(&state, start)?, time(&state, end)?);
+    let time = |record: Record| record.time.ok_or(codes::NOT_READY);
+    let (start, end) = (time(start)?, time(end)?);
     let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
     // Computed from the same difference either way, so that exchanged events give the exact negative.
     out.set(if start <= end { milliseconds(start, end) } else { -milliseconds(end, start) });
@@ -94,8 +97,4 @@ fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record)> {
     let (_, event) = state.event(handle)?;
     let record = event.record.filter(|_| event.timed).ok_or(codes::INVALID_HANDLE)?;
     Ok((event.context, record))
-}
-
-fn time(state: &State, record: Record) -> Outcome<Instant> {
-    record.time.filter(|_| state.is_passed(record.point)).ok_or(codes::NOT_READY)
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::abi::HostFunction;
 use super::codes::Outcome;
-use super::kernel::Launch;
+use super::kernel::PendingLaunch;
 use super::memory::Span;
 
 /// One side of a copy.
@@ -47,7 +47,7 @@ pub(super) enum Job {
     /// A pattern of one or four bytes, over and over.
     Fill { target: Span, pattern: Pattern },
     /// A kernel.
-    Kernel(Box<Launch>),
+    Kernel(Box<PendingLaunch>),
     /// A function of the caller.
     HostFunction(HostFunction, UserData),
 }

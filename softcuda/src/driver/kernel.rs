@@ -11,9 +11,9 @@ use super::ptx::Entry;
 use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RawRange, RunFn};
 use super::report;
 
-/// A kernel's twin in Rust.
+/// What is registered of a kernel's twin.
 #[derive(Clone, Debug)]
-pub(super) struct Twin {
+pub(super) struct Registration {
     pub(super) params: Vec<ParamKind>,
     user: User,
     declare: DeclareFn,
@@ -29,14 +29,14 @@ unsafe impl Send for User {}
 // SAFETY: as above.
 unsafe impl Sync for User {}
 
-static TWINS: Mutex<BTreeMap<String, Twin>> = Mutex::new(BTreeMap::new());
+static TWINS: Mutex<BTreeMap<String, Registration>> = Mutex::new(BTreeMap::new());
 
-fn twins() -> MutexGuard<'static, BTreeMap<String, Twin>> {
+fn twins() -> MutexGuard<'static, BTreeMap<String, Registration>> {
     TWINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The twin of the entry called `name`.
-pub(super) fn find(name: &str) -> Option<Twin> {
+pub(super) fn find(name: &str) -> Option<Registration> {
     twins().get(name).cloned()
 }
 
@@ -53,13 +53,13 @@ pub(super) unsafe fn register(kernel: &RawKernel) -> bool {
         // SAFETY: as many kinds as there are parameters, as the caller promised.
         count => unsafe { std::slice::from_raw_parts(kernel.params, count) }.to_vec(),
     };
-    let twin = Twin { params, user: User(kernel.user), declare: kernel.declare, run: kernel.run };
+    let twin = Registration { params, user: User(kernel.user), declare: kernel.declare, run: kernel.run };
     let mut twins = twins();
     let known = twins.entry(name.to_string_lossy().into_owned()).or_insert_with(|| twin.clone());
     known.is(&twin)
 }
 
-impl Twin {
+impl Registration {
     /// Whether two registrations are of one twin. What the functions are called with tells: one
     /// function may have several addresses, and several twins may share functions.
     fn is(&self, other: &Self) -> bool {
@@ -93,7 +93,7 @@ impl Shape {
 }
 
 /// The ranges that a launch of `twin` touches, as the twin declares them; `None` if it fails to.
-pub(super) fn declare(twin: &Twin, shape: &Shape) -> Option<Vec<RawAccess>> {
+pub(super) fn declare(twin: &Registration, shape: &Shape) -> Option<Vec<RawAccess>> {
     let room = twin.params.len();
     let mut accesses = Vec::with_capacity(room);
     let launch = shape.raw(&[]);
@@ -117,14 +117,14 @@ pub(super) struct Range {
 
 /// A launch that is ready to run, with the memory it touches held alive.
 #[derive(Debug)]
-pub(super) struct Launch {
+pub(super) struct PendingLaunch {
     pub(super) entry: Arc<Entry>,
-    pub(super) twin: Twin,
+    pub(super) twin: Registration,
     pub(super) shape: Shape,
     pub(super) ranges: Vec<Range>,
 }
 
-impl Launch {
+impl PendingLaunch {
     /// Runs the whole grid.
     pub(super) fn run(&self) -> Outcome {
         let raw = |range: &Range| RawRange { access: range.access, start: range.memory.as_ref().map_or(ptr::null_mut(), Span::start) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind};
 use super::job::Job;
-use super::kernel::{self, Launch, Range, Shape, Twin};
+use super::kernel::{self, PendingLaunch, Range, Registration, Shape};
 use super::memory::Home;
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
@@ -60,7 +60,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
         None => Err(Fault::undeclared(&entry)),
     };
     let work = match ranges {
-        Ok(ranges) => Work::Run(Job::Kernel(Box::new(Launch { entry, twin, shape, ranges }))),
+        Ok(ranges) => Work::Run(Job::Kernel(Box::new(PendingLaunch { entry, twin, shape, ranges }))),
         Err(fault) => {
             report::add(fault.why);
             Work::Fault(fault.code)
@@ -70,7 +70,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     Ok(())
 }
 
-fn resolve(config: Config) -> Outcome<(Serial, Serial, Twin, Arc<Entry>)> {
+fn resolve(config: Config) -> Outcome<(Serial, Serial, Registration, Arc<Entry>)> {
     let mut state = lock();
     let stream = state.stream(config.stream)?;
     let serial = config.function.serial(Kind::Function);
@@ -87,7 +87,7 @@ fn resolve(config: Config) -> Outcome<(Serial, Serial, Twin, Arc<Entry>)> {
 /// # Safety
 ///
 /// As for `launch`.
-unsafe fn read_params(twin: &Twin, params: *mut *mut c_void) -> Outcome<Vec<u64>> {
+unsafe fn read_params(twin: &Registration, params: *mut *mut c_void) -> Outcome<Vec<u64>> {
     if params.is_null() && !twin.params.is_empty() {
         return Err(codes::INVALID_VALUE);
     }
@@ -148,4 +148,20 @@ fn is_reachable(state: &State, context: Serial, home: Home) -> bool {
     let Home::Device(device) = home else { return true };
     let context = state.contexts.get(&context);
     context.is_some_and(|context| context.device == device || context.peers[device])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::primary_handle;
+    use super::*;
+
+    #[test]
+    fn memory_of_another_device_needs_peer_access() {
+        let mut state = State::new();
+        let context = state.add_context(primary_handle(0), 0, 0);
+        let reaches = |state: &State| [Home::Device(0), Home::Device(1), Home::Host].map(|home| is_reachable(state, context, home));
+        assert_eq!(reaches(&state), [true, false, true]);
+        state.contexts.get_mut(&context).unwrap().peers[1] = true;
+        assert_eq!(reaches(&state), [true, true, true]);
+    }
 }

@@ -31,7 +31,25 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    pub(super) fn new(bytes: usize, align: usize) -> Outcome<Self> {
+    /// Fresh memory for a device.
+    pub(super) fn of_device(bytes: usize) -> Outcome<Self> {
+        Self::fresh(bytes, ALIGN)
+    }
+
+    /// Fresh page-locked memory.
+    pub(super) fn of_host(bytes: usize) -> Outcome<Self> {
+        Self::fresh(bytes, PAGE)
+    }
+
+    fn fresh(bytes: usize, align: usize) -> Outcome<Self> {
+        let buffer = Self::unfilled(bytes, align)?;
+        // SAFETY: the allocation was just made, `bytes` long.
+        unsafe { buffer.start.write_bytes(FRESH, bytes) };
+        Ok(buffer)
+    }
+
+    /// Memory that nobody reads before he writes it.
+    pub(super) fn unfilled(bytes: usize, align: usize) -> Outcome<Self> {
         let layout = Layout::from_size_align(bytes, align).map_err(|_| codes::OUT_OF_MEMORY)?;
         if bytes == 0 {
             return Err(codes::INVALID_VALUE);
@@ -39,8 +57,6 @@ impl Buffer {
         // SAFETY: the size is not zero.
         let start = unsafe { std::alloc::alloc(layout) };
         let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
-        // SAFETY: the allocation was just made, `bytes` long.
-        unsafe { start.write_bytes(FRESH, bytes) };
         Ok(Self { start, layout })
     }
 
@@ -51,7 +67,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated by `new` with this layout, and this is the owner.
+        // SAFETY: allocated by `unfilled` with this layout, and this is the owner.
         unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
     }
 }
@@ -121,27 +137,28 @@ impl Memory {
         Self { allocations: BTreeMap::new(), reached: [0; device::COUNT], used: [0; device::COUNT] }
     }
 
-    /// Allocates memory of a device.
-    pub(super) fn allocate(&mut self, context: u64, device: usize, bytes: usize) -> Outcome<u64> {
-        if bytes > self.free_bytes(device) {
-            return Err(codes::OUT_OF_MEMORY);
-        }
-        let buffer = Arc::new(Buffer::new(bytes, ALIGN)?);
+    /// Whether a device has room for `bytes`.
+    pub(super) fn check_room(&self, device: usize, bytes: usize) -> Outcome {
+        if bytes <= self.free_bytes(device) { Ok(()) } else { Err(codes::OUT_OF_MEMORY) }
+    }
+
+    /// Makes a buffer memory of a device that has room.
+    pub(super) fn add(&mut self, context: u64, device: usize, buffer: Buffer) -> u64 {
+        let bytes = buffer.bytes();
         let address = DEVICE_SPACE * (device as u64 + 1) + self.reached[device];
         // One gap at least, so that the end of an allocation is not the start of the next.
         self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
         self.used[device] += bytes;
-        self.allocations.insert(address, Allocation { context, home: Home::Device(device), freed: false, buffer });
-        Ok(address)
+        self.allocations.insert(address, Allocation { context, home: Home::Device(device), freed: false, buffer: Arc::new(buffer) });
+        address
     }
 
-    /// Allocates page-locked memory of the host; its device address is its own.
-    pub(super) fn allocate_host(&mut self, context: u64, bytes: usize) -> Outcome<*mut u8> {
-        let buffer = Arc::new(Buffer::new(bytes, PAGE)?);
+    /// Makes a buffer page-locked memory of the host; its device address is its own.
+    pub(super) fn add_host(&mut self, context: u64, buffer: Buffer) -> *mut u8 {
         let start = buffer.start.as_ptr();
-        let allocation = Allocation { context, home: Home::Host, freed: false, buffer };
+        let allocation = Allocation { context, home: Home::Host, freed: false, buffer: Arc::new(buffer) };
         self.allocations.insert(start.addr() as u64, allocation);
-        Ok(start)
+        start
     }
 
     /// The allocation that begins at `address`.
@@ -203,8 +220,8 @@ mod tests {
     #[test]
     fn a_span_lies_in_one_allocation() {
         let mut memory = Memory::new();
-        let a = memory.allocate(1, 0, 1000).unwrap();
-        let b = memory.allocate(1, 0, 1000).unwrap();
+        let a = memory.add(1, 0, Buffer::of_device(1000).unwrap());
+        let b = memory.add(1, 0, Buffer::of_device(1000).unwrap());
         assert!(memory.span(a, 1000).is_some());
         assert!(memory.span(a + 1, 1000).is_none());
         assert!(memory.span(a, usize::try_from(b - a).unwrap()).is_none());
@@ -214,7 +231,7 @@ mod tests {
     #[test]
     fn a_span_outlives_its_allocation() {
         let mut memory = Memory::new();
-        let address = memory.allocate(1, 1, 64).unwrap();
+        let address = memory.add(1, 1, Buffer::of_device(64).unwrap());
         let (_, span) = memory.span(address + 8, 8).unwrap();
         memory.remove(address);
         // SAFETY: the span keeps its buffer, and nobody writes to it.
@@ -224,10 +241,28 @@ mod tests {
     }
 
     #[test]
+    fn fresh_memory_is_not_zero() {
+        for buffer in [Buffer::of_device(3), Buffer::of_host(3)] {
+            let span = Span::whole(buffer.unwrap());
+            // SAFETY: the buffer has three bytes, which were just filled.
+            assert_eq!(unsafe { span.start().cast::<[u8; 3]>().read() }, [FRESH; 3]);
+        }
+    }
+
+    #[test]
+    fn a_device_has_room_for_what_is_free() {
+        let mut memory = Memory::new();
+        memory.add(1, 0, Buffer::of_device(1000).unwrap());
+        assert_eq!(memory.check_room(0, device::MEMORY - 1000), Ok(()));
+        assert_eq!(memory.check_room(0, device::MEMORY - 999), Err(codes::OUT_OF_MEMORY));
+        assert_eq!(memory.check_room(1, device::MEMORY), Ok(()));
+    }
+
+    #[test]
     fn devices_have_ranges_of_their_own() {
         let mut memory = Memory::new();
-        let first = memory.allocate(1, 0, 16).unwrap();
-        let second = memory.allocate(2, 1, 16).unwrap();
+        let first = memory.add(1, 0, Buffer::of_device(16).unwrap());
+        let second = memory.add(2, 1, Buffer::of_device(16).unwrap());
         assert!(second - first >= DEVICE_SPACE);
     }
 }

@@ -12,7 +12,8 @@
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
-//! | `objects`, `state` | streams, events and contexts, behind one lock |
+//! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
+//! | `per_thread`, `lookup` | default streams of threads; handles of callers |
 //! | `schedule`, `worker` | what may go next, and the threads it goes on |
 //! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
@@ -36,10 +37,13 @@ mod host_function;
 mod job;
 mod kernel;
 mod launch;
+mod lookup;
 mod memory;
 mod mode;
 mod module;
 mod objects;
+mod orphans;
+mod per_thread;
 mod primary;
 mod ptx;
 pub mod raw;

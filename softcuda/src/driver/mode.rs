@@ -3,14 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::codes::{self, Outcome};
+use super::raw::{MODE_FULL, MODE_NO_DEVICE, MODES};
 use super::report;
-
-/// The driver works.
-pub(super) const FULL: u32 = 0;
-/// Every call answers success and does nothing: what still passes then tests nothing.
-pub(super) const NULL: u32 = 1;
-/// A driver on a machine without devices.
-pub(super) const NO_DEVICE: u32 = 2;
 
 const NOT_READ_YET: u32 = u32::MAX;
 
@@ -27,7 +21,7 @@ pub(super) fn get() -> u32 {
 
 /// Changes the mode of the whole process. False for a number that is none.
 pub(super) fn set(mode: u32) -> bool {
-    let known = mode <= NO_DEVICE;
+    let known = MODES.iter().any(|(_, number)| *number == mode);
     if known {
         MODE.store(mode, Ordering::Relaxed);
     }
@@ -36,12 +30,13 @@ pub(super) fn set(mode: u32) -> bool {
 
 #[cold]
 fn from_environment() -> u32 {
-    let mode = match std::env::var("SOFTCUDA_MODE").as_deref() {
-        Err(_) | Ok("" | "full") => FULL,
-        Ok("null") => NULL,
-        Ok("no-device") => NO_DEVICE,
-        Ok(other) => {
-            report::to_stderr(&format!("SOFTCUDA_MODE={other} is none of full, null, no-device"));
+    let name = std::env::var("SOFTCUDA_MODE").unwrap_or_default();
+    let mode = match MODES.iter().find(|(known, _)| *known == name) {
+        Some((_, mode)) => *mode,
+        None if name.is_empty() => MODE_FULL,
+        // Whoever loads this driver by its control API has been told in a better way.
+        None => {
+            report::to_stderr(&format!("SOFTCUDA_MODE={name} is none of {}", MODES.map(|(known, _)| known).join(", ")));
             std::process::abort();
         }
     };
@@ -57,7 +52,7 @@ pub(super) fn initialize(flags: u32) -> Outcome {
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    if get() == NO_DEVICE {
+    if get() == MODE_NO_DEVICE {
         return Err(codes::NO_DEVICE);
     }
     INITIALIZED.store(true, Ordering::Relaxed);
@@ -66,5 +61,5 @@ pub(super) fn initialize(flags: u32) -> Outcome {
 
 /// Whether calls other than `cuInit` are let in.
 pub(super) fn is_initialized() -> bool {
-    INITIALIZED.load(Ordering::Relaxed) && get() != NO_DEVICE
+    INITIALIZED.load(Ordering::Relaxed) && get() != MODE_NO_DEVICE
 }

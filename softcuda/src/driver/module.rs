@@ -1,12 +1,13 @@
 //! `cuModule*`: PTX text, and the kernels in it that have a twin.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
-use super::kernel::{self, Twin};
+use super::kernel::{self, Registration};
 use super::objects::{KernelFunction, Module};
 use super::ptx::{self, Entry};
 use super::report;
@@ -16,7 +17,7 @@ use super::state::lock;
 const CUBIN: &[u8] = b"\x7fELF";
 const FATBIN: &[u8] = b"\x50\xed\x55\xba";
 
-pub(super) fn load(out: Out<'_, RawHandle>, image: &CStr) -> Outcome {
+pub(super) fn load(out: Out<RawHandle>, image: &CStr) -> Outcome {
     let context = lock().current()?;
     if image.to_bytes().starts_with(CUBIN) || image.to_bytes().starts_with(FATBIN) {
         report::add("machine code cannot run here, only PTX whose kernels have twins");
@@ -29,7 +30,7 @@ pub(super) fn load(out: Out<'_, RawHandle>, image: &CStr) -> Outcome {
     let mut state = lock();
     let serial = state.serial();
     let entries = entries.into_iter().map(Arc::new).collect();
-    state.modules.insert(serial, Module { context, entries });
+    state.modules.insert(serial, Module { context, entries, functions: BTreeMap::new() });
     out.set(Handle::new(Kind::Module, serial).raw());
     Ok(())
 }
@@ -44,30 +45,38 @@ pub(super) fn unload(handle: Handle) -> Outcome {
     Ok(())
 }
 
-pub(super) fn function(out: Out<'_, RawHandle>, handle: Handle, name: &CStr) -> Outcome {
+pub(super) fn function(out: Out<RawHandle>, handle: Handle, name: &CStr) -> Outcome {
     if name.is_empty() {
         return Err(codes::INVALID_VALUE);
     }
     let mut state = lock();
     let serial = handle.serial(Kind::Module);
     let found = serial.and_then(|serial| Some((serial, state.modules.get(&serial)?)));
-    let (module, Module { context, entries }) = found.ok_or_else(|| state.refuse(handle, Kind::Module))?;
+    let (module, Module { context, entries, functions }) = found.ok_or_else(|| state.refuse(handle, Kind::Module))?;
     let context = *context;
     state.check(context)?;
-    let entry = entries.iter().find(|entry| entry.name.as_bytes() == name.to_bytes());
-    let entry = Arc::clone(entry.ok_or(codes::NOT_FOUND)?);
-    let twin = twin_of(&entry).map_err(|why| {
-        report::add(why);
-        codes::NOT_SUPPORTED
-    })?;
-    let serial = state.serial();
-    state.functions.insert(serial, KernelFunction { module, context, twin, entry });
+    let index = entries.iter().position(|entry| entry.name.as_bytes() == name.to_bytes()).ok_or(codes::NOT_FOUND)?;
+    let serial = if let Some(known) = functions.get(&index) {
+        *known
+    } else {
+        let entry = Arc::clone(&entries[index]);
+        let twin = twin_of(&entry).map_err(|why| {
+            report::add(why);
+            codes::NOT_SUPPORTED
+        })?;
+        let serial = state.serial();
+        state.functions.insert(serial, KernelFunction { module, context, twin, entry });
+        if let Some(module) = state.modules.get_mut(&module) {
+            module.functions.insert(index, serial);
+        }
+        serial
+    };
     out.set(Handle::new(Kind::Function, serial).raw());
     Ok(())
 }
 
 /// The twin of an entry, or why none can stand for it.
-fn twin_of(entry: &Entry) -> Result<Twin, String> {
+fn twin_of(entry: &Entry) -> Result<Registration, String> {
     let name = &entry.name;
     let twin = kernel::find(name).ok_or_else(|| format!("kernel `{name}` has no twin: register one under this name"))?;
     let declared: Vec<_> = entry.params.iter().collect();

@@ -1,14 +1,14 @@
 //! The driver's objects: streams with their queues, events, contexts, modules.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
 use super::codes::Code;
 use super::device;
 use super::handle::Handle;
 use super::job::Job;
-use super::kernel::Twin;
+use super::kernel::Registration;
 use super::ptx::Entry;
 
 /// Serial numbers of objects. Never reused.
@@ -57,6 +57,15 @@ pub(super) enum Activity {
     Running,
 }
 
+/// Who waits for work of a stream.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    /// Another stream.
+    Stream(Serial),
+    /// A caller, told by a condition of his own: nobody else wakes up.
+    Caller(Arc<Condvar>),
+}
+
 /// Which stream it is to its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -79,8 +88,8 @@ pub(super) struct Stream {
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
-    /// Streams that wait for a position of this one.
-    pub(super) waiters: Vec<(u64, Serial)>,
+    /// Who waits for a position of this one.
+    pub(super) waiters: Vec<(u64, Waiter)>,
     /// Its handle is gone; it ends with its last task.
     pub(super) destroyed: bool,
 }
@@ -137,6 +146,8 @@ pub(super) struct Context {
     pub(super) legacy: Serial,
     /// Default streams by the number of their thread.
     pub(super) per_thread: BTreeMap<u64, Serial>,
+    /// Streams with work that is not done.
+    pub(super) busy: BTreeSet<Serial>,
     /// Devices whose memory its kernels may reach.
     pub(super) peers: [bool; device::COUNT],
     /// The code that every call answers after a fault.
@@ -151,6 +162,8 @@ pub(super) struct Context {
 pub(super) struct Module {
     pub(super) context: Serial,
     pub(super) entries: Vec<Arc<Entry>>,
+    /// Handles that were given out for entries, by the index of the entry.
+    pub(super) functions: BTreeMap<usize, Serial>,
 }
 
 /// A kernel of a module.
@@ -158,7 +171,7 @@ pub(super) struct Module {
 pub(super) struct KernelFunction {
     pub(super) module: Serial,
     pub(super) context: Serial,
-    pub(super) twin: Twin,
+    pub(super) twin: Registration,
     pub(super) entry: Arc<Entry>,
 }
 

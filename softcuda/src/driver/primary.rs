@@ -3,10 +3,11 @@
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::RawHandle;
-use super::state::{self, lock};
+use super::objects::Serial;
+use super::state::{self, Locked, lock};
 use super::{context, device};
 
-pub(super) fn retain(out: Out<'_, RawHandle>, ordinal: i32) -> Outcome {
+pub(super) fn retain(out: Out<RawHandle>, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
     let primary = state.primaries[device];
@@ -24,29 +25,32 @@ pub(super) fn retain(out: Out<'_, RawHandle>, ordinal: i32) -> Outcome {
 pub(super) fn release(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
-    let primary = &mut state.primaries[device];
+    let primary = state.primaries[device];
     primary.fault.map_or(Ok(()), Err)?;
-    primary.retained = primary.retained.checked_sub(1).ok_or(codes::INVALID_CONTEXT)?;
+    let retained = primary.retained.checked_sub(1).ok_or(codes::INVALID_CONTEXT)?;
     // After a reset there is none.
-    if primary.retained == 0
-        && let Some(id) = primary.context.take()
-    {
-        context::end(state, id);
-    }
-    Ok(())
+    let ends = primary.context.filter(|_| retained == 0);
+    ends.map_or(Ok(()), |id| context::check_end(&state, id))?;
+    state.primaries[device].retained = retained;
+    ends.map_or(Ok(()), |id| end(state, device, id))
 }
 
 /// Ends the context, however often it is retained, which it stays. A fault stays too.
 pub(super) fn reset(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
-    let mut state = lock();
-    if let Some(id) = state.primaries[device].context.take() {
-        context::end(state, id);
-    }
-    Ok(())
+    let state = lock();
+    let Some(id) = state.primaries[device].context else { return Ok(()) };
+    context::check_end(&state, id)?;
+    end(state, device, id)
 }
 
-pub(super) fn get_state(ordinal: i32, flags: Option<Out<'_, u32>>, active: Option<Out<'_, i32>>) -> Outcome {
+/// Ends the context of a device, which has none from now on.
+fn end(mut state: Locked, device: usize, id: Serial) -> Outcome {
+    state.primaries[device].context = None;
+    context::end(state, id)
+}
+
+pub(super) fn get_state(ordinal: i32, flags: Option<Out<u32>>, active: Option<Out<i32>>) -> Outcome {
     let primary = lock().primaries[device::index(ordinal)?];
     if let Some(flags) = flags {
         flags.set(primary.flags);

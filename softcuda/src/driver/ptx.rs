@@ -37,6 +37,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
         match token {
             ".entry" => {
                 let name = tokens.next().ok_or_else(|| invalid(".entry without a name"))?;
+                if entries.iter().any(|entry: &Entry| entry.name == name) {
+                    return Err(invalid(format!("there are two entries `{name}`")));
+                }
                 entries.push(Entry { name: name.to_owned(), params: parse_params(&mut tokens)? });
             }
             "{" => depth += 1,
@@ -119,10 +122,10 @@ fn param_kind(declaration: &[&str]) -> Result<ParamKind, String> {
     if declaration.first() != Some(&".param") || declaration.contains(&"[") {
         return Err(other());
     }
-    if declaration.contains(&".ptr") {
-        return Ok(ParamKind::Pointer);
-    }
+    let is_pointer = declaration.contains(&".ptr");
     match declaration.get(1).copied() {
+        Some(".u64" | ".s64" | ".b64") if is_pointer => Ok(ParamKind::Pointer),
+        _ if is_pointer => Err(other()),
         Some(".u8" | ".s8" | ".b8") => Ok(ParamKind::Int8),
         Some(".u16" | ".s16" | ".b16") => Ok(ParamKind::Int16),
         Some(".u32" | ".s32" | ".b32") => Ok(ParamKind::Int32),
@@ -279,6 +282,19 @@ mod tests {
         {
             assert_eq!(refusal(&format!(".version 8.0 .target {target}")), code, "{target}");
         }
+    }
+
+    #[test]
+    fn a_pointer_has_64_bits() {
+        assert_eq!(params(".param .u64 .ptr .global .align 4 p"), [Ok(ParamKind::Pointer)]);
+        assert_eq!(params(".param .u32 .ptr p"), [Err(".param .u32 .ptr p".to_owned())]);
+    }
+
+    #[test]
+    fn an_entry_is_there_once() {
+        let entry = |name| format!(".entry {name}() {{ ret; }} ");
+        assert_eq!(refusal(&format!("{HEADER}{}{}", entry("k"), entry("l"))), None);
+        assert_eq!(refusal(&format!("{HEADER}{}{}", entry("k"), entry("k"))), Some(codes::INVALID_PTX));
     }
 
     #[test]

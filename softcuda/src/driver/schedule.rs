@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::codes::{Code, Outcome};
 use super::job::Job;
-use super::objects::{Activity, Point, Role, Serial, Task, Work};
+use super::objects::{Activity, Point, Role, Serial, Task, Waiter, Work};
 use super::state::State;
 
 impl State {
@@ -27,6 +27,12 @@ impl State {
         this.queue.push_back(Task { after, work });
         let end = Point { stream, position: this.enqueued };
         self.advance(stream);
+        // Not earlier: most records are done by now.
+        if !self.is_passed(end)
+            && let Some(context) = context.and_then(|context| self.contexts.get_mut(&context))
+        {
+            context.busy.insert(stream);
+        }
         end
     }
 
@@ -69,7 +75,7 @@ impl State {
         if let Some(point) = task.after.iter().find(|point| !self.is_passed(**point)).copied() {
             self.set_activity(stream, Activity::Blocked);
             if let Some(other) = self.streams.get_mut(&point.stream) {
-                other.waiters.push((point.position, stream));
+                other.waiters.push((point.position, Waiter::Stream(stream)));
             }
             return false;
         }
@@ -113,12 +119,21 @@ impl State {
         // A fault has passed everything already.
         this.done = this.enqueued.min(this.done + 1);
         let done = this.done;
-        let passed = this.waiters.extract_if(.., |(position, _)| *position <= done);
-        let waiters: Vec<Serial> = passed.map(|(_, waiter)| waiter).collect();
-        for waiter in &waiters {
-            self.unblock(*waiter);
+        if this.is_idle()
+            && let Some(context) = self.contexts.get_mut(&this.context)
+        {
+            context.busy.remove(&stream);
         }
-        woken.extend(waiters);
+        let passed: Vec<_> = this.waiters.extract_if(.., |(position, _)| *position <= done).collect();
+        for (_, waiter) in passed {
+            match waiter {
+                Waiter::Stream(waiter) => {
+                    self.unblock(waiter);
+                    woken.push(waiter);
+                }
+                Waiter::Caller(told) => told.notify_one(),
+            }
+        }
     }
 
     fn unblock(&mut self, stream: Serial) {
@@ -191,6 +206,18 @@ impl State {
         self.ready.retain(|ready| !streams.contains(ready));
         for stream in streams {
             self.drain(stream, woken);
+        }
+        // What runs is left to end, but nobody has to wait for it.
+        self.wake_callers(Some(id));
+    }
+
+    /// Wakes the callers that wait for streams of a context, or for any: they look again at what they wait for.
+    pub(super) fn wake_callers(&self, context: Option<Serial>) {
+        let streams = self.streams.values().filter(|stream| context.is_none_or(|context| stream.context == context));
+        for (_, waiter) in streams.flat_map(|stream| &stream.waiters) {
+            if let Waiter::Caller(told) = waiter {
+                told.notify_one();
+            }
         }
     }
 

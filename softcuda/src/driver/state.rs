@@ -1,14 +1,14 @@
-//! The driver's state behind its one lock, and how a caller's handle becomes an object.
+//! The driver's state behind its one lock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::codes::{self, Code, Outcome};
+use super::codes::{self, Outcome};
 use super::device;
 use super::handle::{Handle, Kind};
 use super::memory::Memory;
-use super::objects::{Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
-use super::{report, thread};
+use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
+use super::orphans::Orphans;
 
 /// All of it.
 #[derive(Debug)]
@@ -22,12 +22,12 @@ pub(super) struct State {
     pub(super) memory: Memory,
     /// Streams whose first task a thread may take.
     pub(super) ready: VecDeque<Serial>,
-    /// Threads at work, those of them that have not begun, and callers that wait.
+    /// Threads at work, and those of them that have not begun.
     pub(super) workers: usize,
     pub(super) starting: usize,
-    pub(super) waiting: usize,
-    /// Streams and events that went with their context, and its handle.
-    orphans: BTreeMap<Handle, Handle>,
+    /// The system has refused the last thread that was asked for.
+    pub(super) threads_refused: bool,
+    pub(super) orphans: Orphans,
     last_serial: Serial,
     last_context: Serial,
 }
@@ -55,8 +55,8 @@ impl State {
             ready: VecDeque::new(),
             workers: 0,
             starting: 0,
-            waiting: 0,
-            orphans: BTreeMap::new(),
+            threads_refused: false,
+            orphans: Orphans::new(),
             last_serial: 0,
             last_context: 0,
         }
@@ -73,102 +73,14 @@ impl State {
         self.contexts.iter().find(|(_, context)| context.handle == handle && !context.ends).map(|(id, _)| *id)
     }
 
-    /// The context of `handle`, which may be null for the current one.
-    pub(super) fn context_or_current(&self, handle: Handle) -> Outcome<Serial> {
-        if handle == Handle::NULL { self.current_even_faulted() } else { self.named_context(handle) }
-    }
-
-    /// The context of a caller's handle.
-    pub(super) fn named_context(&self, handle: Handle) -> Outcome<Serial> {
-        self.context_at(handle).ok_or_else(|| {
-            if handle.kind() == Some(Kind::Context) {
-                report::add(format_args!("context {handle:?} was destroyed"));
-                codes::CONTEXT_IS_DESTROYED
-            } else {
-                report::add(format_args!("{handle:?} is not the handle of any context"));
-                codes::INVALID_CONTEXT
-            }
-        })
-    }
-
-    /// The calling thread's current context, if it works.
-    pub(super) fn current(&self) -> Outcome<Serial> {
-        let context = self.current_even_faulted()?;
-        self.check(context)?;
-        Ok(context)
-    }
-
-    /// The calling thread's current context, also after a fault.
-    pub(super) fn current_even_faulted(&self) -> Outcome<Serial> {
-        match thread::current() {
-            Handle::NULL => Err(codes::INVALID_CONTEXT),
-            handle => self.context_at(handle).ok_or(codes::CONTEXT_IS_DESTROYED),
-        }
+    /// Whether a context that was found earlier, under the lock, still lives and works.
+    pub(super) fn check_again(&self, context: Serial) -> Outcome {
+        if self.contexts.contains_key(&context) { self.check(context) } else { Err(codes::CONTEXT_IS_DESTROYED) }
     }
 
     /// The code of a context that has faulted.
     pub(super) fn check(&self, context: Serial) -> Outcome {
         self.contexts.get(&context).and_then(|context| context.fault).map_or(Ok(()), Err)
-    }
-
-    /// The stream of a caller's handle; 0, 1 and 2 are those of the current context.
-    pub(super) fn stream(&mut self, handle: Handle) -> Outcome<Serial> {
-        match handle {
-            Handle::NULL | Handle::LEGACY_STREAM => {
-                let context = self.current()?;
-                Ok(self.contexts[&context].legacy)
-            }
-            Handle::PER_THREAD_STREAM => self.per_thread_stream(),
-            _ => self.created_stream(handle),
-        }
-    }
-
-    /// The created stream of a caller's handle.
-    pub(super) fn created_stream(&self, handle: Handle) -> Outcome<Serial> {
-        let found = handle.serial(Kind::Stream).and_then(|serial| Some((serial, self.streams.get(&serial)?)));
-        match found {
-            Some((serial, stream)) if !stream.destroyed => self.check(stream.context).map(|()| serial),
-            _ => Err(self.refuse(handle, Kind::Stream)),
-        }
-    }
-
-    fn per_thread_stream(&mut self) -> Outcome<Serial> {
-        let context = self.current()?;
-        let number = thread::number();
-        if let Some(stream) = self.contexts[&context].per_thread.get(&number) {
-            return Ok(*stream);
-        }
-        let stream = self.add_stream(context, Role::PerThread, 0);
-        if let Some(context) = self.contexts.get_mut(&context) {
-            context.per_thread.insert(number, stream);
-        }
-        Ok(stream)
-    }
-
-    /// The event of a caller's handle.
-    pub(super) fn event(&self, handle: Handle) -> Outcome<(Serial, &Event)> {
-        let found = handle.serial(Kind::Event).and_then(|serial| Some((serial, self.events.get(&serial)?)));
-        let (serial, event) = found.ok_or_else(|| self.refuse(handle, Kind::Event))?;
-        self.check(event.context)?;
-        Ok((serial, event))
-    }
-
-    /// Reports the use of a handle that is not live; a real driver may crash here.
-    #[cold]
-    pub(super) fn refuse(&self, handle: Handle, kind: Kind) -> Code {
-        if let Some(context) = self.orphans.get(&handle).filter(|_| handle.kind() == Some(kind)) {
-            report::add(format_args!("{kind} {handle:?} was destroyed with its context"));
-            // Where another context has the handle by now, a real driver takes an event for one of
-            // nowhere, and crashes on a stream.
-            let recurred = kind == Kind::Event && self.context_at(*context).is_some();
-            return if recurred { codes::INVALID_CONTEXT } else { codes::CONTEXT_IS_DESTROYED };
-        }
-        match handle.kind() {
-            Some(same) if same == kind => report::add(format_args!("{kind} {handle:?} was destroyed")),
-            Some(other) => report::add(format_args!("{handle:?} is of kind {other}, not {kind}")),
-            None => report::add(format_args!("{handle:?} is not the handle of any {kind}")),
-        }
-        codes::INVALID_HANDLE
     }
 
     /// Whether the work up to `point` is done. Streams that are gone had no work left.
@@ -194,20 +106,32 @@ impl State {
         let Some(legacy) = self.streams.get(&stream).filter(|this| this.role == Role::Legacy) else {
             return Vec::new();
         };
-        let others = self.streams.iter().filter(|(_, other)| other.context == legacy.context && other.is_blocking() && !other.is_idle());
-        others.filter(|(serial, _)| **serial != stream).map(|(serial, _)| self.end_of(*serial)).collect()
+        let others = self.busy_streams(legacy.context).filter(|other| *other != stream);
+        others.filter(|other| self.streams[other].is_blocking()).map(|other| self.end_of(other)).collect()
     }
 
     /// The ends of all work of a context.
     pub(super) fn ends_of(&self, context: Serial) -> Vec<Point> {
-        let streams = self.streams.iter().filter(|(_, stream)| stream.context == context && !stream.is_idle());
-        streams.map(|(serial, stream)| Point { stream: *serial, position: stream.enqueued }).collect()
+        self.busy_streams(context).map(|stream| self.end_of(stream)).collect()
+    }
+
+    fn busy_streams(&self, context: Serial) -> impl Iterator<Item = Serial> {
+        self.contexts.get(&context).into_iter().flat_map(|context| context.busy.iter().copied())
     }
 
     pub(super) fn add_stream(&mut self, context: Serial, role: Role, priority: i32) -> Serial {
         let serial = self.serial();
         self.streams.insert(serial, Stream::new(context, role, priority));
         serial
+    }
+
+    /// Takes away the handle of a stream. Queued work is still done.
+    pub(super) fn retire_stream(&mut self, serial: Serial) {
+        let Some(stream) = self.streams.get_mut(&serial) else { return };
+        stream.destroyed = true;
+        if stream.is_idle() && stream.activity == Activity::Free {
+            self.streams.remove(&serial);
+        }
     }
 
     /// A handle for a created context. They recur, as addresses of contexts do on a real driver.
@@ -233,6 +157,7 @@ impl State {
                 flags,
                 legacy,
                 per_thread: BTreeMap::new(),
+                busy: BTreeSet::new(),
                 peers: [false; device::COUNT],
                 fault: None,
                 in_host_function: false,
@@ -249,14 +174,14 @@ impl State {
         self.streams.retain(|serial, stream| {
             let stays = stream.context != context;
             if !stays && !stream.destroyed {
-                orphans.insert(Handle::new(Kind::Stream, *serial), handle);
+                orphans.add(Handle::new(Kind::Stream, *serial), handle);
             }
             stays
         });
         self.events.retain(|serial, event| {
             let stays = event.context != context;
             if !stays {
-                orphans.insert(Handle::new(Kind::Event, *serial), handle);
+                orphans.add(Handle::new(Kind::Event, *serial), handle);
             }
             stays
         });

@@ -4,7 +4,7 @@ use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::device;
 use super::handle::{Handle, Kind, RawHandle};
-use super::objects::{Activity, Role, Work};
+use super::objects::{Role, Work};
 use super::state::lock;
 use super::worker;
 
@@ -12,7 +12,7 @@ const NON_BLOCKING: u32 = 1;
 /// The capture status of a stream that does not capture.
 const NOT_CAPTURING: u32 = 0;
 
-pub(super) fn create(out: Out<'_, RawHandle>, flags: u32, priority: i32) -> Outcome {
+pub(super) fn create(out: Out<RawHandle>, flags: u32, priority: i32) -> Outcome {
     if flags & !NON_BLOCKING != 0 {
         return Err(codes::INVALID_VALUE);
     }
@@ -35,18 +35,15 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
         }
         _ => state.created_stream(handle)?,
     };
-    if let Some(stream) = state.streams.get_mut(&serial) {
-        stream.destroyed = true;
-        if stream.is_idle() && stream.activity == Activity::Free {
-            state.streams.remove(&serial);
-        }
-    }
+    state.retire_stream(serial);
     Ok(())
 }
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
+    // A caller that polls never waits, which would ask again for a thread that was refused.
+    state.start_workers(0);
     let done = state.ends_with(serial).into_iter().all(|end| state.is_passed(end));
     if done { Ok(()) } else { Err(codes::NOT_READY) }
 }
@@ -81,12 +78,12 @@ pub(super) fn check_external(flags: u32) -> Outcome {
     }
 }
 
-pub(super) fn id(handle: Handle, out: Out<'_, u64>) -> Outcome {
+pub(super) fn id(handle: Handle, out: Out<u64>) -> Outcome {
     out.set(lock().stream(handle)?);
     Ok(())
 }
 
-pub(super) fn context(handle: Handle, out: Out<'_, RawHandle>) -> Outcome {
+pub(super) fn context(handle: Handle, out: Out<RawHandle>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let context = state.streams[&serial].context;
@@ -94,7 +91,7 @@ pub(super) fn context(handle: Handle, out: Out<'_, RawHandle>) -> Outcome {
     Ok(())
 }
 
-pub(super) fn device(handle: Handle, out: Out<'_, i32>) -> Outcome {
+pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let context = state.streams[&serial].context;
@@ -102,7 +99,7 @@ pub(super) fn device(handle: Handle, out: Out<'_, i32>) -> Outcome {
     Ok(())
 }
 
-pub(super) fn flags(handle: Handle, out: Out<'_, u32>) -> Outcome {
+pub(super) fn flags(handle: Handle, out: Out<u32>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let non_blocking = !state.streams[&serial].is_blocking();
@@ -110,14 +107,14 @@ pub(super) fn flags(handle: Handle, out: Out<'_, u32>) -> Outcome {
     Ok(())
 }
 
-pub(super) fn priority(handle: Handle, out: Out<'_, i32>) -> Outcome {
+pub(super) fn priority(handle: Handle, out: Out<i32>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     out.set(state.streams[&serial].priority);
     Ok(())
 }
 
-pub(super) fn is_capturing(handle: Handle, out: Out<'_, u32>) -> Outcome {
+pub(super) fn is_capturing(handle: Handle, out: Out<u32>) -> Outcome {
     lock().stream(handle)?;
     out.set(NOT_CAPTURING);
     Ok(())

@@ -1,51 +1,50 @@
 //! Threads: one for each stream that has a job at the moment, none when the driver is idle.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, PoisonError};
+use std::sync::{Arc, Condvar, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::codes::{self, Outcome};
 use super::job::Job;
-use super::objects::{Point, Serial, Work};
+use super::objects::{Point, Serial, Waiter, Work};
 use super::report;
 use super::state::{Locked, State, lock};
 
-/// Told whenever work is done while somebody waits.
-static PROGRESS: Condvar = Condvar::new();
+/// Told whenever a thread begins.
+static BEGUN: Condvar = Condvar::new();
 /// When to ask again for a thread that the system refused.
 const RETRY: Duration = Duration::from_millis(10);
+
+thread_local! {
+    /// Whether this thread does the work of a stream.
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
 
 impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
     pub(super) fn submit(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
-        let faults = matches!(work, Work::Fault(_));
         let end = self.enqueue(stream, point, work);
         self.start_workers(0);
-        if faults {
-            self.tell();
-        }
         end
-    }
-
-    /// Tells whoever waits that there is progress.
-    fn tell(&self) {
-        if self.waiting > 0 {
-            PROGRESS.notify_all();
-        }
     }
 
     /// Sees to it that every job that may run gets a thread. `free` threads are about to look for
     /// one anyway.
-    fn start_workers(&mut self, free: usize) {
+    pub(super) fn start_workers(&mut self, free: usize) {
         while self.ready.len() > self.starting + free {
             // Detached: a thread ends by itself once there is nothing to do.
-            let started = thread::Builder::new().name("softcuda".to_owned()).spawn(work);
-            if let Err(error) = started {
-                // Whoever waits tries again.
-                report::add(format_args!("no thread for the work of a stream: {error}"));
+            if let Err(error) = thread::Builder::new().name("softcuda".to_owned()).spawn(work) {
+                if !self.threads_refused {
+                    self.threads_refused = true;
+                    report::add(format_args!("no thread for the work of a stream, for now: {error}"));
+                    // Whoever waits has to try again, and wakes up by himself from now on.
+                    self.wake_callers(None);
+                }
                 return;
             }
+            self.threads_refused = false;
             self.starting += 1;
             self.workers += 1;
         }
@@ -54,22 +53,24 @@ impl State {
 
 /// Runs jobs until there are none.
 fn work() {
+    IS_WORKER.set(true);
     let mut state = lock();
     state.starting -= 1;
+    BEGUN.notify_all();
     while let Some((stream, job)) = state.take_job() {
         let is_host_function = matches!(job, Job::HostFunction(..));
         drop(state);
+        report::print();
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
             report::add("the work of a stream panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
         });
+        report::print();
         state = lock();
         state.job_done(stream, is_host_function, outcome);
         state.start_workers(1);
-        state.tell();
     }
     state.workers -= 1;
-    state.tell();
 }
 
 /// How many threads there are. Those that found their job taken by another are waited for, so that
@@ -77,33 +78,73 @@ fn work() {
 pub(super) fn count() -> usize {
     let mut state = lock();
     while state.ready.is_empty() && state.starting > 0 {
-        state = wait(state, Duration::MAX);
+        state = BEGUN.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
     state.workers
 }
 
-/// Waits for progress, at most as long as `patience`.
-fn wait(mut state: Locked, patience: Duration) -> Locked {
-    state.waiting += 1;
-    let (mut state, _) = PROGRESS.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
-    state.waiting -= 1;
-    state
+/// Whether the caller may wait for what is not done yet. A host function or a kernel may not: the
+/// work it would wait for is its own, or may come after it.
+pub(super) fn may_wait() -> Outcome {
+    if IS_WORKER.get() {
+        report::add("a host function or a kernel cannot wait for work: it would wait for ever");
+        return Err(codes::NOT_PERMITTED);
+    }
+    Ok(())
+}
+
+/// Whether the caller may wait for these points.
+pub(super) fn check_wait(state: &State, points: &[Point]) -> Outcome {
+    if points.iter().all(|point| state.is_passed(*point)) { Ok(()) } else { may_wait() }
 }
 
 /// Waits until all points are passed. The state is unlocked meanwhile.
-pub(super) fn wait_for(mut state: Locked, points: &[Point]) -> Locked {
-    while !points.iter().all(|point| state.is_passed(*point)) {
-        state.start_workers(0);
-        // Without any thread nobody would tell: the next try to start one comes after a while.
-        let patience = if state.workers == 0 { RETRY } else { Duration::MAX };
-        state = wait(state, patience);
-    }
-    state
+pub(super) fn wait_for(state: Locked, points: &[Point]) -> Outcome<Locked> {
+    wait(state, points, |_| false)
 }
 
-/// Waits for points of a context, and answers the code of a fault.
+/// Waits for points of a context, at most until it faults, and answers the code of the fault.
+pub(super) fn wait_unless_faulted(state: Locked, context: Serial, points: &[Point]) -> Outcome<Locked> {
+    let state = wait(state, points, |state| state.check(context).is_err())?;
+    state.check(context)?;
+    Ok(state)
+}
+
+/// The same, for who needs nothing of the state afterwards.
 pub(super) fn finish(state: Locked, context: Serial, points: &[Point]) -> Outcome {
-    wait_for(state, points).check(context)
+    wait_unless_faulted(state, context, points).map(drop)
+}
+
+fn wait(mut state: Locked, points: &[Point], is_over: impl Fn(&State) -> bool) -> Outcome<Locked> {
+    check_wait(&state, points)?;
+    let told = Arc::new(Condvar::new());
+    for point in points {
+        while !state.is_passed(*point) && !is_over(&state) {
+            state.start_workers(0);
+            if report::is_unprinted() {
+                drop(state);
+                report::print();
+                state = lock();
+            } else {
+                state = wait_once(state, *point, &told);
+            }
+        }
+    }
+    Ok(state)
+}
+
+/// Waits until a point is passed, or something else happened that matters to who waits for it.
+fn wait_once(mut state: Locked, point: Point, told: &Arc<Condvar>) -> Locked {
+    if let Some(stream) = state.streams.get_mut(&point.stream) {
+        stream.waiters.push((point.position, Waiter::Caller(Arc::clone(told))));
+    }
+    // A job that got no thread has to ask for one again, which is up to who waits.
+    let patience = if state.ready.len() > state.starting { RETRY } else { Duration::MAX };
+    let (mut state, _) = told.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+    if let Some(stream) = state.streams.get_mut(&point.stream) {
+        stream.waiters.retain(|(_, waiter)| !matches!(waiter, Waiter::Caller(other) if Arc::ptr_eq(other, told)));
+    }
+    state
 }
 
 #[cfg(test)]
@@ -112,31 +153,89 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::super::job::UserData;
-    use super::super::objects::Role;
+    use super::super::objects::{Activity, Role};
     use super::super::state::{lock, primary_handle};
     use super::*;
 
-    #[test]
-    fn jobs_run_on_threads_that_end_with_them() {
-        unsafe extern "C" fn wait_for_one(word: *mut c_void) {
-            // SAFETY: the test's word, which lives until the stream is idle.
-            let word = unsafe { &*word.cast::<AtomicU32>() };
-            while word.load(Ordering::Acquire) == 0 {
-                thread::yield_now();
-            }
+    /// Spins until the word is not zero.
+    unsafe extern "C" fn wait_for_one(word: *mut c_void) {
+        // SAFETY: the test's word, which lives until the stream is idle.
+        let word = unsafe { &*word.cast::<AtomicU32>() };
+        while word.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
         }
+    }
+
+    fn until_set(word: &AtomicU32) -> Work {
+        Work::Run(Job::HostFunction(wait_for_one, UserData(word.as_ptr().cast())))
+    }
+
+    /// A context with two streams.
+    fn streams(state: &mut State) -> (Serial, [Serial; 2]) {
+        let context = state.add_context(primary_handle(0), 0, 0);
+        (context, [(); 2].map(|()| state.add_stream(context, Role::Created { non_blocking: true }, 0)))
+    }
+
+    #[test]
+    fn jobs_run_on_threads() {
         let word = AtomicU32::new(0);
         let mut state = lock();
-        let context = state.add_context(primary_handle(0), 0, 0);
-        let stream = state.add_stream(context, Role::Created { non_blocking: true }, 0);
-        let function = Job::HostFunction(wait_for_one, UserData(word.as_ptr().cast()));
-        let end = state.submit(stream, None, Work::Run(function));
-        assert_eq!(state.workers, 1);
+        let (context, [stream, _]) = streams(&mut state);
+        let workers = state.workers;
+        let end = state.submit(stream, None, until_set(&word));
+        assert_eq!(state.workers, workers + 1);
         assert!(!state.is_passed(end));
         drop(state);
         word.store(1, Ordering::Release);
-        let mut state = wait_for(lock(), &[end]);
-        assert_eq!(state.workers, 0);
+        wait_for(lock(), &[end]).unwrap().remove_context(context);
+    }
+
+    #[test]
+    fn a_wait_ends_with_a_fault_of_its_context() {
+        let word = AtomicU32::new(0);
+        let mut state = lock();
+        let (context, [held, faulty]) = streams(&mut state);
+        let end = state.submit(held, None, until_set(&word));
+        thread::scope(|scope| {
+            // The lock is held until the wait gives it up, so that the fault comes after its begin.
+            scope.spawn(|| {
+                let mut state = lock();
+                while state.streams[&held].activity != Activity::Running {
+                    drop(state);
+                    thread::yield_now();
+                    state = lock();
+                }
+                state.submit(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
+                // No later test has this fault.
+                state.primaries[0].fault = None;
+            });
+            assert_eq!(finish(state, context, &[end]), Err(codes::LAUNCH_FAILED));
+        });
+        assert!(!lock().is_passed(end), "the wait was over before the work");
+        word.store(1, Ordering::Release);
+        wait_for(lock(), &[end]).unwrap().remove_context(context);
+    }
+
+    #[test]
+    fn a_worker_does_not_wait() {
+        unsafe extern "C" fn try_to_wait(answer: *mut c_void) {
+            // SAFETY: the test's word, which lives until the stream is idle.
+            let answer = unsafe { &*answer.cast::<AtomicU32>() };
+            let state = lock();
+            // The stream's own end, which is not passed while this runs.
+            let busy = state.streams.iter().find(|(_, stream)| stream.activity == Activity::Running && stream.priority == MARK);
+            let end = state.end_of(*busy.unwrap().0);
+            answer.store(wait_for(state, &[end]).map_or_else(|code| code, |_| codes::SUCCESS), Ordering::Release);
+        }
+        /// Tells the test's stream from those of others.
+        const MARK: i32 = -3;
+        let answer = AtomicU32::new(u32::MAX);
+        let mut state = lock();
+        let (context, _) = streams(&mut state);
+        let stream = state.add_stream(context, Role::Created { non_blocking: true }, MARK);
+        let end = state.submit(stream, None, Work::Run(Job::HostFunction(try_to_wait, UserData(answer.as_ptr().cast()))));
+        let mut state = wait_for(state, &[end]).unwrap();
+        assert_eq!(answer.load(Ordering::Acquire), codes::NOT_PERMITTED);
         state.remove_context(context);
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_void};
 
 use crate::functions::ControlFunctions;
 
-const REASON: &str = "the software driver runs on Linux only; set SOFTCUDA=real or SOFTCUDA=none";
+const REASON: &str = "the software driver runs on Linux with glibc only; set SOFTCUDA=real or SOFTCUDA=none";
 
 /// Always an error.
 pub(crate) fn open() -> Result<&'static ControlFunctions, String> {

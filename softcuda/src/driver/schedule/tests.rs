@@ -19,7 +19,7 @@ fn state() -> (State, Serial) {
 }
 
 fn job() -> Work {
-    let target = Span::whole(Buffer::new(1, 1).unwrap());
+    let target = Span::whole(Buffer::of_device(1).unwrap());
     Work::Run(Job::Fill { target, pattern: Pattern::Byte(0) })
 }
 
@@ -114,6 +114,63 @@ fn host_functions_of_a_context_take_turns() {
     assert_eq!(take(&mut state), None);
     state.job_done(second, true, Ok(()));
     assert_eq!(take(&mut state), Some(first));
+}
+
+#[test]
+fn the_turns_are_taken_in_the_order_of_asking() {
+    let (mut state, context) = state();
+    let streams = [(); 3].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    for stream in streams {
+        state.enqueue(stream, None, host_function());
+    }
+    for stream in streams {
+        assert_eq!(take(&mut state), Some(stream));
+        state.job_done(stream, true, Ok(()));
+    }
+}
+
+#[test]
+fn memory_is_freed_in_stream_order() {
+    let (mut state, context) = state();
+    let stream = state.add_stream(context, NON_BLOCKING, 0);
+    let address = state.memory.add(context, 0, Buffer::of_device(8).unwrap());
+    state.enqueue(stream, None, job());
+    state.enqueue(stream, None, Work::Free(address));
+    assert_eq!(state.memory.count(), 1);
+    take(&mut state);
+    state.job_done(stream, false, Ok(()));
+    assert_eq!(state.memory.count(), 0);
+}
+
+#[test]
+fn a_stream_is_busy_while_it_has_work() {
+    let (mut state, context) = state();
+    let [stream, idle] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    state.enqueue(idle, None, Work::Wait);
+    let end = state.enqueue(stream, None, job());
+    let ends = state.ends_of(context);
+    assert_eq!(ends.iter().map(|end| (end.stream, end.position)).collect::<Vec<_>>(), [(end.stream, end.position)]);
+    take(&mut state);
+    state.job_done(stream, false, Ok(()));
+    assert!(state.ends_of(context).is_empty());
+}
+
+#[test]
+fn a_fault_ends_the_queues_of_streams_that_wait_for_nobody() {
+    let (mut state, context) = state();
+    let [faulty, running, ready] = [(); 3].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    state.enqueue(faulty, None, job());
+    let first = state.enqueue(running, None, job());
+    let second = state.enqueue(running, None, job());
+    assert_eq!([take(&mut state), take(&mut state)], [Some(faulty), Some(running)]);
+    let never = state.enqueue(ready, None, job());
+    state.job_done(faulty, false, Err(codes::LAUNCH_FAILED));
+    assert!(state.is_passed(never), "it had not begun");
+    assert!(!state.is_passed(first), "it has begun, and may use its memory");
+    state.job_done(running, false, Ok(()));
+    assert!(state.is_passed(second));
+    assert_eq!(take(&mut state), None);
+    assert!(state.ends_of(context).is_empty());
 }
 
 #[test]

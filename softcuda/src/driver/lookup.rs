@@ -1,0 +1,92 @@
+//! How a caller's handle becomes an object, or an error that says why there is none.
+
+use super::codes::{self, Code, Outcome};
+use super::handle::{Handle, Kind};
+use super::objects::{Event, Serial};
+use super::state::State;
+use super::{report, thread};
+
+impl State {
+    /// The context of `handle`, which may be null for the current one.
+    pub(super) fn context_or_current(&self, handle: Handle) -> Outcome<Serial> {
+        if handle == Handle::NULL { self.current_even_faulted() } else { self.named_context(handle) }
+    }
+
+    /// The context of a caller's handle.
+    pub(super) fn named_context(&self, handle: Handle) -> Outcome<Serial> {
+        self.context_at(handle).ok_or_else(|| {
+            if handle.kind() == Some(Kind::Context) {
+                report::add(format_args!("context {handle:?} was destroyed"));
+                codes::CONTEXT_IS_DESTROYED
+            } else {
+                report::add(format_args!("{handle:?} is not the handle of any context"));
+                codes::INVALID_CONTEXT
+            }
+        })
+    }
+
+    /// The calling thread's current context, if it works.
+    pub(super) fn current(&self) -> Outcome<Serial> {
+        let context = self.current_even_faulted()?;
+        self.check(context)?;
+        Ok(context)
+    }
+
+    /// The calling thread's current context, also after a fault.
+    pub(super) fn current_even_faulted(&self) -> Outcome<Serial> {
+        match thread::current() {
+            Handle::NULL => Err(codes::INVALID_CONTEXT),
+            handle => self.context_at(handle).ok_or(codes::CONTEXT_IS_DESTROYED),
+        }
+    }
+
+    /// The stream of a caller's handle; 0, 1 and 2 are those of the current context.
+    pub(super) fn stream(&mut self, handle: Handle) -> Outcome<Serial> {
+        match handle {
+            Handle::NULL | Handle::LEGACY_STREAM => {
+                let context = self.current()?;
+                Ok(self.contexts[&context].legacy)
+            }
+            Handle::PER_THREAD_STREAM => {
+                let context = self.current()?;
+                Ok(self.per_thread_stream(context))
+            }
+            _ => self.created_stream(handle),
+        }
+    }
+
+    /// The created stream of a caller's handle.
+    pub(super) fn created_stream(&self, handle: Handle) -> Outcome<Serial> {
+        let found = handle.serial(Kind::Stream).and_then(|serial| Some((serial, self.streams.get(&serial)?)));
+        match found {
+            Some((serial, stream)) if !stream.destroyed => self.check(stream.context).map(|()| serial),
+            _ => Err(self.refuse(handle, Kind::Stream)),
+        }
+    }
+
+    /// The event of a caller's handle.
+    pub(super) fn event(&self, handle: Handle) -> Outcome<(Serial, &Event)> {
+        let found = handle.serial(Kind::Event).and_then(|serial| Some((serial, self.events.get(&serial)?)));
+        let (serial, event) = found.ok_or_else(|| self.refuse(handle, Kind::Event))?;
+        self.check(event.context)?;
+        Ok((serial, event))
+    }
+
+    /// Reports the use of a handle that is not live; a real driver may crash here.
+    #[cold]
+    pub(super) fn refuse(&self, handle: Handle, kind: Kind) -> Code {
+        if let Some(context) = self.orphans.context_of(handle).filter(|_| handle.kind() == Some(kind)) {
+            report::add(format_args!("{kind} {handle:?} was destroyed with its context"));
+            // Where another context has the handle by now, a real driver takes an event for one of
+            // nowhere, and crashes on a stream.
+            let recurred = kind == Kind::Event && self.context_at(context).is_some();
+            return if recurred { codes::INVALID_CONTEXT } else { codes::CONTEXT_IS_DESTROYED };
+        }
+        match handle.kind() {
+            Some(same) if same == kind => report::add(format_args!("{kind} {handle:?} was destroyed")),
+            Some(other) => report::add(format_args!("{handle:?} is of kind {other}, not {kind}")),
+            None => report::add(format_args!("{handle:?} is not the handle of any {kind}")),
+        }
+        codes::INVALID_HANDLE
+    }
+}
