@@ -12,6 +12,7 @@
 //! say nothing about a GPU.
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use cuda_streams::{Device, ElapsedTime, EventOptions, Stream};
@@ -23,7 +24,17 @@ const WARM_UPS: u8 = 5;
 const LAUNCHES: u8 = 50;
 const A: f32 = 2.0;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match time_sizes() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn time_sizes() -> Result<(), Box<dyn Error>> {
     let (driver, largest) = match softcuda::choose()? {
         Choice::Software => ("software", 22),
         Choice::Real | Choice::Nothing => ("real", 26),

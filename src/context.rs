@@ -29,7 +29,8 @@ pub type RawContext = *mut c_void;
 /// ends: [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
 /// [`Device::enable_peer_access`] (of both devices), [`Event::bind`](crate::Event::bind). No other
 /// call creates a context, and none changes which context is current on the calling thread. (A call
-/// on a stream of cudarc retains the context that cudarc made.)
+/// on a stream of cudarc retains the context that cudarc made; [`Device::synchronize`] holds one that
+/// somebody made, for the call.)
 ///
 /// ```
 /// use cuda_streams::Device;
@@ -111,6 +112,7 @@ impl Context {
     #[doc(alias = "cuCtxPushCurrent")]
     #[doc(alias = "cuCtxPopCurrent")]
     pub fn with_current<R>(self, f: impl FnOnce() -> R) -> Result<R> {
+        self.alive()?;
         let _restore = Restore::new(self.driver())?;
         let _current = self.enter()?;
         Ok(f())

@@ -76,16 +76,20 @@ pub(crate) fn driver() -> Result<&'static Driver> {
     INITIALISED
         .get_or_try_init(|| {
             let driver = loaded()?;
-            driver.init().ok()?;
+            // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
+            unsafe { driver.cuInit(0) }.ok()?;
             Ok(driver)
         })
         .copied()
 }
 
 impl Driver {
-    fn init(&self) -> Answer {
-        // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
-        unsafe { self.cuInit(0) }
+    /// 13000 for CUDA 13.0. Initialises nothing.
+    fn version(&self) -> Result<c_int> {
+        let mut version: c_int = 0;
+        // SAFETY: the out pointer is a live local.
+        unsafe { self.cuDriverGetVersion(&raw mut version) }.ok()?;
+        Ok(version)
     }
 }
 
@@ -104,9 +108,6 @@ impl Driver {
 /// ```
 #[doc(alias = "cuDriverGetVersion")]
 pub fn driver_version() -> Result<(u32, u32)> {
-    let mut version: c_int = 0;
-    // SAFETY: the out pointer is a live local.
-    unsafe { loaded()?.cuDriverGetVersion(&raw mut version) }.ok()?;
-    let version = version.unsigned_abs();
+    let version = loaded()?.version()?.unsigned_abs();
     Ok((version / 1000, version % 1000 / 10))
 }

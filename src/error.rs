@@ -65,9 +65,10 @@ pub enum Error {
         device: u32,
     },
 
-    /// This crate and cudarc have loaded two different driver libraries.
+    /// cudarc's context is not a context of the driver that this crate has loaded: cudarc has loaded
+    /// another library, or somebody has reset the device since cudarc made its context.
     #[error(
-        "cudarc and this crate have loaded two different driver libraries (device {device}): remove the stub or compatibility library from the search path"
+        "cudarc's context of device {device} is unknown to the driver of this crate: cudarc has loaded another library (a stub or compatibility copy in the search path), or the device was reset since"
     )]
     TwoDrivers {
         /// The device's ordinal.

@@ -206,8 +206,8 @@ impl<M: Mode> Event<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextMismatch`] if it is bound to another context; those of
-    /// [`Device::context`]; [`Error::Driver`] with `OUT_OF_MEMORY`.
+    /// [`Error::ContextMismatch`] if it is bound to another context, [`Error::ContextDestroyed`] if to
+    /// one that is gone; those of [`Device::context`]; [`Error::Driver`] with `OUT_OF_MEMORY`.
     ///
     /// ```
     /// use cuda_streams::{Device, Event};

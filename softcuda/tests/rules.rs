@@ -112,9 +112,9 @@ fn a_destroyed_stream_is_refused_while_its_work_goes_on() -> Result<(), DriverEr
     let busy = context.new_stream()?;
     let (destroyed, event) = (result::stream::create(result::stream::StreamKind::NonBlocking)?, result::event::create(TIMED)?);
     let hold = Hold::new(&busy);
-    let held = busy.record_event(None)?;
+    let behind = busy.record_event(None)?;
     // SAFETY: stream and events are alive.
-    unsafe { result::stream::wait_event(destroyed, held.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }?;
+    unsafe { result::stream::wait_event(destroyed, behind.cu_event(), sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }?;
     record(event, destroyed);
     // SAFETY: alive.
     unsafe { result::stream::destroy(destroyed) }?;

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ptr;
 
 use super::Context;
+use super::record::id_of;
 use crate::driver::{CUcontext, Driver};
 use crate::error::Result;
 
@@ -38,28 +39,37 @@ impl Drop for Current {
     }
 }
 
-/// Around a user's code, which may push, pop and set contexts itself: when this is dropped, what was
-/// current before is current again.
+/// Around a user's code, which may push, pop, set and destroy contexts itself: when this is dropped,
+/// what was current before is current again, if it still lives.
 pub(super) struct Restore {
     driver: &'static Driver,
     before: CUcontext,
+    /// Tells whether that context still lives; `None` on drivers without ids.
+    id: Option<u64>,
 }
 
 impl Restore {
     pub(super) fn new(driver: &'static Driver) -> Result<Self> {
-        Ok(Self { driver, before: current(driver)? })
+        let before = current(driver)?;
+        Ok(Self { driver, before, id: id(driver, before) })
     }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        if current(self.driver).is_ok_and(|now| now != self.before) {
-            // SAFETY: the context was current before, and its owner has not been told to keep it less long.
+        if current(self.driver).is_ok_and(|now| now != self.before) && id(self.driver, self.before) == self.id {
+            // SAFETY: null, or the context that was current before: its id says that it lives. Without ids, who
+            // destroyed it under the caller's feet did so by `unsafe`, or owns the context.
             let answer = unsafe { self.driver.cuCtxSetCurrent(self.before) };
             // As above.
             let _ = answer;
         }
     }
+}
+
+/// The id of a living context; `None` for none, and where the driver has no ids.
+fn id(driver: &Driver, context: CUcontext) -> Option<u64> {
+    if context.is_null() { None } else { id_of(driver, context)?.ok() }
 }
 
 fn current(driver: &Driver) -> Result<CUcontext> {

@@ -28,12 +28,18 @@ impl Primary {
         Ok(&primaries[device.ordinal() as usize])
     }
 
+    /// The context retained last.
+    #[inline]
+    fn last(&self) -> Option<Context> {
+        // SAFETY: null, or a record, which is never freed; Acquire pairs with the store in `retain`.
+        let record = unsafe { self.record.load(Ordering::Acquire).as_ref() };
+        record.map(Context::of)
+    }
+
     /// The context retained last, unless it is known that this life is over.
     #[inline]
     fn known(&self) -> Option<Context> {
-        // SAFETY: null, or a record, which is never freed; Acquire pairs with the store in `retain`.
-        let record = unsafe { self.record.load(Ordering::Acquire).as_ref() };
-        record.map(Context::of).filter(|context| context.alive().is_ok())
+        self.last().filter(|context| context.alive().is_ok())
     }
 
     /// The context of the present life, as the driver says now.
@@ -154,13 +160,20 @@ impl Context {
     /// this crate; and where nobody made one in this library, there is nothing to be equal to.
     pub(crate) fn primary_with_raw(device: Device, raw: RawContext) -> Result<Option<Self>> {
         let is_raw = |context: &Self| context.as_raw() == raw;
-        if let Some(context) = Primary::of(device)?.known().filter(is_raw) {
+        let primary = Primary::of(device)?;
+        if let Some(context) = primary.known().filter(is_raw) {
             return Ok(Some(context));
         }
-        if !device.is_active()? {
-            return Ok(None);
+        if device.is_active()?
+            && let Some(context) = Some(device.context()?).filter(is_raw)
+        {
+            return Ok(Some(context));
         }
-        Ok(Some(device.context()?).filter(is_raw))
+        // Not another library's, if it was this one's before a reset.
+        match primary.last().filter(is_raw) {
+            Some(context) => context.alive().map(|()| None),
+            None => Ok(None),
+        }
     }
 }
 

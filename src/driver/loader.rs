@@ -53,7 +53,7 @@ fn bind(library: Library) -> Result<Driver, String> {
     // Never closed: the table points into it.
     let library = ManuallyDrop::new(library);
     let driver = Driver::bind(|name| symbol(&library, name));
-    if driver.init().code() == Some(ErrorCode::STUB_LIBRARY) {
+    if driver.version().is_err_and(|error| error.code() == Some(ErrorCode::STUB_LIBRARY)) {
         return Err("it is the toolkit's link-time stub, not a driver".into());
     }
     Ok(driver)

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::calls;
 
 /// Reports that are kept. A program that makes more has been told.
-const MOST: usize = 1000;
+const MOST: usize = 200;
 const TOO_MANY: &str = "there are more reports than are kept";
 
 /// A report, and how often it was made.
@@ -70,7 +70,9 @@ pub(super) fn print() {
     if is_unprinted() {
         UNPRINTED.store(false, Ordering::Relaxed);
         let lines = std::mem::take(&mut reports().unprinted);
-        lines.iter().for_each(|line| to_stderr(line));
+        for line in lines {
+            to_stderr(&line);
+        }
     }
 }
 
