@@ -12,6 +12,8 @@ use crate::raw::MODES;
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
+/// The environment variable that names functions which the driver is to lack.
+const WITHOUT: &str = "SOFTCUDA_WITHOUT";
 /// The environment variable that says which choice a test run was meant to end in.
 const EXPECT: &str = "SOFTCUDA_EXPECT";
 /// The environment variable that the software driver reads at its first call.
@@ -99,12 +101,14 @@ fn by_environment() -> Result<Choice, String> {
 
 /// The address of a function of the software driver, never of a real one.
 ///
-/// `None` if the driver has no such function, or if the process uses another driver ([`choose`]).
+/// `None` if the driver has no such function, if `SOFTCUDA_WITHOUT` names it (as an old driver would
+/// lack it), or if the process uses another driver ([`choose`]).
 #[must_use]
 pub fn symbol(name: &CStr) -> Option<*const c_void> {
+    let is_left_out = || variable(WITHOUT).is_some_and(|list| list.split(',').any(|left_out| left_out.as_bytes() == name.to_bytes()));
     match choose() {
-        Ok(Choice::Software) => library::symbol(name),
-        Ok(Choice::Real | Choice::Nothing) | Err(_) => None,
+        Ok(Choice::Software) if !is_left_out() => library::symbol(name),
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -214,3 +214,72 @@ fn a_reset_leaves_the_other_device_alone() {
         assert_eq!(first.stream.context(), Device::get(0).unwrap().context().unwrap());
     });
 }
+
+/// Hardware answers these for stale handles too; only the id tells what they mean.
+#[test]
+fn an_invalid_handle_may_mean_a_dead_context() {
+    child::run_each(
+        "dead_context::an_invalid_handle_may_mean_a_dead_context",
+        [ErrorCode::INVALID_CONTEXT, ErrorCode::INVALID_HANDLE],
+        |code| {
+            let handles = Handles::new(device());
+            let failure = inject("cuStreamQuery", code.get());
+            assert_eq!(handles.stream.query(), Err(Error::Driver { call: "cuStreamQuery", code }), "the context lives");
+            drop(failure);
+            assert_eq!(handles.stream.query(), Ok(true));
+            reset(device());
+            let _failure = inject("cuStreamQuery", code.get());
+            assert_eq!(handles.stream.query(), Err(Error::ContextDestroyed { device: 0 }));
+            handles.check_dead();
+        },
+    );
+}
+
+/// The driver says that a context is gone in more than one way.
+#[test]
+fn a_context_without_an_id_is_dead() {
+    child::run_each(
+        "dead_context::a_context_without_an_id_is_dead",
+        [ErrorCode::INVALID_CONTEXT, ErrorCode::CONTEXT_IS_DESTROYED],
+        |code| {
+            let handles = Handles::new(device());
+            let _gone = inject("cuCtxGetId", code.get());
+            assert_eq!(handles.stream.context().synchronize(), Err(Error::ContextDestroyed { device: 0 }));
+            handles.check_dead();
+        },
+    );
+}
+
+/// Streams of cudarc go with the context too, and that is not taken for a second driver library.
+#[test]
+fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
+    child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", child::same_environment, || {
+        let theirs = cudarc::driver::CudaContext::new(0).unwrap().new_stream().unwrap();
+        Event::new().record(&theirs).unwrap();
+        reset(device());
+        for _ in 0..2 {
+            assert_eq!(Event::new().record(&theirs), Err(Error::ContextDestroyed { device: 0 }));
+        }
+        // Its drop would use the handle that went with the context.
+        std::mem::forget(theirs);
+        check_reports();
+    });
+}
+
+/// What was current before cannot be restored once it is gone, and its address is not used.
+#[test]
+fn with_current_does_not_bring_a_destroyed_context_back() {
+    child::run("dead_context::with_current_does_not_bring_a_destroyed_context_back", child::same_environment, || {
+        let context = device().context().unwrap();
+        let second = contexts::SecondContext::new(device()).into_raw();
+        // SAFETY: the context is alive.
+        assert_eq!(unsafe { raw::cuCtxSetCurrent(second) }, raw::SUCCESS);
+        context
+            .with_current(|| {
+                // SAFETY: nobody uses it any more.
+                assert_eq!(unsafe { raw::cuCtxDestroy_v2(second) }, raw::SUCCESS);
+            })
+            .unwrap();
+        check_reports();
+    });
+}

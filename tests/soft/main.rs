@@ -17,6 +17,8 @@ mod leaks;
 #[cfg(not(miri))]
 mod modes;
 #[cfg(not(miri))]
+mod old_driver;
+#[cfg(not(miri))]
 mod reports;
 #[cfg(not(miri))]
 mod start;
