@@ -71,7 +71,9 @@ fn a_function_without_a_fallback_is_named() {
         assert_eq!(softcuda::live().streams, before, "the stream is given back");
 
         let events = [Event::timed(), Event::timed()];
-        events.iter().for_each(|event| event.bind(device).unwrap());
+        for event in &events {
+            event.bind(device).unwrap();
+        }
         assert_eq!(events[0].elapsed_time(&events[1]), Err(missing("cuEventElapsedTime")));
         assert!(Device::count().is_ok());
     });
