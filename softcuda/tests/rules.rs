@@ -153,8 +153,9 @@ fn peer_access_is_switched_on_once() -> Result<(), DriverError> {
 fn one_place_takes_two_results() {
     let _context = context(0);
     let mut place = MaybeUninit::<usize>::uninit();
+    let twice = place.as_mut_ptr();
     // SAFETY: the place is valid; the second result is the one that stays.
-    assert_eq!(unsafe { sys::cuMemGetInfo_v2(place.as_mut_ptr(), place.as_mut_ptr()) }, CUDA_SUCCESS);
+    assert_eq!(unsafe { sys::cuMemGetInfo_v2(twice, twice) }, CUDA_SUCCESS);
     let mut total = 0;
     // SAFETY: a valid place, and null for what is not asked.
     assert_eq!(unsafe { sys::cuMemGetInfo_v2(ptr::null_mut(), &raw mut total) }, CUDA_SUCCESS);
