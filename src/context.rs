@@ -97,7 +97,8 @@ impl Context {
 
     /// Runs `f` with this context current on the calling thread, for raw driver calls that need one.
     /// Afterwards, and if `f` panics, the thread's current context is what it was, whatever `f` did
-    /// to it.
+    /// to it. (Not where `f` destroyed that context; and drivers before 12.0 cannot tell, so that there
+    /// `f` itself must leave what it found.)
     ///
     /// # Errors
     ///

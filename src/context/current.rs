@@ -40,11 +40,11 @@ impl Drop for Current {
 }
 
 /// Around a user's code, which may push, pop, set and destroy contexts itself: when this is dropped,
-/// what was current before is current again, if it still lives.
+/// what was current before is current again, if the driver can tell that it still lives.
 pub(super) struct Restore {
     driver: &'static Driver,
     before: CUcontext,
-    /// Tells whether that context still lives; `None` on drivers without ids.
+    /// Tells whether that context still lives; `None` on drivers without ids, and if it is gone already.
     id: Option<u64>,
 }
 
@@ -53,13 +53,17 @@ impl Restore {
         let before = current(driver)?;
         Ok(Self { driver, before, id: id(driver, before) })
     }
+
+    /// Safe code can destroy a context (cudarc's drop does), so without an id there is no knowing.
+    fn may_restore(&self) -> bool {
+        self.before.is_null() || self.id.is_some() && id(self.driver, self.before) == self.id
+    }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        if current(self.driver).is_ok_and(|now| now != self.before) && id(self.driver, self.before) == self.id {
-            // SAFETY: null, or the context that was current before: its id says that it lives. Without ids, who
-            // destroyed it under the caller's feet did so by `unsafe`, or owns the context.
+        if current(self.driver).is_ok_and(|now| now != self.before) && self.may_restore() {
+            // SAFETY: null, or a context that lives: the driver has just answered its id.
             let answer = unsafe { self.driver.cuCtxSetCurrent(self.before) };
             // As above.
             let _ = answer;
