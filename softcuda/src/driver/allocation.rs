@@ -7,6 +7,7 @@ use super::codes::{self, Outcome};
 use super::handle::Handle;
 use super::memory::{Buffer, Home};
 use super::objects::{Serial, Work};
+use super::raw::Topic;
 use super::state::{Locked, State, lock};
 use super::{device, report, worker};
 
@@ -48,7 +49,7 @@ pub(super) fn free(address: u64) -> Outcome {
 }
 
 fn not_allocated(address: u64) -> codes::Code {
-    report::add(format_args!("no allocation begins at {address:#x}, or it is freed already"));
+    report::add(Topic::Memory, format_args!("no allocation begins at {address:#x}, or it is freed already"));
     codes::INVALID_VALUE
 }
 

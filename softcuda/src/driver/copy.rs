@@ -10,6 +10,7 @@ use super::handle::Handle;
 use super::job::{CallerMemory, Job, Pattern, Place};
 use super::memory::{self, Buffer, Home, Span};
 use super::objects::{Point, Serial, Work};
+use super::raw::Topic;
 use super::state::{State, lock};
 use super::{report, worker};
 
@@ -41,7 +42,7 @@ impl HostMemory {
             return Err(codes::INVALID_VALUE);
         }
         if memory::is_device_address(self.start.addr() as u64) {
-            report::add(format_args!("{:?} is an address of a device, not of the host", self.start));
+            report::add(Topic::Memory, format_args!("{:?} is an address of a device, not of the host", self.start));
             return Err(codes::INVALID_VALUE);
         }
         Ok(())
@@ -60,7 +61,7 @@ impl HostMemory {
 fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
     let found = state.memory.span(address, bytes).map(|(_, span)| span);
     found.ok_or_else(|| {
-        report::add(format_args!("{bytes} bytes at {address:#x} are not all in one live allocation"));
+        report::add(Topic::Memory, format_args!("{bytes} bytes at {address:#x} are not all in one live allocation"));
         codes::INVALID_VALUE
     })
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
-use super::raw::MODE_NULL;
+use super::raw::{MODE_NULL, Topic};
 use super::{mode, report};
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
@@ -15,7 +15,7 @@ pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() ->
         _ if injected.is_err() => injected,
         _ if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
         _ => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            report::add("panicked, which is a bug of the software driver");
+            report::add(Topic::Bug, "panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
         }),
     };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::codes::{self, Outcome};
 use super::memory::Span;
 use super::ptx::Entry;
-use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RawRange, RunFn};
+use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RawRange, RunFn, Topic};
 use super::report;
 
 /// What is registered of a kernel's twin.
@@ -135,7 +135,7 @@ impl PendingLaunch {
         if code == codes::SUCCESS {
             return Ok(());
         }
-        report::add(format_args!("kernel `{}` ended in {}", self.entry.name, codes::describe(code)));
+        report::add(Topic::Fault, format_args!("kernel `{}` ended in {}", self.entry.name, codes::describe(code)));
         Err(code)
     }
 }

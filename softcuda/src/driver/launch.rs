@@ -10,7 +10,7 @@ use super::kernel::{self, PendingLaunch, Range, Registration, Shape};
 use super::memory::Home;
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
-use super::raw::RawAccess;
+use super::raw::{RawAccess, Topic};
 use super::state::{State, lock};
 use super::{device, ptx, report};
 
@@ -62,7 +62,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     let work = match ranges {
         Ok(ranges) => Work::Run(Job::Kernel(Box::new(PendingLaunch { entry, twin, shape, ranges }))),
         Err(fault) => {
-            report::add(fault.why);
+            report::add(Topic::Fault, fault.why);
             Work::Fault(fault.code)
         }
     };

@@ -3,6 +3,7 @@
 use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind};
 use super::objects::{Event, Serial};
+use super::raw::Topic;
 use super::state::State;
 use super::{report, thread};
 
@@ -16,10 +17,10 @@ impl State {
     pub(super) fn named_context(&self, handle: Handle) -> Outcome<Serial> {
         self.context_at(handle).ok_or_else(|| {
             if handle.kind() == Some(Kind::Context) {
-                report::add(format_args!("context {handle:?} was destroyed"));
+                report::add(Topic::Handle, format_args!("context {handle:?} was destroyed"));
                 codes::CONTEXT_IS_DESTROYED
             } else {
-                report::add(format_args!("{handle:?} is not the handle of any context"));
+                report::add(Topic::Handle, format_args!("{handle:?} is not the handle of any context"));
                 codes::INVALID_CONTEXT
             }
         })
@@ -76,16 +77,16 @@ impl State {
     #[cold]
     pub(super) fn refuse(&self, handle: Handle, kind: Kind) -> Code {
         if let Some(context) = self.orphans.context_of(handle).filter(|_| handle.kind() == Some(kind)) {
-            report::add(format_args!("{kind} {handle:?} was destroyed with its context"));
+            report::add(Topic::Handle, format_args!("{kind} {handle:?} was destroyed with its context"));
             // Where another context has the handle by now, a real driver takes an event for one of
             // nowhere, and crashes on a stream.
             let recurred = kind == Kind::Event && self.context_at(context).is_some();
             return if recurred { codes::INVALID_CONTEXT } else { codes::CONTEXT_IS_DESTROYED };
         }
         match handle.kind() {
-            Some(same) if same == kind => report::add(format_args!("{kind} {handle:?} was destroyed")),
-            Some(other) => report::add(format_args!("{handle:?} is of kind {other}, not {kind}")),
-            None => report::add(format_args!("{handle:?} is not the handle of any {kind}")),
+            Some(same) if same == kind => report::add(Topic::Handle, format_args!("{kind} {handle:?} was destroyed")),
+            Some(other) => report::add(Topic::Handle, format_args!("{handle:?} is of kind {other}, not {kind}")),
+            None => report::add(Topic::Handle, format_args!("{handle:?} is not the handle of any {kind}")),
         }
         codes::INVALID_HANDLE
     }

@@ -8,7 +8,7 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `codes`, `raw` | result codes; what is agreed with the control API |
-//! | `calls`, `report`, `mode` | counted and injected calls, reports, what the driver pretends to be |
+//! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
@@ -49,6 +49,8 @@ mod ptx;
 pub mod raw;
 mod report;
 mod schedule;
+#[expect(dead_code, reason = "the base of what follows")]
+mod scope;
 mod state;
 mod stream;
 mod thread;

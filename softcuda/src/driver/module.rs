@@ -10,6 +10,7 @@ use super::handle::{Handle, Kind, RawHandle};
 use super::kernel::{self, Registration};
 use super::objects::{KernelFunction, Module};
 use super::ptx::{self, Entry};
+use super::raw::Topic;
 use super::report;
 use super::state::lock;
 
@@ -20,11 +21,11 @@ const FATBIN: &[u8] = b"\x50\xed\x55\xba";
 pub(super) fn load(out: Out<RawHandle>, image: &CStr) -> Outcome {
     let context = lock().current()?;
     if image.to_bytes().starts_with(CUBIN) || image.to_bytes().starts_with(FATBIN) {
-        report::add("machine code cannot run here, only PTX whose kernels have twins");
+        report::add(Topic::Unsupported, "machine code cannot run here, only PTX whose kernels have twins");
         return Err(codes::NOT_SUPPORTED);
     }
     let entries = ptx::parse(&image.to_string_lossy()).map_err(|refusal| {
-        report::add(refusal.why);
+        report::add(Topic::Unsupported, refusal.why);
         refusal.code
     })?;
     let mut state = lock();
@@ -61,7 +62,7 @@ pub(super) fn function(out: Out<RawHandle>, handle: Handle, name: &CStr) -> Outc
     } else {
         let entry = Arc::clone(&entries[index]);
         let twin = twin_of(&entry).map_err(|why| {
-            report::add(why);
+            report::add(Topic::Unsupported, why);
             codes::NOT_SUPPORTED
         })?;
         let serial = state.serial();

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_void};
 
 /// Changes whenever something in this file changes; both sides compare it when the library is opened.
-pub const CONTROL_VERSION: u32 = 3;
+pub const CONTROL_VERSION: u32 = 4;
 
 /// A mode: the driver works.
 pub const MODE_FULL: u32 = 0;
@@ -129,6 +129,29 @@ pub struct RawKernel {
     pub declare: DeclareFn,
     /// Runs a launch.
     pub run: RunFn,
+}
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+#[non_exhaustive]
+pub enum Topic {
+    /// Two accesses to the same memory, one of them a write, that nothing orders.
+    Race,
+    /// Memory that is not there: never allocated, or freed.
+    Memory,
+    /// A handle of something that was destroyed, or never was.
+    Handle,
+    /// A context that ended with objects in it.
+    Leak,
+    /// A kernel that failed.
+    Fault,
+    /// A call that waits where waiting may never end.
+    Misuse,
+    /// Something that this driver does not do.
+    Unsupported,
+    /// An error of this driver.
+    Bug,
 }
 
 /// `softcuda_version`

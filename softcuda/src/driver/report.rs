@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::calls;
+use super::raw::Topic;
 
 /// Reports that are kept. A program that makes more has been told.
 const MOST: usize = 200;
@@ -13,7 +14,9 @@ const TOO_MANY: &str = "there are more reports than are kept";
 
 /// A report, and how often it was made.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the base of what follows")]
 struct Report {
+    topic: Topic,
     text: String,
     times: u64,
 }
@@ -34,16 +37,16 @@ fn reports() -> MutexGuard<'static, Reports> {
 }
 
 /// Adds a report, with the call it was found in.
-pub(super) fn add(what: impl Display) {
+pub(super) fn add(topic: Topic, what: impl Display) {
     let text = match calls::current() {
         Some(call) => format!("{call}: {what}"),
         None => what.to_string(),
     };
-    reports().add(text);
+    reports().add(topic, text);
 }
 
 impl Reports {
-    fn add(&mut self, text: String) {
+    fn add(&mut self, topic: Topic, text: String) {
         let text = if self.kept.len() < MOST || self.find(&text).is_some() { text } else { TOO_MANY.to_owned() };
         if let Some(known) = self.find(&text) {
             known.times += 1;
@@ -51,7 +54,7 @@ impl Reports {
         }
         self.unprinted.push(text.clone());
         UNPRINTED.store(true, Ordering::Relaxed);
-        self.kept.push(Report { text, times: 1 });
+        self.kept.push(Report { topic, text, times: 1 });
     }
 
     fn find(&mut self, text: &str) -> Option<&mut Report> {
@@ -90,7 +93,7 @@ pub(super) fn count() -> usize {
 /// The report of that number.
 pub(super) fn get(index: usize) -> Option<String> {
     let reports = reports();
-    let Report { text, times } = reports.kept.get(index)?;
+    let Report { text, times, .. } = reports.kept.get(index)?;
     Some(if *times == 1 { text.clone() } else { format!("{text} ({times} times)") })
 }
 
@@ -102,7 +105,7 @@ mod tests {
     fn a_report_is_kept_and_printed_once() {
         let mut reports = Reports { kept: Vec::new(), unprinted: Vec::new() };
         for text in ["a", "b", "a"] {
-            reports.add(text.to_owned());
+            reports.add(Topic::Bug, text.to_owned());
         }
         assert_eq!(reports.unprinted, ["a", "b"]);
         assert_eq!(reports.kept.iter().map(|report| report.times).collect::<Vec<_>>(), [2, 1]);
@@ -112,11 +115,11 @@ mod tests {
     fn the_list_ends() {
         let mut reports = Reports { kept: Vec::new(), unprinted: Vec::new() };
         for number in 0..MOST + 10 {
-            reports.add(number.to_string());
+            reports.add(Topic::Bug, number.to_string());
         }
         assert_eq!(reports.kept.len(), MOST + 1);
         assert_eq!((reports.kept[MOST].text.as_str(), reports.kept[MOST].times), (TOO_MANY, 10));
-        reports.add("0".to_owned());
+        reports.add(Topic::Bug, "0".to_owned());
         assert_eq!(reports.kept[0].times, 2);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::codes::{self, Outcome};
 use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
+use super::raw::Topic;
 use super::report;
 use super::state::{Locked, State, lock};
 
@@ -38,7 +39,7 @@ impl State {
             if let Err(error) = thread::Builder::new().name("softcuda".to_owned()).spawn(work) {
                 if !self.threads_refused {
                     self.threads_refused = true;
-                    report::add(format_args!("no thread for the work of a stream, for now: {error}"));
+                    report::add(Topic::Bug, format_args!("no thread for the work of a stream, for now: {error}"));
                     // Whoever waits has to try again, and wakes up by himself from now on.
                     self.wake_callers(None);
                 }
@@ -62,7 +63,7 @@ fn work() {
         drop(state);
         report::print();
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
-            report::add("the work of a stream panicked, which is a bug of the software driver");
+            report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
         });
         report::print();
@@ -87,7 +88,7 @@ pub(super) fn count() -> usize {
 /// work it would wait for is its own, or may come after it.
 pub(super) fn may_wait() -> Outcome {
     if IS_WORKER.get() {
-        report::add("a host function or a kernel cannot wait for work: it would wait for ever");
+        report::add(Topic::Misuse, "a host function or a kernel cannot wait for work: it would wait for ever");
         return Err(codes::NOT_PERMITTED);
     }
     Ok(())
