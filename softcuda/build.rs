@@ -45,7 +45,7 @@ fn compile_the_driver(out: &Path) {
         // The name that cudarc asks for first: a later dlopen of it finds the library that is
         // already there. The driver's own calls must not reach a real driver loaded before it.
         .args(["-Clink-arg=-Wl,-soname,libcuda.so", "-Clink-arg=-Wl,-Bsymbolic"])
-        .args(["--check-cfg=cfg(softcuda_linked)", "--check-cfg=cfg(test)", "--target"])
+        .args(["--check-cfg=cfg(softcuda_linked, softcuda_shuttle)", "--check-cfg=cfg(test)", "--target"])
         .arg(variable("TARGET"))
         .arg("-o")
         .arg(&library)

@@ -8,7 +8,7 @@ use std::{env, fmt};
 use crate::library;
 #[cfg(softcuda_embedded)]
 use crate::probe::real_devices;
-use crate::raw::MODES;
+use crate::raw::{MODES, REPORTS as REPORT_CHOICES, SCHEDULES, schedule_named};
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
@@ -18,6 +18,10 @@ const WITHOUT: &str = "SOFTCUDA_WITHOUT";
 const EXPECT: &str = "SOFTCUDA_EXPECT";
 /// The environment variable that the software driver reads at its first call.
 const MODE: &str = "SOFTCUDA_MODE";
+/// Another one.
+const SCHEDULE: &str = "SOFTCUDA_SCHEDULE";
+/// Another one, read at the first report.
+const REPORTS: &str = "SOFTCUDA_REPORTS";
 
 static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
 
@@ -58,7 +62,7 @@ impl fmt::Display for Choice {
 ///
 /// # Errors
 ///
-/// The text says what to change: an unknown value of a variable (`SOFTCUDA_MODE` included), a software
+/// The text says what to change: an unknown value of a variable (those that the driver itself reads included), a software
 /// driver that cannot be loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later
 /// calls answer the same.
 pub fn choose() -> Result<Choice, String> {
@@ -70,11 +74,11 @@ pub fn choose() -> Result<Choice, String> {
 ///
 /// # Errors
 ///
-/// If another driver has been chosen, if the software driver cannot be loaded, or if `SOFTCUDA_MODE`
-/// has an unknown value.
+/// If another driver has been chosen, if the software driver cannot be loaded, or if a variable that it
+/// reads has an unknown value.
 pub fn install() -> Result<(), String> {
     let chosen = CHOSEN.get_or_init(|| {
-        check_mode(variable(MODE).as_deref())?;
+        check_variables()?;
         library::open()?;
         announce(Choice::Software, "installed");
         Ok(Choice::Software)
@@ -89,7 +93,7 @@ pub fn install() -> Result<(), String> {
 fn by_environment() -> Result<Choice, String> {
     let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
     let expected = Expected::parse(variable(EXPECT).as_deref())?;
-    check_mode(variable(MODE).as_deref())?;
+    check_variables()?;
     let (choice, reason) = wanted.decide()?;
     if choice == Choice::Software {
         library::open()?;
@@ -174,7 +178,30 @@ impl Expected {
     }
 }
 
-/// Refuses an unknown mode here, where it can be told: the driver itself has no code for that.
+/// Refuses unknown values here, where that can be told: the driver itself has no code for it.
+fn check_variables() -> Result<(), String> {
+    check_mode(variable(MODE).as_deref())?;
+    check_schedule(variable(SCHEDULE).as_deref())?;
+    check_reports(variable(REPORTS).as_deref())
+}
+
+fn check_schedule(value: Option<&str>) -> Result<(), String> {
+    match value {
+        Some(value) if schedule_named(value).is_none() => Err(format!("{SCHEDULE}={value}: expected one of {SCHEDULES}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_reports(value: Option<&str>) -> Result<(), String> {
+    match value {
+        Some(value) if !REPORT_CHOICES.iter().any(|(name, _)| *name == value) => {
+            let names = REPORT_CHOICES.map(|(name, _)| name).join(", ");
+            Err(format!("{REPORTS}={value}: expected one of {names}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn check_mode(value: Option<&str>) -> Result<(), String> {
     let known = |value| MODES.iter().any(|(name, _)| *name == value);
     match value {
@@ -222,6 +249,25 @@ mod tests {
             assert_eq!(check_mode(Some(name)), Ok(()));
         }
         assert_eq!(check_mode(Some("hard")), Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_schedule_is_refused() {
+        for known in [None, Some("plain"), Some("lazy"), Some("seeded:0"), Some("seeded:18446744073709551615")] {
+            assert_eq!(check_schedule(known), Ok(()));
+        }
+        for unknown in ["", "eager", "seeded", "seeded:", "seeded:-1", "seeded:x"] {
+            let expected = format!("SOFTCUDA_SCHEDULE={unknown}: expected one of plain, lazy, seeded:N");
+            assert_eq!(check_schedule(Some(unknown)), Err(expected));
+        }
+    }
+
+    #[test]
+    fn an_unknown_way_to_report_is_refused() {
+        for known in [None, Some("print"), Some("abort")] {
+            assert_eq!(check_reports(known), Ok(()));
+        }
+        assert_eq!(check_reports(Some("panic")), Err("SOFTCUDA_REPORTS=panic: expected one of print, abort".to_owned()));
     }
 
     #[test]

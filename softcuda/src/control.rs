@@ -3,12 +3,14 @@
 //! Everything here panics where the software driver does not run: a test that needs it cannot mean
 //! anything on another one.
 
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 
 use crate::choice::{Choice, choose};
 use crate::functions::ControlFunctions;
 use crate::library;
 use crate::raw;
+use crate::report::Report;
+use crate::scope::Scope;
 
 /// How the driver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +23,7 @@ pub enum Mode {
     NoDevice,
 }
 
-/// What exists inside the driver, counted over the whole process.
+/// What exists inside the driver, of what the threads of a [`Scope`] have created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Live {
     /// Streams that were created and not destroyed.
@@ -32,7 +34,7 @@ pub struct Live {
     pub allocations: u64,
     /// Primary contexts that are retained.
     pub contexts: u64,
-    /// Worker threads. None is left when the driver has nothing to do.
+    /// Threads that do work. None is left when the driver has nothing to do.
     pub threads: u64,
 }
 
@@ -77,17 +79,32 @@ pub fn all_calls() -> u64 {
     unsafe { (required().softcuda_calls)(std::ptr::null()) }
 }
 
-/// What exists inside the driver now.
+/// What exists now in the calling thread's [`Scope`].
 ///
 /// # Panics
 ///
 /// If the software driver does not run.
 #[must_use]
 pub fn live() -> Live {
+    Scope::current().live()
+}
+
+/// What exists now in the calling thread's [`Scope`] on the device of that ordinal.
+///
+/// # Panics
+///
+/// If the software driver does not run.
+#[must_use]
+pub fn live_on(ordinal: u32) -> Live {
+    live_in(Scope::current().number(), ordinal)
+}
+
+/// What a scope has on a device.
+pub(crate) fn live_in(scope: u64, device: u32) -> Live {
     let driver = required();
     let count = |kind| {
-        // SAFETY: the function takes a number and may be called at any time.
-        unsafe { (driver.softcuda_live)(kind) }
+        // SAFETY: the function takes numbers and may be called at any time.
+        unsafe { (driver.softcuda_live)(kind, scope, device) }
     };
     Live {
         streams: count(raw::LIVE_STREAMS),
@@ -98,32 +115,19 @@ pub fn live() -> Live {
     }
 }
 
-/// What the driver has to say of the process's use of it: stale handles, accesses outside of
-/// memory, kernels without a twin. In order, since the process began; what repeats is one report that
-/// says how often.
+/// What was reported in the calling thread's scope: stale handles, accesses outside of memory, kernels
+/// without a twin. In order; what repeats is one report that says how often. The process's scope has all
+/// that was reported in no other.
+///
+/// Each is also a line on the standard error output. With `SOFTCUDA_REPORTS=abort` the first one in the
+/// process's scope ends the process.
 ///
 /// # Panics
 ///
 /// If the software driver does not run.
 #[must_use]
-pub fn reports() -> Vec<String> {
-    let driver = required();
-    // SAFETY: the function takes nothing and may be called at any time.
-    let count = unsafe { (driver.softcuda_report_count)() };
-    (0..count).map(|index| report(driver, index)).collect()
-}
-
-fn report(driver: &ControlFunctions, index: u64) -> String {
-    let mut text = vec![0_u8; 256];
-    loop {
-        // SAFETY: `text` has room for as many bytes as are passed.
-        let length = unsafe { (driver.softcuda_report)(index, text.as_mut_ptr().cast::<c_char>(), text.len()) };
-        let complete = length <= text.len();
-        text.resize(length, 0);
-        if complete {
-            return String::from_utf8_lossy(&text).into_owned();
-        }
-    }
+pub fn reports() -> Vec<Report> {
+    Scope::current().reports()
 }
 
 /// The control functions, if the software driver runs.

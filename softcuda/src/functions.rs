@@ -37,22 +37,35 @@ macro_rules! control_functions {
 control_functions! {
     /// The driver's `CONTROL_VERSION`.
     softcuda_version: raw::VersionFn;
-    /// Makes a later call of this thread answer a code. 1 for a function that does not exist.
+    /// Makes a later call of this thread or of its scope answer a code. 0 for a function that does not
+    /// exist, or a number for the next.
     softcuda_inject: raw::InjectFn;
-    /// Forgets the injections of this thread.
-    softcuda_clear_injections: raw::ClearInjectionsFn;
+    /// Forgets an injection.
+    softcuda_take_back: raw::TakeBackFn;
     /// Calls made by this thread, of one function or (null) of all.
     softcuda_calls: raw::CallsFn;
     /// Adds a kernel twin. 1 if another of that name is there.
     softcuda_register_kernel: raw::RegisterKernelFn;
-    /// How many objects of a kind exist.
+    /// How many objects of a kind a scope has.
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
-    /// Number of reports so far.
+    /// Number of reports of a scope.
     softcuda_report_count: raw::ReportCountFn;
-    /// Copies the text of a report, returns its length.
+    /// Copies a report of a scope, returns the length of its text.
     softcuda_report: raw::ReportFn;
+    /// Forgets the first reports of a scope.
+    softcuda_forget_reports: raw::ForgetReportsFn;
+    /// The scope of this thread.
+    softcuda_scope: raw::ScopeFn;
+    /// Puts this thread into a new scope.
+    softcuda_begin_scope: raw::BeginScopeFn;
+    /// Puts this thread into a scope. 1 if it has ended.
+    softcuda_join_scope: raw::JoinScopeFn;
+    /// Takes this thread out of a scope.
+    softcuda_leave_scope: raw::LeaveScopeFn;
+    /// Gives a scope a schedule. 1 if there is no such schedule.
+    softcuda_set_schedule: raw::SetScheduleFn;
 }
 
 impl ControlFunctions {

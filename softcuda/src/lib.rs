@@ -7,7 +7,7 @@
 //!
 //! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
 //! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
-//! misuse, [`set_mode`].
+//! misuse, [`set_mode`], and [`Scope`]s with a [`Schedule`] of their own.
 //!
 //! It says nothing about performance, and nothing about device code. Never enable it in a release.
 //!
@@ -32,6 +32,9 @@ mod functions;
 mod injection;
 mod kernel;
 mod launch;
+mod report;
+mod schedule;
+mod scope;
 mod twin;
 mod watched;
 
@@ -59,12 +62,15 @@ mod raw;
 pub use accesses::Accesses;
 pub use arguments::Arguments;
 pub use choice::{Choice, choose, install, symbol};
-pub use control::{Live, Mode, all_calls, calls, live, reports, set_mode};
+pub use control::{Live, Mode, all_calls, calls, live, live_on, reports, set_mode};
 pub use element::Element;
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
-pub use raw::ParamKind;
+pub use raw::{ParamKind, Topic};
+pub use report::Report;
+pub use schedule::Schedule;
+pub use scope::{Entered, Scope};
 pub use watched::WatchedU32;
 
 /// The README's examples, compiled and run as tests.

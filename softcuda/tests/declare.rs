@@ -65,6 +65,6 @@ fn a_launch_that_fails_to_declare_fails_when_its_turn_comes() -> Result<(), Driv
     assert_eq!(stream.synchronize(), Err(FAILED));
     assert_eq!(context.new_event(None).map(drop), Err(FAILED));
     assert!(!HAS_RUN.load(Ordering::Relaxed));
-    assert!(softcuda::reports().iter().any(|report| report.contains("undeclared")), "{:?}", softcuda::reports());
+    assert!(softcuda::reports().iter().any(|report| report.text().contains("undeclared")), "{:?}", softcuda::reports());
     Ok(())
 }

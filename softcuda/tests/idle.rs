@@ -28,6 +28,6 @@ fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result
     assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
     drop(context);
     assert_eq!(softcuda::live(), Live::default());
-    assert_eq!(softcuda::reports(), Vec::<String>::new());
+    assert_eq!(softcuda::reports(), []);
     Ok(())
 }

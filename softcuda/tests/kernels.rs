@@ -11,7 +11,7 @@ use softcuda::ParamKind::{Int32, Int64, Pointer};
 use support::{ONE, context, kernel};
 
 fn reported(words: &[&str]) -> bool {
-    softcuda::reports().iter().any(|report| words.iter().all(|word| report.contains(word)))
+    softcuda::reports().iter().any(|report| words.iter().all(|word| report.text().contains(word)))
 }
 
 #[test]

@@ -68,8 +68,8 @@ fn reset(device: Device) {
 
 /// Checks that no stale handle reached the driver, but for the question whether the context lives.
 fn check_reports() {
-    let stale: Vec<_> = reports().into_iter().filter(|report| !report.starts_with("cuCtxGetId: ")).collect();
-    assert_eq!(stale, Vec::<String>::new());
+    let stale: Vec<_> = reports().into_iter().filter(|report| !report.text().starts_with("cuCtxGetId: ")).collect();
+    assert_eq!(stale, []);
 }
 
 /// Checks that dropping leaks the driver's objects, without a call.

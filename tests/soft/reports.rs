@@ -11,13 +11,13 @@ fn no_public_call_misuses_the_driver() {
         let world = World::new(device());
         for call in DEVICE_CALLS {
             (call.run)(&world.device).unwrap_or_else(|error| panic!("{}: {error}", call.name));
-            assert_eq!(reports(), Vec::<String>::new(), "{}", call.name);
+            assert_eq!(reports(), [], "{}", call.name);
         }
         for call in WORLD_CALLS {
             (call.run)(&world).unwrap_or_else(|error| panic!("{}: {error}", call.name));
-            assert_eq!(reports(), Vec::<String>::new(), "{}", call.name);
+            assert_eq!(reports(), [], "{}", call.name);
         }
         drop(world);
-        assert_eq!(reports(), Vec::<String>::new(), "dropping");
+        assert_eq!(reports(), [], "dropping");
     });
 }

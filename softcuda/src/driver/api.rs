@@ -10,7 +10,7 @@ use super::entry::{self, driver_api};
 use super::handle::{Handle, RawHandle};
 use super::job::Pattern;
 use super::launch::Config;
-use super::{allocation, context, copy, device, errors, event, host_function, launch, mode, module, primary, stream};
+use super::{allocation, context, copy, device, errors, event, host_function, launch, module, primary, stream};
 
 /// The address of a driver function.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Address(pub(super) *const c_void);
 
 driver_api! {
     /// Initialises the driver.
-    [before_init] cuInit(flags: u32) => mode::initialize(flags);
+    [before_init] cuInit(flags: u32) => context::initialize(flags);
 
     /// The CUDA version that this driver implements.
     [before_init] cuDriverGetVersion(version: Out<i32>) => { version.set(device::DRIVER_VERSION); Ok(()) };

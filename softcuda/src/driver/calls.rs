@@ -1,8 +1,14 @@
-//! Counting and failing calls, for the calls of one thread: tests of one process run side by side.
+//! Counting and failing calls, of one thread or one scope: tests of one process run side by side.
 
 use std::cell::{Cell, RefCell};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::codes::{Code, Outcome};
+use super::scope::{self, ScopeId};
+#[cfg(softcuda_shuttle)]
+use super::sync::KeyOfCell as _;
+use super::sync::{Mutex, global, thread_local};
 
 /// Upper limit of implemented functions; `api.rs` checks it when it is compiled.
 pub(super) const MAX_FUNCTIONS: usize = 128;
@@ -14,12 +20,24 @@ pub(super) struct Function {
     pub(super) name: &'static str,
 }
 
-/// The call numbered `call` of a function answers `code`.
+/// A call of a function is to answer `code`.
 struct Injection {
+    id: u64,
     function: usize,
-    call: u64,
+    /// Calls that pass before.
+    after: u64,
     code: Code,
+    /// Whose calls, if not one thread's.
+    scope: Option<ScopeId>,
 }
+
+global! {
+    /// What the calls of scopes are to answer.
+    static OF_SCOPES: Mutex<Vec<Injection>> = Mutex::new(Vec::new());
+}
+/// How many these are: every call asks.
+static IN_SCOPES: AtomicUsize = AtomicUsize::new(0);
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static COUNTS: [Cell<u64>; MAX_FUNCTIONS] = const { [const { Cell::new(0) }; MAX_FUNCTIONS] };
@@ -32,32 +50,57 @@ thread_local! {
 /// Counts a call of this thread; the code of an injection is due if it is for this call.
 pub(super) fn count(function: Function) -> Outcome {
     CURRENT.set(Some(function.name));
-    let call = COUNTS.with(|counts| counts[function.index].replace(counts[function.index].get() + 1));
-    if INJECTED.get() == 0 {
+    COUNTS.with(|counts| counts[function.index].set(counts[function.index].get() + 1));
+    if INJECTED.get() == 0 && IN_SCOPES.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
-    take_injection(function.index, call).map_or(Ok(()), Err)
+    take_injection(function.index).map_or(Ok(()), Err)
 }
 
 #[cold]
-fn take_injection(function: usize, call: u64) -> Option<Code> {
-    let due = |injection: &Injection| injection.function == function && injection.call == call;
-    with_injections(|list| list.iter().position(due).map(|at| list.swap_remove(at).code)).flatten()
+fn take_injection(function: usize) -> Option<Code> {
+    let own = with_own(|list| take(list, function, None)).flatten();
+    let scope = scope::current();
+    own.or_else(|| with_scopes(|list| take(list, function, Some(scope))))
 }
 
-/// Lets this thread's call of `function` that follows `after` others answer `code`.
-pub(super) fn inject(function: usize, code: Code, after: u64) {
-    let call = made(function).saturating_add(after);
-    with_injections(|list| list.push(Injection { function, call, code }));
+/// The code that is due, if one is; what is due later has one call less to wait for.
+fn take(list: &mut Vec<Injection>, function: usize, scope: Option<ScopeId>) -> Option<Code> {
+    let is_meant = |injection: &Injection| injection.function == function && injection.scope == scope;
+    let due = list.iter().position(|injection| is_meant(injection) && injection.after == 0).map(|at| list.remove(at).code);
+    for injection in list.iter_mut().filter(|injection| is_meant(injection)) {
+        injection.after = injection.after.saturating_sub(1);
+    }
+    due
 }
 
-/// Forgets what this thread's calls were to answer.
-pub(super) fn clear_injections() {
-    with_injections(Vec::clear);
+/// Lets the call of `function` that follows `after` others answer `code`: this thread's, or any of its
+/// scope's. A number to take this back by.
+pub(super) fn inject(function: usize, code: Code, after: u64, in_scope: bool) -> u64 {
+    let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
+    let scope = in_scope.then(scope::current);
+    let injection = Injection { id, function, after, code, scope };
+    if in_scope {
+        with_scopes(|list| list.push(injection));
+    } else {
+        with_own(|list| list.push(injection));
+    }
+    id
 }
 
-/// Changes the list, unless the thread ends and it is gone: then nothing is injected any more.
-fn with_injections<T>(change: impl FnOnce(&mut Vec<Injection>) -> T) -> Option<T> {
+/// Forgets an injection of this thread, or of a scope.
+pub(super) fn take_back(id: u64) {
+    with_own(|list| list.retain(|injection| injection.id != id));
+    with_scopes(|list| list.retain(|injection| injection.id != id));
+}
+
+/// Forgets the injections of a scope.
+pub(super) fn end_scope(scope: ScopeId) {
+    with_scopes(|list| list.retain(|injection| injection.scope != Some(scope)));
+}
+
+/// Changes this thread's list, unless the thread ends and it is gone: then nothing is injected any more.
+fn with_own<T>(change: impl FnOnce(&mut Vec<Injection>) -> T) -> Option<T> {
     let changed = INJECTIONS.try_with(|list| {
         let mut list = list.borrow_mut();
         let result = change(&mut list);
@@ -65,6 +108,13 @@ fn with_injections<T>(change: impl FnOnce(&mut Vec<Injection>) -> T) -> Option<T
         result
     });
     changed.ok()
+}
+
+fn with_scopes<T>(change: impl FnOnce(&mut Vec<Injection>) -> T) -> T {
+    let mut list = OF_SCOPES.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = change(&mut list);
+    IN_SCOPES.store(list.len(), Ordering::Relaxed);
+    result
 }
 
 /// How many calls of `function` this thread has made.

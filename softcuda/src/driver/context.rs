@@ -5,8 +5,9 @@ use super::codes::{self, Outcome};
 use super::device;
 use super::handle::{Handle, RawHandle};
 use super::objects::{Context, Serial};
+use super::scope::PROCESS;
 use super::state::{Locked, State, lock};
-use super::{state, thread, worker};
+use super::{mode, state, thread, worker};
 
 /// What `cuCtxGetApiVersion` answers for every context.
 const API_VERSION: u32 = 3020;
@@ -19,6 +20,13 @@ pub(super) fn check_flags(flags: u32) -> Outcome {
     let scheduling = flags & SCHEDULING;
     let one_at_most = scheduling == 0 || scheduling.is_power_of_two();
     if flags & !FLAGS == 0 && one_at_most { Ok(()) } else { Err(codes::INVALID_VALUE) }
+}
+
+/// `cuInit`.
+pub(super) fn initialize(flags: u32) -> Outcome {
+    mode::initialize(flags)?;
+    lock().paces.begin(PROCESS);
+    Ok(())
 }
 
 pub(super) fn create(out: Out<RawHandle>, flags: u32, ordinal: i32) -> Outcome {

@@ -3,10 +3,13 @@
 use std::ffi::{CStr, c_char};
 
 use super::api::EXPORTS;
-use super::objects::Role;
-use super::raw::{self, CONTROL_VERSION, RawKernel};
+use super::objects::{Role, Serial};
+use super::pace::Schedule;
+use super::raw::{self, CONTROL_VERSION, RawKernel, RawReport};
+use super::report::Report;
+use super::scope::{PROCESS, ScopeId};
 use super::state::lock;
-use super::{calls, kernel, mode, report, worker};
+use super::{calls, kernel, mode, report, scope, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -40,21 +43,16 @@ control! {
     }
 
     /// The calling thread's call of `call` that follows `after` others answers `code` and does
-    /// nothing. 1 if there is no such function. `call` is a string.
-    fn softcuda_inject(call: *const c_char, code: u32, after: u64) -> u32: InjectFn {
+    /// nothing; any thread's of its scope if `in_scope`. A number for `softcuda_take_back`, 0 if there
+    /// is no such function. `call` is a string.
+    fn softcuda_inject(call: *const c_char, code: u32, after: u64, in_scope: bool) -> u64: InjectFn {
         // SAFETY: the caller passed a string.
-        match unsafe { index_of(call) } {
-            Some(function) => {
-                calls::inject(function, code, after);
-                DONE
-            }
-            None => REFUSED,
-        }
+        unsafe { index_of(call) }.map_or(0, |function| calls::inject(function, code, after, in_scope))
     }
 
-    /// Forgets the calling thread's injections.
-    fn softcuda_clear_injections(): ClearInjectionsFn {
-        calls::clear_injections();
+    /// Forgets an injection, of the calling thread or of a scope.
+    fn softcuda_take_back(injection: u64): TakeBackFn {
+        calls::take_back(injection);
     }
 
     /// How many calls of `call`, a string, the calling thread has made; null stands for all.
@@ -75,9 +73,10 @@ control! {
         if unsafe { kernel::register(kernel) } { DONE } else { REFUSED }
     }
 
-    /// How many objects of a kind this process has; the kinds are those of `raw.rs`.
-    fn softcuda_live(kind: u32) -> u64: LiveFn {
-        live(kind) as u64
+    /// How many objects of a kind a scope has, on a device or on all; the kinds are those of `raw.rs`.
+    fn softcuda_live(kind: u32, scope: u64, device: u32) -> u64: LiveFn {
+        let device = (device != raw::ALL_DEVICES).then_some(device as usize);
+        live(kind, scope, device) as u64
     }
 
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
@@ -85,20 +84,71 @@ control! {
         if mode::set(mode) { DONE } else { REFUSED }
     }
 
-    /// How many different reports there are.
-    fn softcuda_report_count() -> u64: ReportCountFn {
-        report::count() as u64
+    /// How many different reports a scope has.
+    fn softcuda_report_count(scope: u64) -> u64: ReportCountFn {
+        report::count(scope) as u64
     }
 
-    /// Writes the report `index` to `buffer`, at most `capacity` bytes of it, without a NUL.
-    /// Answers its full length, 0 if there is none.
-    fn softcuda_report(index: u64, buffer: *mut c_char, capacity: usize) -> usize: ReportFn {
-        let Some(report) = usize::try_from(index).ok().and_then(report::get) else {
+    /// Writes the report `index` of a scope to `out`, and its text to `buffer`, at most `capacity` bytes
+    /// of it, without a NUL. Answers the text's full length, 0 if there is none. `out` takes a report.
+    fn softcuda_report(scope: u64, index: u64, out: *mut RawReport, buffer: *mut c_char, capacity: usize) -> usize: ReportFn {
+        let Some(report) = usize::try_from(index).ok().and_then(|index| report::get(scope, index)) else {
             return 0;
         };
+        let Report { topic, text, times } = report;
+        // SAFETY: the caller passed room for it.
+        unsafe { out.write(RawReport { topic, times }) };
         // SAFETY: the caller passed room for `capacity` bytes.
-        unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(report.as_ptr(), report.len().min(capacity)) };
-        report.len()
+        unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len().min(capacity)) };
+        text.len()
+    }
+
+    /// Forgets the first `count` reports of a scope.
+    fn softcuda_forget_reports(scope: u64, count: u64): ForgetReportsFn {
+        report::forget(scope, usize::try_from(count).unwrap_or(usize::MAX));
+    }
+
+    /// The calling thread's scope.
+    fn softcuda_scope() -> u64: ScopeFn {
+        scope::current()
+    }
+
+    /// Puts the calling thread into a new scope, whose number this is.
+    fn softcuda_begin_scope() -> u64: BeginScopeFn {
+        let scope = scope::begin();
+        lock().paces.begin(scope);
+        scope
+    }
+
+    /// Puts the calling thread into a scope. 1 if it has ended.
+    fn softcuda_join_scope(scope: u64) -> u32: JoinScopeFn {
+        if scope::join(scope) { DONE } else { REFUSED }
+    }
+
+    /// Takes the calling thread out of a scope, back to one that it was in before. The scope ends with
+    /// the last of its threads: its work goes, its reports and injections are forgotten, and what is
+    /// left of it is the process's.
+    fn softcuda_leave_scope(scope: u64, back_to: u64): LeaveScopeFn {
+        if scope::leave(scope, back_to) {
+            calls::end_scope(scope);
+            let mut state = lock();
+            state.end_scope(scope);
+            state.start_workers(0);
+            drop(state);
+            report::print();
+            report::forget(scope, usize::MAX);
+        }
+    }
+
+    /// Gives a scope a schedule of `raw.rs`. 1 if it is none of these.
+    fn softcuda_set_schedule(scope: u64, schedule: u32, seed: u64) -> u32: SetScheduleFn {
+        let Some(schedule) = Schedule::from_raw(schedule, seed) else { return REFUSED };
+        let mut state = lock();
+        // Or the environment's would come later.
+        state.paces.begin(PROCESS);
+        state.set_schedule(scope, schedule);
+        state.start_workers(0);
+        DONE
     }
 }
 
@@ -113,19 +163,27 @@ unsafe fn index_of(name: *const c_char) -> Option<usize> {
     EXPORTS.iter().position(|(known, _)| known.as_bytes() == name.to_bytes())
 }
 
-fn live(kind: u32) -> usize {
+fn live(kind: u32, scope: ScopeId, device: Option<usize>) -> usize {
     if kind == raw::LIVE_THREADS {
-        return worker::count();
+        return worker::count(scope, device);
     }
     let state = lock();
+    let is_counted =
+        |owner: ScopeId, context: Serial| owner == scope && device.is_none_or(|device| state.device_of(context) == Some(device));
     match kind {
         raw::LIVE_STREAMS => {
-            let created = state.streams.values().filter(|stream| !stream.destroyed);
-            created.filter(|stream| matches!(stream.role, Role::Created { .. })).count()
+            let created = state.streams.values().filter(|stream| !stream.destroyed && matches!(stream.role, Role::Created { .. }));
+            created.filter(|stream| is_counted(stream.scope, stream.context)).count()
         }
-        raw::LIVE_EVENTS => state.events.len(),
-        raw::LIVE_ALLOCATIONS => state.memory.count(),
-        raw::LIVE_CONTEXTS => state.primaries.iter().filter(|primary| primary.context.is_some()).count(),
+        raw::LIVE_EVENTS => state.events.values().filter(|event| is_counted(event.scope, event.context)).count(),
+        raw::LIVE_ALLOCATIONS => {
+            let allocations = state.memory.allocations();
+            allocations.filter(|allocation| is_counted(allocation.scope, allocation.context)).count()
+        }
+        raw::LIVE_CONTEXTS => {
+            let primary = state.primaries.iter().filter_map(|primary| primary.context);
+            primary.filter(|context| is_counted(state.contexts[context].scope, *context)).count()
+        }
         _ => 0,
     }
 }

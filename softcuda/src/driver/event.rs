@@ -7,7 +7,7 @@ use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Event, Record, Work};
 use super::state::{State, lock};
-use super::{stream, worker};
+use super::{scope, stream, worker};
 
 const BLOCKING_SYNC: u32 = 1;
 const DISABLE_TIMING: u32 = 2;
@@ -22,7 +22,7 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
     let mut state = lock();
     let context = state.current()?;
     let serial = state.serial();
-    state.events.insert(serial, Event { context, timed: !untimed, record: None });
+    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, record: None });
     out.set(Handle::new(Kind::Event, serial).raw());
     Ok(())
 }
@@ -56,10 +56,14 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
+    let (_, event) = state.event(handle)?;
+    let record = event.record;
+    if let Some(record) = record {
+        state.queried(&[record.point]);
+    }
     // As for a stream.
     state.start_workers(0);
-    let (_, event) = state.event(handle)?;
-    match event.record {
+    match record {
         Some(record) if !state.is_passed(record.point) => Err(codes::NOT_READY),
         _ => Ok(()),
     }
@@ -78,14 +82,18 @@ pub(super) fn synchronize(handle: Handle) -> Outcome {
 pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outcome {
     // Not INVALID_VALUE: seen on a real driver.
     let out = out.ok_or(codes::INVALID_HANDLE)?;
-    let state = lock();
+    let mut state = lock();
     let (start_context, start) = recorded(&state, start)?;
     let (end_context, end) = recorded(&state, end)?;
     if start_context != end_context {
         return Err(codes::INVALID_HANDLE);
     }
-    let time = |record: Record| record.time.ok_or(codes::NOT_READY);
-    let (start, end) = (time(start)?, time(end)?);
+    let (Some(start), Some(end)) = (start.time, end.time) else {
+        // Asking is a query too.
+        state.queried(&[start.point, end.point]);
+        state.start_workers(0);
+        return Err(codes::NOT_READY);
+    };
     let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
     // Computed from the same difference either way, so that exchanged events give the exact negative.
     out.set(if start <= end { milliseconds(start, end) } else { -milliseconds(end, start) });

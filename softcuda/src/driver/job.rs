@@ -60,6 +60,11 @@ pub(super) enum Pattern {
 }
 
 impl Job {
+    /// Whether it ends by itself, and soon: it runs nothing of the caller's.
+    pub(super) fn is_short(&self) -> bool {
+        matches!(self, Self::Copy { .. } | Self::Fill { .. })
+    }
+
     /// Runs it; an error is a fault of the device.
     pub(super) fn run(self) -> Outcome {
         match self {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::codes::{self, Outcome};
 use super::device;
+use super::scope::{self, ScopeId};
 
 /// What fresh memory holds, so that nobody takes it for zeros.
 const FRESH: u8 = 0xA5;
@@ -110,6 +111,8 @@ pub(super) enum Home {
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) context: u64,
+    /// Who allocated it.
+    pub(super) scope: ScopeId,
     pub(super) home: Home,
     /// The call that frees it has been made: work enqueued later is wrong in any order.
     pub(super) freed: bool,
@@ -117,6 +120,10 @@ pub(super) struct Allocation {
 }
 
 impl Allocation {
+    fn new(context: u64, home: Home, buffer: Buffer) -> Self {
+        Self { context, scope: scope::current(), home, freed: false, buffer: Arc::new(buffer) }
+    }
+
     /// Whether this is memory of a device that can be freed.
     pub(super) fn is_live_on_device(&self) -> bool {
         self.home != Home::Host && !self.freed
@@ -149,15 +156,14 @@ impl Memory {
         // One gap at least, so that the end of an allocation is not the start of the next.
         self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
         self.used[device] += bytes;
-        self.allocations.insert(address, Allocation { context, home: Home::Device(device), freed: false, buffer: Arc::new(buffer) });
+        self.allocations.insert(address, Allocation::new(context, Home::Device(device), buffer));
         address
     }
 
     /// Makes a buffer page-locked memory of the host; its device address is its own.
     pub(super) fn add_host(&mut self, context: u64, buffer: Buffer) -> *mut u8 {
         let start = buffer.start.as_ptr();
-        let allocation = Allocation { context, home: Home::Host, freed: false, buffer: Arc::new(buffer) };
-        self.allocations.insert(start.addr() as u64, allocation);
+        self.allocations.insert(start.addr() as u64, Allocation::new(context, Home::Host, buffer));
         start
     }
 
@@ -197,8 +203,13 @@ impl Memory {
         device::MEMORY - self.used[device]
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.allocations.len()
+    /// All that is allocated.
+    pub(super) fn allocations(&self) -> impl Iterator<Item = &Allocation> {
+        self.allocations.values()
+    }
+
+    pub(super) fn allocations_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
+        self.allocations.values_mut()
     }
 }
 

@@ -7,14 +7,15 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `codes`, `raw` | result codes; what is agreed with the control API |
+//! | `sync`, `codes`, `raw` | locks and threads; result codes; what is agreed with the control API |
 //! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `pace` | schedules of scopes |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
 //! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
 //! | `per_thread`, `lookup` | default streams of threads; handles of callers |
-//! | `schedule`, `worker` | what may go next, and the threads it goes on |
+//! | `schedule`, `demand`, `worker` | what may go next, what a schedule holds back, and the threads it goes on |
 //! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
@@ -28,6 +29,7 @@ pub mod codes;
 mod context;
 mod control;
 mod copy;
+mod demand;
 mod device;
 mod entry;
 mod errors;
@@ -43,16 +45,17 @@ mod mode;
 mod module;
 mod objects;
 mod orphans;
+mod pace;
 mod per_thread;
 mod primary;
 mod ptx;
 pub mod raw;
 mod report;
 mod schedule;
-#[expect(dead_code, reason = "the base of what follows")]
 mod scope;
 mod state;
 mod stream;
+mod sync;
 mod thread;
 #[cfg(not(softcuda_linked))]
 mod unsupported;

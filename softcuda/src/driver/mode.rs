@@ -34,11 +34,7 @@ fn from_environment() -> u32 {
     let mode = match MODES.iter().find(|(known, _)| *known == name) {
         Some((_, mode)) => *mode,
         None if name.is_empty() => MODE_FULL,
-        // Whoever loads this driver by its control API has been told in a better way.
-        None => {
-            report::to_stderr(&format!("SOFTCUDA_MODE={name} is none of {}", MODES.map(|(known, _)| known).join(", ")));
-            std::process::abort();
-        }
+        None => report::refuse_variable("SOFTCUDA_MODE", &name, &MODES.map(|(known, _)| known).join(", ")),
     };
     // Two threads may read at once; both find the same.
     match MODE.compare_exchange(NOT_READ_YET, mode, Ordering::Relaxed, Ordering::Relaxed) {

@@ -1,7 +1,7 @@
 //! The driver's objects: streams with their queues, events, contexts, modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Condvar};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::codes::Code;
@@ -10,6 +10,8 @@ use super::handle::Handle;
 use super::job::Job;
 use super::kernel::Registration;
 use super::ptx::Entry;
+use super::scope::{self, ScopeId};
+use super::sync::Condvar;
 
 /// Serial numbers of objects. Never reused.
 pub(super) type Serial = u64;
@@ -27,6 +29,19 @@ pub(super) struct Task {
     /// Points that must be passed before: work of other streams that a barrier orders before this.
     pub(super) after: Vec<Point>,
     pub(super) work: Work,
+    /// Who enqueued it.
+    pub(super) scope: ScopeId,
+    /// A schedule holds it.
+    pub(super) held: bool,
+    /// When it was let go, as a number, if it was held.
+    pub(super) turn: Option<u64>,
+}
+
+impl Task {
+    /// Work of the calling thread's scope.
+    pub(super) fn new(after: Vec<Point>, work: Work, held: bool) -> Self {
+        Self { after, work, scope: scope::current(), held, turn: None }
+    }
 }
 
 /// What a task does.
@@ -44,10 +59,17 @@ pub(super) enum Work {
     Run(Job),
 }
 
+impl Work {
+    /// What it has for a thread.
+    pub(super) fn job(&self) -> Option<&Job> {
+        if let Self::Run(job) = self { Some(job) } else { None }
+    }
+}
+
 /// What a stream does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activity {
-    /// Nothing is known to hold it.
+    /// Nothing but a schedule is known to hold it.
     Free,
     /// It waits: for a point of another stream, or for its turn to run a host function.
     Blocked,
@@ -81,6 +103,9 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) context: Serial,
+    /// Who created it, and whose task a thread does at the moment.
+    pub(super) scope: ScopeId,
+    pub(super) at_work: ScopeId,
     pub(super) role: Role,
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
@@ -88,6 +113,10 @@ pub(super) struct Stream {
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
+    /// Up to here nothing is held: the next position, if there is one, is of a task that is.
+    pub(super) let_go: u64,
+    /// Queries in a row that found work held.
+    pub(super) queries: u32,
     /// Who waits for a position of this one.
     pub(super) waiters: Vec<(u64, Waiter)>,
     /// Its handle is gone; it ends with its last task.
@@ -98,12 +127,16 @@ impl Stream {
     pub(super) fn new(context: Serial, role: Role, priority: i32) -> Self {
         Self {
             context,
+            scope: scope::current(),
+            at_work: scope::current(),
             role,
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
             enqueued: 0,
             done: 0,
+            let_go: 0,
+            queries: 0,
             waiters: Vec::new(),
             destroyed: false,
         }
@@ -111,6 +144,84 @@ impl Stream {
 
     pub(super) fn is_idle(&self) -> bool {
         self.done == self.enqueued
+    }
+
+    /// Whose task a thread does, or is about to do.
+    pub(super) fn scope_at_work(&self) -> Option<ScopeId> {
+        match self.activity {
+            Activity::Running => Some(self.at_work),
+            Activity::Ready => self.queue.front().map(|task| task.scope),
+            Activity::Free | Activity::Blocked => None,
+        }
+    }
+
+    /// Appends a task; its position.
+    pub(super) fn append(&mut self, task: Task) -> u64 {
+        if !task.held && self.let_go == self.enqueued {
+            self.let_go += 1;
+        }
+        self.enqueued += 1;
+        self.queue.push_back(task);
+        self.enqueued
+    }
+
+    /// The position of the last task that has begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.enqueued - self.queue.len() as u64
+    }
+
+    /// Whether a schedule holds the first task.
+    pub(super) fn is_held(&self) -> bool {
+        self.let_go <= self.begun()
+    }
+
+    /// The first task that a schedule holds.
+    pub(super) fn next_held(&self) -> Option<&Task> {
+        self.tasks(self.let_go, self.enqueued).next()
+    }
+
+    /// The tasks after one position up to another, of those that have not begun.
+    pub(super) fn tasks(&self, after: u64, last: u64) -> impl Iterator<Item = &Task> {
+        let index = |position: u64| usize::try_from(position.saturating_sub(self.begun())).unwrap_or(usize::MAX).min(self.queue.len());
+        self.queue.range(index(after)..index(last.max(after)))
+    }
+
+    /// Lets the first held task go, and what follows up to the next.
+    pub(super) fn let_next_go(&mut self, turn: u64) {
+        self.queries = 0;
+        let index = self.index_of_held();
+        if let Some(task) = self.queue.get_mut(index) {
+            task.held = false;
+            task.turn = Some(turn);
+            self.let_go_of_what_is_not_held();
+        }
+    }
+
+    /// Holds no task of a scope any longer. Whether that lets any go.
+    pub(super) fn let_go_of_scope(&mut self, scope: ScopeId) -> bool {
+        for task in self.queue.iter_mut().filter(|task| task.scope == scope) {
+            task.held = false;
+        }
+        let before = self.let_go;
+        self.let_go_of_what_is_not_held();
+        self.let_go > before
+    }
+
+    fn let_go_of_what_is_not_held(&mut self) {
+        let index = self.index_of_held();
+        let free = self.queue.range(index..).take_while(|task| !task.held).count();
+        self.let_go += free as u64;
+    }
+
+    fn index_of_held(&self) -> usize {
+        usize::try_from(self.let_go.saturating_sub(self.begun())).unwrap_or(usize::MAX).min(self.queue.len())
+    }
+
+    /// Drops what has not begun, and counts it as done.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.done = self.enqueued;
+        self.let_go = self.enqueued;
     }
 
     /// Whether barriers of the legacy stream hold for it.
@@ -123,6 +234,8 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) context: Serial,
+    /// Who created it.
+    pub(super) scope: ScopeId,
     pub(super) timed: bool,
     pub(super) record: Option<Record>,
 }
@@ -139,6 +252,8 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) handle: Handle,
+    /// Who created it.
+    pub(super) scope: ScopeId,
     /// It only waits for its work: the handle may be another context's from now on.
     pub(super) ends: bool,
     pub(super) device: usize,
@@ -152,9 +267,9 @@ pub(super) struct Context {
     pub(super) peers: [bool; device::COUNT],
     /// The code that every call answers after a fault.
     pub(super) fault: Option<Code>,
-    /// Host functions run one at a time: whether one does, and the streams whose turn comes.
+    /// Host functions run one at a time: whether one does, and the streams whose turn comes, in order.
     pub(super) in_host_function: bool,
-    pub(super) host_function_turns: VecDeque<Serial>,
+    pub(super) host_function_turns: BTreeMap<u64, Serial>,
 }
 
 /// A loaded module.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::objects::{Role, Serial};
 use super::state::{State, lock};
+use super::sync::thread_local;
 use super::thread;
 
 /// Takes the thread's streams away when the thread ends.

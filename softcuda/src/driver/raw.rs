@@ -18,6 +18,35 @@ pub const MODE_NO_DEVICE: u32 = 2;
 /// The modes as `SOFTCUDA_MODE` names them.
 pub const MODES: [(&str, u32); 3] = [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE)];
 
+/// A schedule: work goes as soon as it may.
+pub const SCHEDULE_PLAIN: u32 = 0;
+/// A schedule: work goes when somebody waits for it.
+pub const SCHEDULE_LAZY: u32 = 1;
+/// A schedule: chance decides, begun from a seed.
+pub const SCHEDULE_SEEDED: u32 = 2;
+
+/// What `SOFTCUDA_SCHEDULE` may be.
+pub const SCHEDULES: &str = "plain, lazy, seeded:N";
+
+/// The schedule, and its seed, that `SOFTCUDA_SCHEDULE` names.
+#[must_use]
+pub fn schedule_named(name: &str) -> Option<(u32, u64)> {
+    match name {
+        "plain" => Some((SCHEDULE_PLAIN, 0)),
+        "lazy" => Some((SCHEDULE_LAZY, 0)),
+        _ => Some((SCHEDULE_SEEDED, name.strip_prefix("seeded:")?.parse().ok()?)),
+    }
+}
+
+/// What `SOFTCUDA_REPORTS` may be: whether the first report ends the process.
+pub const REPORTS: [(&str, bool); 2] = [("print", false), ("abort", true)];
+
+/// The scope of every thread that is in no other.
+pub const PROCESS_SCOPE: u64 = 0;
+
+/// Stands for every device where one could be named.
+pub const ALL_DEVICES: u32 = u32::MAX;
+
 /// A kind of what is counted: streams that were created and not destroyed.
 pub const LIVE_STREAMS: u32 = 0;
 /// A kind of what is counted: events.
@@ -154,21 +183,43 @@ pub enum Topic {
     Bug,
 }
 
+/// A report, but for its text.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawReport {
+    /// What it is about.
+    pub topic: Topic,
+    /// How often it was made.
+    pub times: u64,
+}
+
 /// `softcuda_version`
 pub type VersionFn = unsafe extern "C" fn() -> u32;
 /// `softcuda_inject`
-pub type InjectFn = unsafe extern "C" fn(call: *const c_char, code: u32, after: u64) -> u32;
-/// `softcuda_clear_injections`
-pub type ClearInjectionsFn = unsafe extern "C" fn();
+pub type InjectFn = unsafe extern "C" fn(call: *const c_char, code: u32, after: u64, in_scope: bool) -> u64;
+/// `softcuda_take_back`
+pub type TakeBackFn = unsafe extern "C" fn(injection: u64);
 /// `softcuda_calls`
 pub type CallsFn = unsafe extern "C" fn(call: *const c_char) -> u64;
 /// `softcuda_register_kernel`
 pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u32;
 /// `softcuda_live`
-pub type LiveFn = unsafe extern "C" fn(kind: u32) -> u64;
+pub type LiveFn = unsafe extern "C" fn(kind: u32, scope: u64, device: u32) -> u64;
 /// `softcuda_set_mode`
 pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
 /// `softcuda_report_count`
-pub type ReportCountFn = unsafe extern "C" fn() -> u64;
+pub type ReportCountFn = unsafe extern "C" fn(scope: u64) -> u64;
 /// `softcuda_report`
-pub type ReportFn = unsafe extern "C" fn(index: u64, buffer: *mut c_char, capacity: usize) -> usize;
+pub type ReportFn = unsafe extern "C" fn(scope: u64, index: u64, report: *mut RawReport, buffer: *mut c_char, capacity: usize) -> usize;
+/// `softcuda_forget_reports`
+pub type ForgetReportsFn = unsafe extern "C" fn(scope: u64, count: u64);
+/// `softcuda_scope`
+pub type ScopeFn = unsafe extern "C" fn() -> u64;
+/// `softcuda_begin_scope`
+pub type BeginScopeFn = unsafe extern "C" fn() -> u64;
+/// `softcuda_join_scope`
+pub type JoinScopeFn = unsafe extern "C" fn(scope: u64) -> u32;
+/// `softcuda_leave_scope`
+pub type LeaveScopeFn = unsafe extern "C" fn(scope: u64, back_to: u64);
+/// `softcuda_set_schedule`
+pub type SetScheduleFn = unsafe extern "C" fn(scope: u64, schedule: u32, seed: u64) -> u32;

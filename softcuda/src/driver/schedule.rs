@@ -1,7 +1,8 @@
 //! Order: which work may go next. Everything here happens under the lock; threads are `worker.rs`.
 //!
-//! A stream is a queue. Its first task goes when the points that it comes after are passed: the
-//! record it waits for, and what the barriers of the legacy stream put before it. What needs no
+//! A stream is a queue. Its first task goes when no schedule holds it and the points that it comes
+//! after are passed: the record it waits for, and what the barriers of the legacy stream put before it.
+//! What needs no
 //! time (records, waits, frees) is done on the spot by whoever finds that it may go, so that a
 //! record on an idle stream needs no thread. The rest is handed to a thread.
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 use super::codes::{Code, Outcome};
 use super::job::Job;
 use super::objects::{Activity, Point, Role, Serial, Task, Waiter, Work};
+use super::scope::{self, ScopeId};
 use super::state::State;
 
 impl State {
@@ -19,13 +21,12 @@ impl State {
         after.extend(point.filter(|point| !self.is_passed(*point)));
         let context = self.streams.get(&stream).map(|this| this.context);
         let works = context.is_some_and(|context| self.check(context).is_ok());
+        let task = Task::new(after, work, self.paces.hold(scope::current()));
         let Some(this) = self.streams.get_mut(&stream).filter(|_| works) else {
             // Gone, or faulted, since the caller asked for it: nothing is done, nobody waits.
             return Point { stream, position: 0 };
         };
-        this.enqueued += 1;
-        this.queue.push_back(Task { after, work });
-        let end = Point { stream, position: this.enqueued };
+        let end = Point { stream, position: this.append(task) };
         self.advance(stream);
         // Not earlier: most records are done by now.
         if !self.is_passed(end)
@@ -51,7 +52,7 @@ impl State {
     }
 
     /// Lets a stream go on, and every stream that waited for what it does.
-    fn advance(&mut self, stream: Serial) {
+    pub(super) fn advance(&mut self, stream: Serial) {
         let mut next = Some(stream);
         let mut woken = Vec::new();
         while let Some(stream) = next {
@@ -72,6 +73,9 @@ impl State {
             }
             return false;
         };
+        if this.is_held() {
+            return false;
+        }
         if let Some(point) = task.after.iter().find(|point| !self.is_passed(**point)).copied() {
             self.set_activity(stream, Activity::Blocked);
             if let Some(other) = self.streams.get_mut(&point.stream) {
@@ -79,7 +83,9 @@ impl State {
             }
             return false;
         }
-        if let Work::Run(job) = &task.work {
+        // Where chance decides, short work is done on the spot: threads would decide in its place.
+        let on_a_thread = |job: &&Job| !(job.is_short() && self.paces.is_seeded(task.scope));
+        if let Some(job) = task.work.job().filter(on_a_thread) {
             if matches!(job, Job::HostFunction(..)) && !self.take_host_function_turn(stream) {
                 self.set_activity(stream, Activity::Blocked);
                 return false;
@@ -93,7 +99,12 @@ impl State {
             Some(Work::Record { event, record }) => self.stamp(event, record),
             Some(Work::Free(address)) => self.memory.remove(address),
             Some(Work::Fault(code)) => self.fault(stream, code, woken),
-            Some(Work::Wait | Work::Run(_)) | None => {}
+            Some(Work::Run(job)) => {
+                if let Err(code) = job.run() {
+                    self.fault(stream, code, woken);
+                }
+            }
+            Some(Work::Wait) | None => {}
         }
         self.pass(stream, woken);
         true
@@ -144,23 +155,29 @@ impl State {
 
     /// Whether a host function of this stream may run: one does at a time in a context.
     fn take_host_function_turn(&mut self, stream: Serial) -> bool {
-        let context = self.streams.get(&stream).map(|this| this.context);
-        let Some(context) = context.and_then(|context| self.contexts.get_mut(&context)) else { return true };
+        let Some(this) = self.streams.get(&stream) else { return true };
+        let Some(context) = self.contexts.get_mut(&this.context) else { return true };
         if context.in_host_function {
-            context.host_function_turns.push_back(stream);
+            // What was held has the turn that it was let go with, or it would be up to threads.
+            let turn = this.queue.front().and_then(|task| task.turn).unwrap_or_else(|| {
+                self.last_turn += 1;
+                self.last_turn
+            });
+            context.host_function_turns.insert(turn, stream);
             return false;
         }
         context.in_host_function = true;
         true
     }
 
-    /// The next job for a thread, and the stream it belongs to.
-    pub(super) fn take_job(&mut self) -> Option<(Serial, Job)> {
+    /// The next job for a thread, the stream it belongs to, and who enqueued it.
+    pub(super) fn take_job(&mut self) -> Option<(Serial, Job, ScopeId)> {
         while let Some(stream) = self.ready.pop_front() {
             let Some(this) = self.streams.get_mut(&stream) else { continue };
-            if let Some(Task { work: Work::Run(job), .. }) = this.queue.pop_front() {
+            if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
-                return Some((stream, job));
+                this.at_work = scope;
+                return Some((stream, job, scope));
             }
         }
         None
@@ -180,18 +197,23 @@ impl State {
         } else {
             self.pass(stream, &mut woken);
         }
-        if was_host_function && let Some(context) = self.contexts.get_mut(&context) {
-            context.in_host_function = false;
-            // Whose turn it is goes first, or it would wait behind this stream for ever.
-            if let Some(turn) = context.host_function_turns.pop_front() {
-                self.unblock(turn);
-                self.advance(turn);
-            }
-        }
         for stream in woken {
             self.advance(stream);
         }
         self.advance(stream);
+        if was_host_function {
+            self.end_host_function(context);
+        }
+    }
+
+    /// Lets the next host function of a context run. All that this one has let go has asked for its turn by now.
+    fn end_host_function(&mut self, context: Serial) {
+        let Some(context) = self.contexts.get_mut(&context) else { return };
+        context.in_host_function = false;
+        if let Some((_, turn)) = context.host_function_turns.pop_first() {
+            self.unblock(turn);
+            self.advance(turn);
+        }
     }
 
     /// The device has faulted in a task of `stream`: its context answers `code` from now on, and
@@ -227,9 +249,8 @@ impl State {
         if this.activity == Activity::Running {
             return;
         }
-        this.queue.clear();
+        this.clear();
         this.activity = Activity::Free;
-        this.done = this.enqueued;
         self.pass(stream, woken);
     }
 }

@@ -1,7 +1,7 @@
 //! The driver's state behind its one lock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::codes::{self, Outcome};
 use super::device;
@@ -9,6 +9,9 @@ use super::handle::{Handle, Kind};
 use super::memory::Memory;
 use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
 use super::orphans::Orphans;
+use super::pace::Paces;
+use super::scope;
+use super::sync::{Mutex, MutexGuard, global};
 
 /// All of it.
 #[derive(Debug)]
@@ -28,11 +31,16 @@ pub(super) struct State {
     /// The system has refused the last thread that was asked for.
     pub(super) threads_refused: bool,
     pub(super) orphans: Orphans,
+    pub(super) paces: Paces,
+    /// The last turn that was given to host functions, or to held work that was let go.
+    pub(super) last_turn: u64,
     last_serial: Serial,
     last_context: Serial,
 }
 
-static STATE: Mutex<State> = Mutex::new(State::new());
+global! {
+    static STATE: Mutex<State> = Mutex::new(State::new());
+}
 
 /// The state, locked.
 pub(super) type Locked = MutexGuard<'static, State>;
@@ -57,6 +65,8 @@ impl State {
             starting: 0,
             threads_refused: false,
             orphans: Orphans::new(),
+            paces: Paces::new(),
+            last_turn: 0,
             last_serial: 0,
             last_context: 0,
         }
@@ -81,6 +91,11 @@ impl State {
     /// The code of a context that has faulted.
     pub(super) fn check(&self, context: Serial) -> Outcome {
         self.contexts.get(&context).and_then(|context| context.fault).map_or(Ok(()), Err)
+    }
+
+    /// The device of a context.
+    pub(super) fn device_of(&self, context: Serial) -> Option<usize> {
+        self.contexts.get(&context).map(|context| context.device)
     }
 
     /// Whether the work up to `point` is done. Streams that are gone had no work left.
@@ -152,6 +167,7 @@ impl State {
             id,
             Context {
                 handle,
+                scope: scope::current(),
                 ends: false,
                 device,
                 flags,
@@ -161,7 +177,7 @@ impl State {
                 peers: [false; device::COUNT],
                 fault: None,
                 in_host_function: false,
-                host_function_turns: VecDeque::new(),
+                host_function_turns: BTreeMap::new(),
             },
         );
         id

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::codes::{self, Outcome};
 use super::handle::Handle;
+#[cfg(softcuda_shuttle)]
+use super::sync::KeyOfCell as _;
+use super::sync::thread_local;
 
 /// Deeper than any program goes; a fixed size needs no destructor, so that drivers calls work while a thread ends.
 const MAX_DEPTH: usize = 64;

@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::codes::{self, Outcome};
@@ -11,10 +10,16 @@ use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
 use super::raw::Topic;
 use super::report;
+use super::scope::{self, PROCESS, ScopeId};
 use super::state::{Locked, State, lock};
+#[cfg(softcuda_shuttle)]
+use super::sync::KeyOfCell as _;
+use super::sync::{Condvar, global, thread, thread_local};
 
-/// Told whenever a thread begins.
-static BEGUN: Condvar = Condvar::new();
+global! {
+    /// Told whenever a thread begins.
+    static BEGUN: Condvar = Condvar::new();
+}
 /// When to ask again for a thread that the system refused.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -27,6 +32,7 @@ impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
     pub(super) fn submit(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
         let end = self.enqueue(stream, point, work);
+        self.draw();
         self.start_workers(0);
         end
     }
@@ -58,14 +64,16 @@ fn work() {
     let mut state = lock();
     state.starting -= 1;
     BEGUN.notify_all();
-    while let Some((stream, job)) = state.take_job() {
+    while let Some((stream, job, scope)) = state.take_job() {
         let is_host_function = matches!(job, Job::HostFunction(..));
         drop(state);
         report::print();
+        scope::enter(scope);
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
             report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
         });
+        scope::enter(PROCESS);
         report::print();
         state = lock();
         state.job_done(stream, is_host_function, outcome);
@@ -74,14 +82,23 @@ fn work() {
     state.workers -= 1;
 }
 
-/// How many threads there are. Those that found their job taken by another are waited for, so that
-/// an idle driver has none.
-pub(super) fn count() -> usize {
+/// How many threads there are for the work of a scope, on a device if one is given. The process has
+/// all that are no other scope's. Threads that found their job taken by another are waited for, so
+/// that an idle driver has none.
+pub(super) fn count(scope: ScopeId, device: Option<usize>) -> usize {
     let mut state = lock();
     while state.ready.is_empty() && state.starting > 0 {
         state = BEGUN.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
-    state.workers
+    let at_work = |is_counted: &dyn Fn(ScopeId) -> bool| {
+        let streams = state.streams.values().filter(|stream| stream.scope_at_work().is_some_and(is_counted));
+        streams.filter(|stream| device.is_none_or(|device| state.device_of(stream.context) == Some(device))).count()
+    };
+    if scope == PROCESS && device.is_none() {
+        state.workers.saturating_sub(at_work(&|other| other != PROCESS))
+    } else {
+        at_work(&|other| other == scope)
+    }
 }
 
 /// Whether the caller may wait for what is not done yet. A host function or a kernel may not: the
@@ -118,6 +135,7 @@ pub(super) fn finish(state: Locked, context: Serial, points: &[Point]) -> Outcom
 
 fn wait(mut state: Locked, points: &[Point], is_over: impl Fn(&State) -> bool) -> Outcome<Locked> {
     check_wait(&state, points)?;
+    state.demand(points);
     let told = Arc::new(Condvar::new());
     for point in points {
         while !state.is_passed(*point) && !is_over(&state) {

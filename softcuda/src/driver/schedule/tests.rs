@@ -30,7 +30,7 @@ fn host_function() -> Work {
 
 /// The stream whose job would run next, which then counts as running.
 fn take(state: &mut State) -> Option<Serial> {
-    state.take_job().map(|(stream, _)| stream)
+    state.take_job().map(|(stream, ..)| stream)
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn memory_is_freed_in_stream_order() {
     let address = state.memory.add(context, 0, Buffer::of_device(8).unwrap());
     state.enqueue(stream, None, job());
     state.enqueue(stream, None, Work::Free(address));
-    assert_eq!(state.memory.count(), 1);
+    assert_eq!(state.memory.allocations().count(), 1);
     take(&mut state);
     state.job_done(stream, false, Ok(()));
-    assert_eq!(state.memory.count(), 0);
+    assert_eq!(state.memory.allocations().count(), 0);
 }
 
 #[test]
