@@ -49,6 +49,8 @@ control_functions! {
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
+    /// Tells of an access by the calling thread.
+    softcuda_host_access: raw::HostAccessFn;
     /// Number of reports so far.
     softcuda_report_count: raw::ReportCountFn;
     /// Copies the text of a report, returns its length.

@@ -12,8 +12,9 @@
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
-//! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
-//! | `per_thread`, `lookup` | default streams of threads; handles of callers |
+//! | `clock`, `objects`, `history`, `order` | what comes before what; streams, events and contexts; who touched which bytes |
+//! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
+//! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `schedule`, `worker` | what may go next, and the threads it goes on |
 //! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
@@ -24,6 +25,8 @@ pub mod abi;
 mod allocation;
 mod api;
 mod calls;
+mod checks;
+mod clock;
 pub mod codes;
 mod context;
 mod control;
@@ -32,7 +35,9 @@ mod device;
 mod entry;
 mod errors;
 mod event;
+mod freed;
 mod handle;
+mod history;
 mod host_function;
 mod job;
 mod kernel;
@@ -42,6 +47,7 @@ mod memory;
 mod mode;
 mod module;
 mod objects;
+mod order;
 mod orphans;
 mod per_thread;
 mod primary;

@@ -119,6 +119,7 @@ impl State {
         // A fault has passed everything already.
         this.done = this.enqueued.min(this.done + 1);
         let done = this.done;
+        self.order.told(Point { stream, position: done });
         if this.is_idle()
             && let Some(context) = self.contexts.get_mut(&this.context)
         {
@@ -160,6 +161,10 @@ impl State {
             let Some(this) = self.streams.get_mut(&stream) else { continue };
             if let Some(Task { work: Work::Run(job), .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
+                let point = Point { stream, position: this.done + 1 };
+                if matches!(job, Job::HostFunction(..)) {
+                    self.order.told(point);
+                }
                 return Some((stream, job));
             }
         }
@@ -201,6 +206,7 @@ impl State {
         let Some(context) = self.contexts.get_mut(&id) else { return };
         context.fault.get_or_insert(code);
         context.host_function_turns.clear();
+        self.order.fault(id);
         self.primaries[context.device].fault.get_or_insert(code);
         let streams: Vec<Serial> = self.streams.iter().filter(|(_, other)| other.context == id).map(|(serial, _)| *serial).collect();
         self.ready.retain(|ready| !streams.contains(ready));

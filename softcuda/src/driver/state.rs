@@ -5,10 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::codes::{self, Outcome};
 use super::device;
+use super::freed::Freed;
 use super::handle::{Handle, Kind};
+use super::history::Histories;
 use super::memory::Memory;
 use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
+use super::order::Order;
 use super::orphans::Orphans;
+use super::scope;
 
 /// All of it.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub(super) struct State {
     /// The system has refused the last thread that was asked for.
     pub(super) threads_refused: bool,
     pub(super) orphans: Orphans,
+    pub(super) freed: Freed,
+    pub(super) order: Order,
+    pub(super) histories: Histories,
     last_serial: Serial,
     last_context: Serial,
 }
@@ -57,6 +64,9 @@ impl State {
             starting: 0,
             threads_refused: false,
             orphans: Orphans::new(),
+            freed: Freed::new(),
+            order: Order::new(),
+            histories: Histories::new(),
             last_serial: 0,
             last_context: 0,
         }
@@ -122,6 +132,7 @@ impl State {
     pub(super) fn add_stream(&mut self, context: Serial, role: Role, priority: i32) -> Serial {
         let serial = self.serial();
         self.streams.insert(serial, Stream::new(context, role, priority));
+        self.order.add_stream(serial, context, role);
         serial
     }
 
@@ -129,6 +140,7 @@ impl State {
     pub(super) fn retire_stream(&mut self, serial: Serial) {
         let Some(stream) = self.streams.get_mut(&serial) else { return };
         stream.destroyed = true;
+        self.order.end_stream(serial);
         if stream.is_idle() && stream.activity == Activity::Free {
             self.streams.remove(&serial);
         }
@@ -188,6 +200,8 @@ impl State {
         self.modules.retain(|_, module| module.context != context);
         self.functions.retain(|_, function| function.context != context);
         self.memory.remove_context(context);
+        self.forget_histories();
+        self.order.end_context(context, scope::current());
         self.contexts.remove(&context);
     }
 }
