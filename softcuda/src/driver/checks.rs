@@ -255,8 +255,9 @@ impl State {
 
     /// The calling thread has found the record of an event done.
     pub(super) fn learns_event(&mut self, event: Serial) {
-        let moment = self.events.get(&event).and_then(|event| event.moment.clone());
-        self.learns(&moment.into());
+        if let Some(moment) = self.events.get(&event).and_then(|event| event.moment.as_ref()) {
+            self.order.learn_moment(scope::current(), moment);
+        }
     }
 
     /// The calling thread has waited for this, as documented.
@@ -280,5 +281,69 @@ impl State {
         self.histories.pageable.retain(|_, history| !history.is_empty());
         let events = self.events.values_mut().filter_map(|event| event.moment.as_mut());
         self.order.prune(&floor, &named, events, kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Buffer;
+    use super::super::objects::Role;
+    use super::super::state::primary_handle;
+    use super::*;
+
+    const BYTES: usize = 1 << 12;
+
+    fn state() -> (State, Serial, u64) {
+        let mut state = State::new();
+        let context = state.add_context(primary_handle(0), 0, 0);
+        let address = state.memory.add(context, 0, Buffer::of_device(BYTES).unwrap());
+        (state, context, address)
+    }
+
+    /// Streams that are created, used and destroyed, a hundred thousand of them.
+    fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut State, Serial, usize)) -> usize {
+        let mut most = 0;
+        for number in 0..if cfg!(miri) { 100 } else { 100_000 } {
+            let stream = state.add_stream(context, Role::Created { non_blocking: number % 2 == 0 }, 0);
+            work(state, stream, number);
+            state.retire_stream(stream);
+            state.prune_order();
+            most = most.max(state.order.growth);
+        }
+        most
+    }
+
+    #[test]
+    fn clocks_do_not_grow_with_the_number_of_streams_there_were() {
+        let (mut state, context, address) = state();
+        let legacy = state.contexts[&context].legacy;
+        let main = state.add_stream(context, Role::Created { non_blocking: true }, 0);
+        let most = use_streams(&mut state, context, |state, stream, _| {
+            state.touches(stream, address, BYTES, Touch::Write, None);
+            let moment = state.order.moment(stream).unwrap();
+            // Nobody of the host ever waits.
+            state.order.wait(main, &moment);
+            state.touches(legacy, address, 1, Touch::Read, None);
+        });
+        assert!(most <= 1 << 17, "{most} entries at once");
+        state.order.growth = usize::MAX;
+        state.prune_order();
+        assert!(state.order.moment(main).unwrap().others.len() <= 4);
+        assert_eq!(state.histories.all_mut().map(|history| history.len()).sum::<usize>(), 3, "a write, in two pieces, and a read");
+    }
+
+    #[test]
+    fn histories_do_not_grow_with_what_a_host_has_waited_for() {
+        let (mut state, context, address) = state();
+        let most = use_streams(&mut state, context, |state, stream, number| {
+            let at = address + (number % BYTES) as u64;
+            state.touches(stream, at, 1, Touch::Read, None);
+            let reached = state.order.reached_by_stream(stream);
+            state.learns(&reached);
+        });
+        assert!(most <= 1 << 17, "{most} entries at once");
+        state.order.growth = usize::MAX;
+        state.prune_order();
+        assert!(state.histories.allocations.is_empty());
     }
 }

@@ -107,12 +107,18 @@ impl Moment {
         clock.count_of(self.actor) >= self.count
     }
 
-    /// Takes it into a clock; its horizon is `horizon` at most.
-    pub(super) fn join_into(&self, clock: &mut Clock, horizon: u64) {
-        let before = clock.horizon;
-        clock.join(&self.others);
+    /// Takes it into a clock; its horizon is `horizon` at most. Answers how many entries that has made.
+    pub(super) fn join_into(&self, clock: &mut Arc<Clock>, horizon: u64) -> usize {
+        let is_shared = Arc::get_mut(clock).is_none();
+        let includes = clock.includes(&self.others);
+        let clock = Arc::make_mut(clock);
+        if !includes {
+            let before = clock.horizon;
+            clock.join(&self.others);
+            clock.horizon = before.max(self.others.horizon.min(horizon));
+        }
         clock.raise(self.actor, self.count);
-        clock.horizon = before.max(self.others.horizon.min(horizon));
+        if is_shared || !includes { clock.len() } else { 1 }
     }
 }
 
@@ -152,9 +158,9 @@ mod tests {
     #[test]
     fn a_moment_brings_what_comes_before_it() {
         let moment = Moment { actor: 4, count: 2, others: Arc::new(Clock { counts: vec![(1, 3)], horizon: OPEN }) };
-        let mut clock = clock(&[(1, 1)]);
+        let mut clock = Arc::new(clock(&[(1, 1)]));
         assert!(!moment.is_in(&clock));
-        moment.join_into(&mut clock, 10);
+        assert_eq!(moment.join_into(&mut clock, 10), 2);
         assert!(moment.is_in(&clock));
         assert_eq!((clock.count_of(1), clock.count_of(4), clock.horizon), (3, 2, 10));
     }

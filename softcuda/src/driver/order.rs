@@ -39,13 +39,11 @@ impl StreamClock {
         if moment.actor == itself || moment.is_in(&self.others) {
             return 0;
         }
-        let others = Arc::make_mut(&mut self.others);
-        moment.join_into(others, OPEN);
         self.count += 1;
         if moment.others.is_open() {
             self.open_since = Some(self.count);
         }
-        others.len()
+        moment.join_into(&mut self.others, OPEN)
     }
 
     fn learn_clock(&mut self, clock: &Arc<Clock>) -> usize {
@@ -161,12 +159,10 @@ impl Order {
         let Some(context) = self.contexts.get_mut(&clock.context) else { return };
         context.streams.remove(&stream);
         let moment = clock.moment(stream);
-        moment.join_into(Arc::make_mut(&mut context.ended), OPEN);
-        self.growth += context.ended.len();
+        self.growth += moment.join_into(&mut context.ended, OPEN);
         if clock.is_listed {
             context.listed.retain(|listed| *listed != stream);
-            moment.join_into(Arc::make_mut(&mut context.ended_and_listed), OPEN);
-            self.growth += context.ended_and_listed.len();
+            self.growth += moment.join_into(&mut context.ended_and_listed, OPEN);
         }
     }
 
@@ -291,8 +287,7 @@ impl Order {
     pub(super) fn release(&mut self, stream: Actor, address: u64) {
         let Some(moment) = self.moment(stream) else { return };
         let value = self.values.entry(address).or_default();
-        moment.join_into(Arc::make_mut(value), OPEN);
-        self.growth += value.len();
+        self.growth += moment.join_into(value, OPEN);
     }
 
     /// A stream waits for the value at an address.
@@ -333,26 +328,29 @@ impl Order {
 
     /// The threads of a scope have waited for this.
     pub(super) fn learn(&mut self, scope: ScopeId, reached: &Reached) {
-        // What it was ordered after unseen has been enqueued by now.
-        let horizon = self.accesses;
-        let host = host_of(&mut self.hosts, scope);
         for moment in &reached.moments {
-            if !moment.is_in(&host.known) {
-                moment.join_into(Arc::make_mut(&mut host.known), horizon);
-                host.version += 1;
-                self.growth += host.known.len();
-            }
+            self.learn_moment(scope, moment);
         }
         if let Some(ended) = &reached.ended {
             let mut ended = Arc::clone(ended);
             if ended.is_open() {
-                Arc::make_mut(&mut ended).horizon = horizon;
+                Arc::make_mut(&mut ended).horizon = self.accesses;
             }
+            let host = host_of(&mut self.hosts, scope);
             if !host.known.includes(&ended) {
                 Arc::make_mut(&mut host.known).join(&ended);
                 host.version += 1;
                 self.growth += host.known.len();
             }
+        }
+    }
+
+    pub(super) fn learn_moment(&mut self, scope: ScopeId, moment: &Moment) {
+        let host = host_of(&mut self.hosts, scope);
+        if !moment.is_in(&host.known) {
+            // What it was ordered after unseen has been enqueued by now.
+            self.growth += moment.join_into(&mut host.known, self.accesses);
+            host.version += 1;
         }
     }
 
@@ -367,7 +365,7 @@ impl Order {
     /// The work at `point` begins.
     pub(super) fn told(&mut self, point: Point) {
         if let Some(Message { scope, moment, .. }) = self.messages.remove(&(point.stream, point.position)) {
-            self.learn(scope, &Some(moment).into());
+            self.learn_moment(scope, &moment);
         }
     }
 }
