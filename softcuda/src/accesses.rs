@@ -39,6 +39,31 @@ impl<'a> Accesses<'a> {
         self.add::<T>(index, elements, AccessKind::ReadWrite);
     }
 
+    /// The kernel reads and writes `elements` elements from the pointer `index` on atomically. Others may
+    /// do so at the same time, the host included; accesses that are not atomic have to be ordered.
+    ///
+    /// ```
+    /// use softcuda::{Kernel, ParamKind::Pointer};
+    ///
+    /// Kernel::new("count", [Pointer])
+    ///     .declare(|_, memory| memory.atomic::<u32>(0, 1))
+    ///     .run(|launch| {
+    ///         launch.atomic_u32(0, 0).fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    ///     })
+    ///     .register();
+    /// ```
+    pub fn atomic<T: Element>(&mut self, index: usize, elements: usize) {
+        self.add::<T>(index, elements, AccessKind::Atomic);
+    }
+
+    /// As [`atomic`](Self::atomic), and the kernel waits until others have written there.
+    ///
+    /// It may then come after whatever they came after, which the driver cannot see: it reports no
+    /// unordered access of this launch, nor of what comes after it, until the host has waited for it.
+    pub fn awaited<T: Element>(&mut self, index: usize, elements: usize) {
+        self.add::<T>(index, elements, AccessKind::Awaited);
+    }
+
     fn add<T: Element>(&mut self, index: usize, elements: usize, kind: AccessKind) {
         let kernel = self.arguments.kernel();
         self.arguments.expect_pointer(index);

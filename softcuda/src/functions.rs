@@ -50,6 +50,8 @@ control_functions! {
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
+    /// Tells of an access by the calling thread.
+    softcuda_host_access: raw::HostAccessFn;
     /// Number of reports of a scope.
     softcuda_report_count: raw::ReportCountFn;
     /// Copies a report of a scope, returns the length of its text.

@@ -20,8 +20,8 @@ use crate::watched::WatchedU32;
 /// | [`slice`](Self::slice) | read, read and written | memory that nothing changes meanwhile |
 /// | [`slice_mut`](Self::slice_mut) | written, read and written | memory of which there is no other view |
 /// | [`cells`](Self::cells) | read and written | memory that other cells may overlap: for kernels that are launched in place |
-/// | [`watched_u32`](Self::watched_u32) | read, read and written | a word that the host, or another stream, writes meanwhile |
-/// | [`atomic_u32`](Self::atomic_u32) | read and written | a word that both sides write |
+/// | [`watched_u32`](Self::watched_u32) | awaited, atomic, read, read and written | a word that the host, or another stream, writes meanwhile |
+/// | [`atomic_u32`](Self::atomic_u32) | awaited, atomic, read and written | a word that both sides write |
 ///
 /// The first three are for memory that nobody else touches while the kernel runs. As on hardware,
 /// that is the promise of whoever makes the (unsafe) launch.
@@ -68,6 +68,12 @@ struct Needed {
 
 const READS: Needed = Needed { kinds: &[AccessKind::Read, AccessKind::ReadWrite], declaration: "`read` or `read_write`" };
 const WRITES: Needed = Needed { kinds: &[AccessKind::Write, AccessKind::ReadWrite], declaration: "`write` or `read_write`" };
+const WATCHES: Needed = Needed {
+    kinds: &[AccessKind::Awaited, AccessKind::Atomic, AccessKind::Read, AccessKind::ReadWrite],
+    declaration: "`awaited`, `atomic`, `read` or `read_write`",
+};
+const ATOMICALLY: Needed =
+    Needed { kinds: &[AccessKind::Awaited, AccessKind::Atomic, AccessKind::ReadWrite], declaration: "`awaited`, `atomic` or `read_write`" };
 const BOTH: Needed = Needed { kinds: &[AccessKind::ReadWrite], declaration: "`read_write`" };
 
 impl<'a> Deref for Launch<'a> {
@@ -140,11 +146,11 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the pointer was not declared that far as read and written, if the memory is not aligned to
-    /// 4 bytes, or if a view that is not atomic has been taken of that word.
+    /// If the pointer was not declared that far as awaited, atomic, or read and written, if the memory is
+    /// not aligned to 4 bytes, or if a view that is not atomic has been taken of that word.
     #[must_use]
     pub fn atomic_u32(&self, index: usize, element: usize) -> &AtomicU32 {
-        self.word(index, element, BOTH)
+        self.word(index, element, ATOMICALLY)
     }
 
     /// One word behind the pointer `index`, which others may write atomically meanwhile: for kernels
@@ -152,11 +158,11 @@ impl<'a> Launch<'a> {
     ///
     /// # Panics
     ///
-    /// If the pointer was not declared that far as read, if the memory is not aligned to 4 bytes, or
-    /// if a view that is not atomic has been taken of that word.
+    /// If the pointer was not declared that far as awaited, atomic or read, if the memory is not aligned
+    /// to 4 bytes, or if a view that is not atomic has been taken of that word.
     #[must_use]
     pub fn watched_u32(&self, index: usize, element: usize) -> WatchedU32<'_> {
-        WatchedU32::new(self.word(index, element, READS))
+        WatchedU32::new(self.word(index, element, WATCHES))
     }
 
     fn word(&self, index: usize, element: usize, needed: Needed) -> &AtomicU32 {

@@ -7,7 +7,8 @@
 //!
 //! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
 //! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
-//! misuse, [`set_mode`], and [`Scope`]s with a [`Schedule`] of their own.
+//! misuse and of accesses that nothing orders ([`host_reads`] tells the driver of the program's own),
+//! [`set_mode`], and [`Scope`]s with a [`Schedule`] of their own.
 //!
 //! It says nothing about performance, and nothing about device code. Never enable it in a release.
 //!
@@ -29,6 +30,7 @@ mod choice;
 mod control;
 mod element;
 mod functions;
+mod host_access;
 mod injection;
 mod kernel;
 mod launch;
@@ -64,6 +66,7 @@ pub use arguments::Arguments;
 pub use choice::{Choice, choose, install, symbol};
 pub use control::{Live, Mode, all_calls, calls, live, live_on, reports, set_mode};
 pub use element::Element;
+pub use host_access::{host_reads, host_writes};
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;

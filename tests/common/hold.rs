@@ -55,7 +55,7 @@ finish:
 
 /// The same in Rust, for the software driver.
 fn twin() -> Kernel {
-    Kernel::new("hold", [ParamKind::Pointer, ParamKind::Int64]).declare(|_, memory| memory.read_write::<u32>(0, 1)).run(|launch| {
+    Kernel::new("hold", [ParamKind::Pointer, ParamKind::Int64]).declare(|_, memory| memory.awaited::<u32>(0, 1)).run(|launch| {
         let (word, time_out) = (launch.atomic_u32(0, 0), Duration::from_nanos(launch.u64(1)));
         let start = Instant::now();
         while word.load(Ordering::Acquire) == HELD {

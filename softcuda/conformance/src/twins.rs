@@ -15,7 +15,7 @@ const LAUNCH_FAILED: u32 = 719;
 /// Gives the twins to the software driver; does nothing on a real one.
 pub(crate) fn register() {
     Kernel::new("hold", [Pointer, Int64])
-        .declare(|_, memory| memory.read_write::<u32>(0, 2))
+        .declare(|_, memory| memory.awaited::<u32>(0, 2))
         .run(|launch| {
             let (release, running) = (launch.atomic_u32(0, 0), launch.atomic_u32(0, 1));
             let (began, limit) = (Instant::now(), Duration::from_nanos(launch.u64(1)));
@@ -35,7 +35,7 @@ pub(crate) fn register() {
         .register();
 
     Kernel::new("count", [Pointer])
-        .declare(|_, memory| memory.read_write::<u32>(0, 1))
+        .declare(|_, memory| memory.atomic::<u32>(0, 1))
         .run(|launch| {
             let word = launch.atomic_u32(0, 0);
             for _ in 0..launch.threads() {

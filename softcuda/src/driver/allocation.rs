@@ -4,8 +4,9 @@ use std::ffi::c_void;
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
+use super::freed::Freed;
 use super::handle::Handle;
-use super::memory::{Buffer, Home};
+use super::memory::{Allocation, Buffer, Home};
 use super::objects::{Serial, Work};
 use super::raw::Topic;
 use super::state::{Locked, State, lock};
@@ -36,10 +37,10 @@ pub(super) fn free(address: u64) -> Outcome {
     if address == 0 {
         return Ok(());
     }
-    let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
-    let context = allocation.ok_or_else(|| not_allocated(address))?.context;
+    let context = device_allocation(&mut state, address)?.context;
     let ends = state.ends_of(context);
     worker::check_wait(&state, &ends)?;
+    state.host_frees(address);
     // No work may begin with it from now on.
     if let Some(allocation) = state.memory.at(address) {
         allocation.freed = true;
@@ -48,8 +49,16 @@ pub(super) fn free(address: u64) -> Outcome {
     Ok(())
 }
 
-fn not_allocated(address: u64) -> codes::Code {
-    report::add(Topic::Memory, format_args!("no allocation begins at {address:#x}, or it is freed already"));
+/// The allocation on a device that begins at `address` and can be freed.
+fn device_allocation(state: &mut State, address: u64) -> Outcome<&mut Allocation> {
+    let freed = &state.freed;
+    let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
+    allocation.ok_or_else(|| not_allocated(freed, address))
+}
+
+fn not_allocated(freed: &Freed, address: u64) -> codes::Code {
+    let freed = freed.describe(address);
+    report::add(Topic::Memory, format_args!("no live allocation begins at {address:#x}{freed}"));
     codes::INVALID_VALUE
 }
 
@@ -61,7 +70,11 @@ pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> O
     out.set(match bytes {
         // Other than a plain allocation, one of nothing is allowed.
         0 => 0,
-        _ => device_memory(state, context, bytes)?,
+        _ => {
+            let address = device_memory(state, context, bytes)?;
+            lock().allocates(stream, address, bytes);
+            address
+        }
     });
     Ok(())
 }
@@ -72,8 +85,9 @@ pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     if address == 0 {
         return Ok(());
     }
-    let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
-    allocation.ok_or_else(|| not_allocated(address))?.freed = true;
+    device_allocation(&mut state, address)?;
+    state.frees(stream, address);
+    device_allocation(&mut state, address)?.freed = true;
     state.submit(stream, None, Work::Free(address));
     Ok(())
 }
@@ -116,6 +130,7 @@ pub(super) fn free_host(start: *mut c_void) -> Outcome {
     }
     let mut state = lock();
     let address = host_allocation(&mut state, start)?;
+    state.host_frees(address);
     state.memory.remove(address);
     Ok(())
 }
@@ -127,7 +142,7 @@ pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> O
     let state = lock();
     state.current()?;
     let address = start.addr() as u64;
-    let (allocation, _) = state.memory.span(address, 1).ok_or_else(|| not_allocated(address))?;
+    let (allocation, _) = state.memory.span(address, 1).ok_or_else(|| not_allocated(&state.freed, address))?;
     if allocation.home != Home::Host {
         return Err(codes::INVALID_VALUE);
     }
@@ -141,6 +156,6 @@ fn host_allocation(state: &mut State, start: *mut c_void) -> Outcome<u64> {
     let address = start.addr() as u64;
     match state.memory.at(address) {
         Some(allocation) if allocation.home == Home::Host => Ok(address),
-        _ => Err(not_allocated(address)),
+        _ => Err(not_allocated(&state.freed, address)),
     }
 }

@@ -4,10 +4,11 @@ use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::device;
 use super::handle::{Handle, RawHandle};
-use super::objects::{Context, Serial};
+use super::objects::{Context, Role, Serial, Stream};
+use super::raw::Topic;
 use super::scope::PROCESS;
 use super::state::{Locked, State, lock};
-use super::{mode, state, thread, worker};
+use super::{mode, report, state, thread, worker};
 
 /// What `cuCtxGetApiVersion` answers for every context.
 const API_VERSION: u32 = 3020;
@@ -72,10 +73,35 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
     loop {
         let ends = state.ends_of(context);
         if ends.is_empty() {
+            report_leak(&state, context);
             state.remove_context(context);
             return Ok(());
         }
         state = worker::wait_for(state, &ends)?;
+    }
+}
+
+/// Reports what the caller has left in a context. Modules are meant to go with it, and after a fault nothing can be taken
+/// back any more.
+fn report_leak(state: &State, context: Serial) {
+    if state.check(context).is_err() {
+        return;
+    }
+    let created = |stream: &&Stream| stream.context == context && !stream.destroyed && matches!(stream.role, Role::Created { .. });
+    let counts = [
+        (state.streams.values().filter(created).count(), "stream"),
+        (state.events.values().filter(|event| event.context == context).count(), "event"),
+        (state.memory.count_in(context), "allocation"),
+    ];
+    let left: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    if let [objects @ .., last] = left.as_slice() {
+        let objects = if objects.is_empty() { last.clone() } else { format!("{} and {last}", objects.join(", ")) };
+        let handle = state.contexts[&context].handle;
+        report::add(Topic::Leak, format_args!("context {handle:?} ended with {objects} in it"));
     }
 }
 
@@ -141,8 +167,8 @@ pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
 pub(super) fn synchronize() -> Outcome {
     let state = lock();
     let context = state.current()?;
-    let ends = state.ends_of(context);
-    worker::finish(state, context, &ends)
+    let (ends, reached) = (state.ends_of(context), state.order.reached_by_context(context));
+    worker::finish(state, context, &ends, &reached)
 }
 
 pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>) -> Outcome {

@@ -1,8 +1,9 @@
 //! The functions that control this driver. A real driver has none of them.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
 use super::api::EXPORTS;
+use super::history::Touch;
 use super::objects::{Role, Serial};
 use super::pace::Schedule;
 use super::raw::{self, CONTROL_VERSION, RawKernel, RawReport};
@@ -82,6 +83,16 @@ control! {
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
     fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
+    }
+
+    /// A thread of the host reads, or writes, `bytes` at `start` itself, now. They are not touched here.
+    fn softcuda_host_access(start: *const c_void, bytes: usize, writes: bool): HostAccessFn {
+        let touch = if writes { Touch::Write } else { Touch::Read };
+        // What a stream's work does is in the order of its stream.
+        if !worker::is_worker() {
+            lock().host_touches(start.addr() as u64, bytes, touch);
+            report::print();
+        }
     }
 
     /// How many different reports a scope has.

@@ -5,8 +5,10 @@
 
 use std::ffi::c_void;
 
+use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::handle::Handle;
+use super::history::Touch;
 use super::job::{CallerMemory, Job, Pattern, Place};
 use super::memory::{self, Buffer, Home, Span};
 use super::objects::{Point, Serial, Work};
@@ -31,9 +33,13 @@ impl HostMemory {
         Self { start: start.cast_mut().cast(), bytes }
     }
 
+    fn address(self) -> u64 {
+        self.start.addr() as u64
+    }
+
     /// The page-locked memory that it is, if it is all in one allocation.
     fn locked(self, state: &State) -> Option<Span> {
-        let (allocation, span) = state.memory.span(self.start.addr() as u64, self.bytes)?;
+        let (allocation, span) = state.memory.span(self.address(), self.bytes)?;
         (allocation.home == Home::Host).then_some(span)
     }
 
@@ -41,7 +47,7 @@ impl HostMemory {
         if self.start.is_null() {
             return Err(codes::INVALID_VALUE);
         }
-        if memory::is_device_address(self.start.addr() as u64) {
+        if memory::is_device_address(self.address()) {
             report::add(Topic::Memory, format_args!("{:?} is an address of a device, not of the host", self.start));
             return Err(codes::INVALID_VALUE);
         }
@@ -61,7 +67,8 @@ impl HostMemory {
 fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
     let found = state.memory.span(address, bytes).map(|(_, span)| span);
     found.ok_or_else(|| {
-        report::add(Topic::Memory, format_args!("{bytes} bytes at {address:#x} are not all in one live allocation"));
+        let freed = state.freed.describe(address);
+        report::add(Topic::Memory, format_args!("{bytes} bytes at {address:#x} are not all in one live allocation{freed}"));
         codes::INVALID_VALUE
     })
 }
@@ -70,12 +77,13 @@ fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
 struct Enqueued {
     context: Serial,
     end: Point,
+    moment: Option<Moment>,
 }
 
 impl Enqueued {
     /// Waits for it, and for nothing that was enqueued later.
     fn finish(self) -> Outcome {
-        worker::finish(lock(), self.context, &[self.end])
+        worker::finish(lock(), self.context, &[self.end], &self.moment.into())
     }
 }
 
@@ -100,17 +108,20 @@ fn enqueue_to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome
     let context = state.streams[&stream].context;
     let to = device_memory(&state, target, source.bytes)?;
     let from = if let Some(span) = source.locked(&state) {
+        state.touches(stream, source.address(), source.bytes, Touch::Read, None);
         span
     } else {
+        state.host_touches(source.address(), source.bytes, Touch::Read);
         // Read without the lock, which other threads need.
         drop(state);
         let copy = source.read()?;
         state = lock();
         copy
     };
+    state.touches(stream, target, source.bytes, Touch::Write, None);
     let copy = Job::Copy { from: Place::Known(from), to: Place::Known(to), bytes: source.bytes };
     let end = state.submit(stream, None, Work::Run(copy));
-    Ok(Some(Enqueued { context, end }))
+    Ok(Some(Enqueued { context, end, moment: state.order.moment(stream) }))
 }
 
 /// Returns when it is done if the target is pageable.
@@ -134,16 +145,22 @@ fn enqueue_to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome<O
     let context = state.streams[&stream].context;
     let from = Place::Known(device_memory(&state, source, target.bytes)?);
     if let Some(span) = target.locked(&state) {
+        state.touches(stream, source, target.bytes, Touch::Read, None);
+        state.touches(stream, target.address(), target.bytes, Touch::Write, None);
         let end = state.submit(stream, None, Work::Run(Job::Copy { from, to: Place::Known(span), bytes: target.bytes }));
-        return Ok(Some(Enqueued { context, end }));
+        return Ok(Some(Enqueued { context, end, moment: state.order.moment(stream) }));
     }
     worker::may_wait()?;
+    state.touches(stream, source, target.bytes, Touch::Read, None);
+    state.touches_pageable(stream, target.address(), target.bytes, Touch::Write);
     let to = Place::Waiting(CallerMemory(target.start));
     let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes: target.bytes }));
+    let moment = state.order.moment(stream);
     // Not only until a fault: the copy may be at work on the caller's memory.
-    let state = worker::wait_for(state, &[end])?;
+    let mut state = worker::wait_for(state, &[end])?;
     state.check(context)?;
-    Ok(Some(Enqueued { context, end }))
+    state.learns(&moment.clone().into());
+    Ok(Some(Enqueued { context, end, moment }))
 }
 
 pub(super) fn on_device(target: u64, source: u64, bytes: usize, stream: Handle) -> Outcome {
@@ -154,6 +171,8 @@ pub(super) fn on_device(target: u64, source: u64, bytes: usize, stream: Handle) 
     }
     let from = Place::Known(device_memory(&state, source, bytes)?);
     let to = Place::Known(device_memory(&state, target, bytes)?);
+    state.touches(stream, source, bytes, Touch::Read, None);
+    state.touches(stream, target, bytes, Touch::Write, None);
     state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
     Ok(())
 }
@@ -169,7 +188,8 @@ pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) 
     if !target.is_multiple_of(size as u64) {
         return Err(codes::INVALID_VALUE);
     }
-    let target = device_memory(&state, target, bytes)?;
-    state.submit(stream, None, Work::Run(Job::Fill { target, pattern }));
+    let memory = device_memory(&state, target, bytes)?;
+    state.touches(stream, target, bytes, Touch::Write, None);
+    state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::abi::Out;
+use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Event, Record, Work};
@@ -22,7 +23,7 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
     let mut state = lock();
     let context = state.current()?;
     let serial = state.serial();
-    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, record: None });
+    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, record: None, moment: None });
     out.set(Handle::new(Kind::Event, serial).raw());
     Ok(())
 }
@@ -47,8 +48,11 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     // Set before the work is enqueued, which may stamp the record at once.
     let mut point = state.end_of(stream);
     point.position += 1;
+    state.order.arrive(stream, scope::current());
+    let moment = state.order.moment(stream);
     if let Some(event) = state.events.get_mut(&event) {
         event.record = Some(Record { serial: record, point, time: None });
+        event.moment = moment;
     }
     state.submit(stream, None, Work::Record { event, record });
     Ok(())
@@ -56,7 +60,7 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
-    let (_, event) = state.event(handle)?;
+    let (serial, event) = state.event(handle)?;
     let record = event.record;
     if let Some(record) = record {
         state.queried(&[record.point]);
@@ -64,17 +68,19 @@ pub(super) fn query(handle: Handle) -> Outcome {
     // As for a stream.
     state.start_workers(0);
     match record {
-        Some(record) if !state.is_passed(record.point) => Err(codes::NOT_READY),
-        _ => Ok(()),
+        Some(record) if !state.is_passed(record.point) => return Err(codes::NOT_READY),
+        Some(_) => state.learns_event(serial),
+        None => {}
     }
+    Ok(())
 }
 
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let state = lock();
     let (_, event) = state.event(handle)?;
-    let (context, record) = (event.context, event.record);
+    let (context, record, moment) = (event.context, event.record, event.moment.clone());
     if let Some(record) = record {
-        worker::finish(state, context, &[record.point])?;
+        worker::finish(state, context, &[record.point], &moment.into())?;
     }
     Ok(())
 }
@@ -83,8 +89,8 @@ pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outc
     // Not INVALID_VALUE: seen on a real driver.
     let out = out.ok_or(codes::INVALID_HANDLE)?;
     let mut state = lock();
-    let (start_context, start) = recorded(&state, start)?;
-    let (end_context, end) = recorded(&state, end)?;
+    let (start_context, start, start_moment) = recorded(&state, start)?;
+    let (end_context, end, end_moment) = recorded(&state, end)?;
     if start_context != end_context {
         return Err(codes::INVALID_HANDLE);
     }
@@ -94,15 +100,18 @@ pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outc
         state.start_workers(0);
         return Err(codes::NOT_READY);
     };
+    for moment in [start_moment, end_moment] {
+        state.learns(&moment.into());
+    }
     let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f32() * 1e3;
     // Computed from the same difference either way, so that exchanged events give the exact negative.
     out.set(if start <= end { milliseconds(start, end) } else { -milliseconds(end, start) });
     Ok(())
 }
 
-/// The context and the record of an event that can be timed.
-fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record)> {
+/// The context and the record of an event that can be timed, and what comes before that.
+fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record, Option<Moment>)> {
     let (_, event) = state.event(handle)?;
     let record = event.record.filter(|_| event.timed).ok_or(codes::INVALID_HANDLE)?;
-    Ok((event.context, record))
+    Ok((event.context, record, event.moment.clone()))
 }

@@ -13,6 +13,7 @@ pub(super) fn launch(stream: Handle, function: Option<HostFunction>, user: *mut 
     let mut state = lock();
     let stream = state.stream(stream)?;
     let function = function.ok_or(codes::INVALID_VALUE)?;
-    state.submit(stream, None, Work::Run(Job::HostFunction(function, UserData(user))));
+    let point = state.submit(stream, None, Work::Run(Job::HostFunction(function, UserData(user))));
+    state.tells(point);
     Ok(())
 }

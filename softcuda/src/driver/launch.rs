@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind};
+use super::history::Touch;
 use super::job::Job;
 use super::kernel::{self, PendingLaunch, Range, Registration, Shape};
 use super::memory::Home;
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
-use super::raw::{RawAccess, Topic};
+use super::raw::{AccessKind, RawAccess, Topic};
 use super::state::{State, lock};
 use super::{device, ptx, report};
 
@@ -60,7 +61,10 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
         None => Err(Fault::undeclared(&entry)),
     };
     let work = match ranges {
-        Ok(ranges) => Work::Run(Job::Kernel(Box::new(PendingLaunch { entry, twin, shape, ranges }))),
+        Ok(ranges) => {
+            touch(&mut state, stream, &entry, &shape, &ranges);
+            Work::Run(Job::Kernel(Box::new(PendingLaunch { entry, twin, shape, ranges })))
+        }
         Err(fault) => {
             report::add(Topic::Fault, fault.why);
             Work::Fault(fault.code)
@@ -118,12 +122,13 @@ impl Fault {
         Self { code: codes::LAUNCH_FAILED, why }
     }
 
-    fn unreachable(entry: &Entry, access: &RawAccess, address: u64) -> Self {
+    fn unreachable(state: &State, entry: &Entry, access: &RawAccess, address: u64) -> Self {
         let RawAccess { param, bytes, .. } = access;
         let why = format!(
             "kernel `{}` touches {bytes} bytes at {address:#x} by parameter {param}, which are not all \
-             in one live allocation that its device may reach",
-            entry.name
+             in one live allocation that its device may reach{freed}",
+            entry.name,
+            freed = state.freed.describe(address)
         );
         Self { code: codes::ILLEGAL_ADDRESS, why }
     }
@@ -138,9 +143,24 @@ fn locate(state: &State, context: Serial, entry: &Entry, shape: &Shape, accesses
         let address = shape.params[access.param];
         let found = state.memory.span(address, access.bytes);
         let reached = found.filter(|(allocation, _)| is_reachable(state, context, allocation.home));
-        reached.map(|(_, span)| Some(span)).ok_or_else(|| Fault::unreachable(entry, access, address))
+        reached.map(|(_, span)| Some(span)).ok_or_else(|| Fault::unreachable(state, entry, access, address))
     };
     accesses.iter().map(|access| Ok(Range { access: *access, memory: memory(access)? })).collect()
+}
+
+/// Takes note of what a launch touches, and whether it may wait for somebody who cannot be seen.
+fn touch(state: &mut State, stream: Serial, entry: &Arc<Entry>, shape: &Shape, ranges: &[Range]) {
+    if ranges.iter().any(|range| range.access.kind == AccessKind::Awaited) {
+        state.waits_unseen(stream);
+    }
+    for RawAccess { param, bytes, kind } in ranges.iter().map(|range| range.access).filter(|access| access.bytes > 0) {
+        let touch = match kind {
+            AccessKind::Read => Touch::Read,
+            AccessKind::Write | AccessKind::ReadWrite => Touch::Write,
+            AccessKind::Atomic | AccessKind::Awaited => Touch::Atomic,
+        };
+        state.touches(stream, shape.params[param], bytes, touch, Some(entry));
+    }
 }
 
 /// Whether kernels of a context reach memory at `home`.

@@ -191,6 +191,13 @@ impl Memory {
         });
     }
 
+    /// Where the allocation that holds `address` begins, and its length.
+    pub(super) fn bounds(&self, address: u64) -> Option<(u64, usize)> {
+        let (start, allocation) = self.allocations.range(..=address).next_back()?;
+        let bytes = allocation.buffer.bytes();
+        (address - start < bytes as u64).then_some((*start, bytes))
+    }
+
     /// The allocation that holds all of `bytes` at `address`, and the range in it.
     pub(super) fn span(&self, address: u64, bytes: usize) -> Option<(&Allocation, Span)> {
         let (start, allocation) = self.allocations.range(..=address).next_back()?;
@@ -210,6 +217,11 @@ impl Memory {
 
     pub(super) fn allocations_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
         self.allocations.values_mut()
+    }
+
+    /// How many allocations of a context have not been freed.
+    pub(super) fn count_in(&self, context: u64) -> usize {
+        self.allocations.values().filter(|allocation| allocation.context == context && !allocation.freed).count()
     }
 }
 

@@ -13,8 +13,9 @@
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
-//! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
-//! | `per_thread`, `lookup` | default streams of threads; handles of callers |
+//! | `clock`, `objects`, `history`, `order` | what comes before what; streams, events and contexts; who touched which bytes |
+//! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
+//! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `schedule`, `demand`, `worker` | what may go next, what a schedule holds back, and the threads it goes on |
 //! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
@@ -25,6 +26,8 @@ pub mod abi;
 mod allocation;
 mod api;
 mod calls;
+mod checks;
+mod clock;
 pub mod codes;
 mod context;
 mod control;
@@ -34,7 +37,9 @@ mod device;
 mod entry;
 mod errors;
 mod event;
+mod freed;
 mod handle;
+mod history;
 mod host_function;
 mod job;
 mod kernel;
@@ -44,6 +49,7 @@ mod memory;
 mod mode;
 mod module;
 mod objects;
+mod order;
 mod orphans;
 mod pace;
 mod per_thread;

@@ -1,12 +1,14 @@
 //! The driver's objects: streams with their queues, events, contexts, modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::clock::Moment;
 use super::codes::Code;
 use super::device;
-use super::handle::Handle;
+use super::handle::{Handle, Kind};
 use super::job::Job;
 use super::kernel::Registration;
 use super::ptx::Entry;
@@ -97,6 +99,23 @@ pub(super) enum Role {
     PerThread,
     /// A created one.
     Created { non_blocking: bool },
+}
+
+/// A stream as reports name it, also when it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamName {
+    pub(super) serial: Serial,
+    pub(super) role: Role,
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.role {
+            Role::Legacy => f.write_str("the legacy stream"),
+            Role::PerThread => f.write_str("the default stream of a thread"),
+            Role::Created { .. } => write!(f, "stream {:?}", Handle::new(Kind::Stream, self.serial)),
+        }
+    }
 }
 
 /// A stream.
@@ -238,6 +257,8 @@ pub(super) struct Event {
     pub(super) scope: ScopeId,
     pub(super) timed: bool,
     pub(super) record: Option<Record>,
+    /// What comes before the record.
+    pub(super) moment: Option<Moment>,
 }
 
 /// The last record of an event.

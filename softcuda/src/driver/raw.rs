@@ -88,6 +88,10 @@ pub enum AccessKind {
     Write,
     /// Reads and writes it.
     ReadWrite,
+    /// Reads and writes it atomically, beside others that do so too.
+    Atomic,
+    /// Atomically, and waits until others have written: what follows may be ordered after them.
+    Awaited,
 }
 
 /// One range that a launch touches: `bytes` from the address in parameter `param`.
@@ -207,6 +211,8 @@ pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u3
 pub type LiveFn = unsafe extern "C" fn(kind: u32, scope: u64, device: u32) -> u64;
 /// `softcuda_set_mode`
 pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
+/// `softcuda_host_access`
+pub type HostAccessFn = unsafe extern "C" fn(start: *const c_void, bytes: usize, writes: bool);
 /// `softcuda_report_count`
 pub type ReportCountFn = unsafe extern "C" fn(scope: u64) -> u64;
 /// `softcuda_report`

@@ -130,6 +130,7 @@ impl State {
         // A fault has passed everything already.
         this.done = this.enqueued.min(this.done + 1);
         let done = this.done;
+        self.order.told(Point { stream, position: done });
         if this.is_idle()
             && let Some(context) = self.contexts.get_mut(&this.context)
         {
@@ -177,6 +178,10 @@ impl State {
             if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
                 this.at_work = scope;
+                let point = Point { stream, position: this.done + 1 };
+                if matches!(job, Job::HostFunction(..)) {
+                    self.order.told(point);
+                }
                 return Some((stream, job, scope));
             }
         }
@@ -223,6 +228,7 @@ impl State {
         let Some(context) = self.contexts.get_mut(&id) else { return };
         context.fault.get_or_insert(code);
         context.host_function_turns.clear();
+        self.order.fault(id);
         self.primaries[context.device].fault.get_or_insert(code);
         let streams: Vec<Serial> = self.streams.iter().filter(|(_, other)| other.context == id).map(|(serial, _)| *serial).collect();
         self.ready.retain(|ready| !streams.contains(ready));

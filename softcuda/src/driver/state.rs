@@ -5,9 +5,12 @@ use std::sync::PoisonError;
 
 use super::codes::{self, Outcome};
 use super::device;
+use super::freed::Freed;
 use super::handle::{Handle, Kind};
+use super::history::Histories;
 use super::memory::Memory;
 use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
+use super::order::Order;
 use super::orphans::Orphans;
 use super::pace::Paces;
 use super::scope;
@@ -34,6 +37,9 @@ pub(super) struct State {
     pub(super) paces: Paces,
     /// The last turn that was given to host functions, or to held work that was let go.
     pub(super) last_turn: u64,
+    pub(super) freed: Freed,
+    pub(super) order: Order,
+    pub(super) histories: Histories,
     last_serial: Serial,
     last_context: Serial,
 }
@@ -67,6 +73,9 @@ impl State {
             orphans: Orphans::new(),
             paces: Paces::new(),
             last_turn: 0,
+            freed: Freed::new(),
+            order: Order::new(),
+            histories: Histories::new(),
             last_serial: 0,
             last_context: 0,
         }
@@ -137,6 +146,7 @@ impl State {
     pub(super) fn add_stream(&mut self, context: Serial, role: Role, priority: i32) -> Serial {
         let serial = self.serial();
         self.streams.insert(serial, Stream::new(context, role, priority));
+        self.order.add_stream(serial, context, role);
         serial
     }
 
@@ -144,6 +154,7 @@ impl State {
     pub(super) fn retire_stream(&mut self, serial: Serial) {
         let Some(stream) = self.streams.get_mut(&serial) else { return };
         stream.destroyed = true;
+        self.order.end_stream(serial);
         if stream.is_idle() && stream.activity == Activity::Free {
             self.streams.remove(&serial);
         }
@@ -204,6 +215,8 @@ impl State {
         self.modules.retain(|_, module| module.context != context);
         self.functions.retain(|_, function| function.context != context);
         self.memory.remove_context(context);
+        self.forget_histories();
+        self.order.end_context(context, scope::current());
         self.contexts.remove(&context);
     }
 }

@@ -46,25 +46,32 @@ pub(super) fn query(handle: Handle) -> Outcome {
     state.queried(&ends);
     // A caller that polls never waits, which would ask again for a thread that was refused.
     state.start_workers(0);
-    let done = ends.into_iter().all(|end| state.is_passed(end));
-    if done { Ok(()) } else { Err(codes::NOT_READY) }
+    if !ends.into_iter().all(|end| state.is_passed(end)) {
+        return Err(codes::NOT_READY);
+    }
+    let reached = state.order.reached_by_stream(serial);
+    state.learns(&reached);
+    Ok(())
 }
 
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let context = state.streams[&serial].context;
-    let ends = state.ends_with(serial);
-    worker::finish(state, context, &ends)
+    let (ends, reached) = (state.ends_with(serial), state.order.reached_by_stream(serial));
+    worker::finish(state, context, &ends, &reached)
 }
 
 pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
     let mut state = lock();
     let stream = state.stream(handle)?;
     let (_, event) = state.event(event)?;
-    let record = event.record;
+    let (record, moment) = (event.record, event.moment.clone());
     check_external(flags)?;
     if let Some(record) = record {
+        if let Some(moment) = moment {
+            state.order.wait(stream, &moment);
+        }
         state.submit(stream, Some(record.point), Work::Wait);
     }
     Ok(())

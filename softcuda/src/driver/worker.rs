@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::codes::{self, Outcome};
 use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
+use super::order::Reached;
 use super::raw::Topic;
 use super::report;
 use super::scope::{self, PROCESS, ScopeId};
@@ -31,8 +32,10 @@ thread_local! {
 impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
     pub(super) fn submit(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
+        self.order.arrive(stream, scope::current());
         let end = self.enqueue(stream, point, work);
         self.draw();
+        self.prune_order();
         self.start_workers(0);
         end
     }
@@ -82,6 +85,11 @@ fn work() {
     state.workers -= 1;
 }
 
+/// Whether the calling thread does the work of a stream.
+pub(super) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
+
 /// How many threads there are for the work of a scope, on a device if one is given. The process has
 /// all that are no other scope's. Threads that found their job taken by another are waited for, so
 /// that an idle driver has none.
@@ -128,9 +136,10 @@ pub(super) fn wait_unless_faulted(state: Locked, context: Serial, points: &[Poin
     Ok(state)
 }
 
-/// The same, for who needs nothing of the state afterwards.
-pub(super) fn finish(state: Locked, context: Serial, points: &[Point]) -> Outcome {
-    wait_unless_faulted(state, context, points).map(drop)
+/// The same for a wait that is documented: the host knows from then on what the points reached.
+pub(super) fn finish(state: Locked, context: Serial, points: &[Point], reached: &Reached) -> Outcome {
+    wait_unless_faulted(state, context, points)?.learns(reached);
+    Ok(())
 }
 
 fn wait(mut state: Locked, points: &[Point], is_over: impl Fn(&State) -> bool) -> Outcome<Locked> {
@@ -228,7 +237,7 @@ mod tests {
                 // No later test has this fault.
                 state.primaries[0].fault = None;
             });
-            assert_eq!(finish(state, context, &[end]), Err(codes::LAUNCH_FAILED));
+            assert_eq!(finish(state, context, &[end], &None.into()), Err(codes::LAUNCH_FAILED));
         });
         assert!(!lock().is_passed(end), "the wait was over before the work");
         word.store(1, Ordering::Release);

@@ -141,9 +141,11 @@ fn views_keep_to_what_was_declared() {
         (slice_mut, READ, "declared as Read; this view needs `write` or `read_write`"),
         (cells, READ, "declared as Read; this view needs `read_write`"),
         (cells, WRITE, "declared as Write; this view needs `read_write`"),
-        (atomic, READ, "declared as Read; this view needs `read_write`"),
-        (atomic, WRITE, "declared as Write; this view needs `read_write`"),
-        (watched, WRITE, "declared as Write; this view needs `read` or `read_write`"),
+        (atomic, READ, "declared as Read; this view needs `awaited`, `atomic` or `read_write`"),
+        (atomic, WRITE, "declared as Write; this view needs `awaited`, `atomic` or `read_write`"),
+        (watched, WRITE, "declared as Write; this view needs `awaited`, `atomic`, `read` or `read_write`"),
+        (slice, AccessKind::Atomic, "declared as Atomic; this view needs `read` or `read_write`"),
+        (cells, AccessKind::Awaited, "declared as Awaited; this view needs `read_write`"),
     ];
     for (view, declared, reason) in refused {
         let text = refusal(&[0..4, 4..8], [declared, READ], view);
@@ -151,7 +153,8 @@ fn views_keep_to_what_was_declared() {
     }
     let allowed = [(slice, READ), (slice_mut, WRITE), (watched, READ)];
     let everything = [slice, slice_mut, cells, atomic, watched].map(|view| (view, BOTH));
-    for (view, declared) in allowed.into_iter().chain(everything) {
+    let atomically = [AccessKind::Atomic, AccessKind::Awaited].map(|kind| [(atomic, kind), (watched, kind)]);
+    for (view, declared) in allowed.into_iter().chain(everything).chain(atomically.into_iter().flatten()) {
         with_launch(&mut [0; 8], &[0..4, 4..8], [declared, READ], view);
     }
 }

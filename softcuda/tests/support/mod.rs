@@ -92,7 +92,7 @@ pub(crate) struct Hold {
 impl Hold {
     pub(crate) fn new(stream: &Arc<CudaStream>) -> Self {
         Kernel::new("hold", [Pointer])
-            .declare(|_, memory| memory.read_write::<u32>(0, 1))
+            .declare(|_, memory| memory.awaited::<u32>(0, 1))
             .run(|launch| {
                 let (word, began) = (launch.atomic_u32(0, 0), Instant::now());
                 while word.load(Ordering::Acquire) == HELD {

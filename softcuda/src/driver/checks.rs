@@ -1,0 +1,349 @@
+//! Unordered accesses: what enqueued work, frees and host threads touch is checked against what was enqueued before.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::history::{Access, OfAllocation, Touch};
+use super::objects::{Point, Serial};
+use super::order::Reached;
+use super::ptx::Entry;
+use super::raw::Topic;
+use super::scope;
+use super::state::State;
+use super::{calls, memory, report};
+
+/// Memory as reports name it.
+#[derive(Clone, Copy)]
+enum Place {
+    Allocation(u64),
+    Pageable,
+}
+
+/// The bytes of a range.
+struct Bytes<'a>(Place, &'a Range<u64>);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(place, Range { start, end }) = self;
+        match place {
+            Place::Allocation(base) => write!(f, "bytes {start}..{end} of the allocation at {base:#x}"),
+            Place::Pageable => write!(f, "{} bytes of pageable memory at {start:#x}", end - start),
+        }
+    }
+}
+
+/// What is done with memory, for reports.
+#[derive(Clone, Copy)]
+struct Deed<'a>(Touch, &'a str);
+
+impl fmt::Display for Deed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self(_, call) if call.starts_with("cuMemAlloc") => "allocation",
+            Self(_, call) if call.starts_with("cuMemFree") => "free",
+            Self(Touch::Read, _) => "read",
+            Self(Touch::Write, _) => "write",
+            Self(Touch::Atomic, _) => "atomic access",
+        })
+    }
+}
+
+impl Access {
+    fn deed(&self) -> Deed<'_> {
+        Deed(self.touch, self.call)
+    }
+
+    /// What did it.
+    fn author(&self) -> String {
+        self.kernel.as_ref().map_or_else(|| self.call.to_owned(), |entry| format!("kernel `{}`", entry.name))
+    }
+}
+
+/// Reports two accesses of streams. The call that makes the second is told by the report.
+fn report_streams(first: &Access, second: &Access, place: Place) {
+    let (one, two) = (first.deed(), second.deed());
+    let kernel = second.kernel.as_ref().map_or_else(String::new, |entry| format!(" by kernel `{}`", entry.name));
+    let bytes = Bytes(place, &second.range);
+    let text = format!(
+        "the {two} of {bytes} on {b}{kernel} is not ordered after the {one} of bytes {start}..{end} on {a} by {author}; \
+         cuEventRecord on {a} after the {one} and cuStreamWaitEvent on {b} before the {two} would order them, \
+         or a call between them that waits for {a}",
+        a = first.stream,
+        b = second.stream,
+        author = first.author(),
+        start = first.range.start,
+        end = first.range.end,
+    );
+    report::add(Topic::Race, text);
+}
+
+/// Reports an access of a stream that the host does not know to be done.
+fn report_host(first: &Access, deed: Deed<'_>, place: Place, range: &Range<u64>) {
+    let text = format!(
+        "the {deed} of {bytes} by the host is not ordered after the {one} of bytes {start}..{end} on {a} by {author}; \
+         cuStreamSynchronize of {a} before the {deed} would order them, or cuEventSynchronize of an event recorded on it \
+         after the {one}",
+        bytes = Bytes(place, range),
+        one = first.deed(),
+        a = first.stream,
+        author = first.author(),
+        start = first.range.start,
+        end = first.range.end,
+    );
+    report::add(Topic::Race, text);
+}
+
+/// `bytes` at an offset.
+fn range(start: u64, bytes: usize) -> Range<u64> {
+    start..start + bytes as u64
+}
+
+impl State {
+    /// Work that is about to be enqueued on a stream touches memory in a live allocation.
+    pub(super) fn touches(&mut self, stream: Serial, address: u64, bytes: usize, touch: Touch, kernel: Option<&Arc<Entry>>) {
+        let Some((base, _)) = self.memory.bounds(address) else { return };
+        let range = range(address - base, bytes);
+        let Some((access, clock)) = self.access(stream, range, touch, kernel) else { return };
+        let history = &mut self.histories.allocations.entry(base).or_default().history;
+        for first in history.conflicts(&access.range, touch, Some(stream), &clock) {
+            report_streams(&first, &access, Place::Allocation(base));
+        }
+        self.order.growth += history.add(&access, &clock);
+    }
+
+    /// The same for pageable memory of the host.
+    pub(super) fn touches_pageable(&mut self, stream: Serial, address: u64, bytes: usize, touch: Touch) {
+        let Some((access, clock)) = self.access(stream, range(address, bytes), touch, None) else { return };
+        let known = self.order.known_to(scope::current());
+        let history = self.histories.pageable.entry(scope::current()).or_default();
+        // The addresses may be other memory's by now.
+        history.forget(&known);
+        for first in history.conflicts(&access.range, touch, Some(stream), &clock) {
+            report_streams(&first, &access, Place::Pageable);
+        }
+        self.order.growth += history.add(&access, &clock);
+    }
+
+    /// An access by work of a stream, and what comes before it.
+    fn access(
+        &mut self,
+        stream: Serial,
+        range: Range<u64>,
+        touch: Touch,
+        kernel: Option<&Arc<Entry>>,
+    ) -> Option<(Arc<Access>, Arc<Clock>)> {
+        self.order.arrive(stream, scope::current());
+        let step = self.order.step(stream)?;
+        let access = Access {
+            stream: step.stream,
+            count: step.count,
+            number: step.number,
+            waits: step.clock.is_open(),
+            touch,
+            call: calls::current().unwrap_or_default(),
+            kernel: kernel.map(Arc::clone),
+            range,
+        };
+        Some((Arc::new(access), step.clock))
+    }
+
+    /// A thread of the host touches memory now, in a call or told by `softcuda::host_reads` and the like.
+    pub(super) fn host_touches(&mut self, address: u64, bytes: usize, touch: Touch) {
+        if bytes == 0 {
+            return;
+        }
+        let deed = Deed(touch, "");
+        if memory::is_device_address(address) {
+            report::add(Topic::Memory, format_args!("the {deed} by the host is of memory of a device, at {address:#x}"));
+            return;
+        }
+        let known = self.order.known_to(scope::current());
+        if let Some((base, _)) = self.memory.bounds(address) {
+            let range = range(address - base, bytes);
+            if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base) {
+                for first in history.conflicts(&range, touch, None, &known) {
+                    report_host(&first, deed, Place::Allocation(base), &range);
+                }
+            }
+        } else if let Some(history) = self.histories.pageable.get_mut(&scope::current()) {
+            history.forget(&known);
+            let range = range(address, bytes);
+            for first in history.conflicts(&range, touch, None, &known) {
+                report_host(&first, deed, Place::Pageable, &range);
+            }
+        }
+    }
+
+    /// Memory was allocated in the order of a stream.
+    pub(super) fn allocates(&mut self, stream: Serial, base: u64, bytes: usize) {
+        self.touches(stream, base, bytes, Touch::Write, None);
+        self.histories.allocations.entry(base).or_default().is_ordered = true;
+    }
+
+    /// The allocation at `base` is freed in the order of a stream.
+    pub(super) fn frees(&mut self, stream: Serial, base: u64) {
+        let Some((_, bytes)) = self.memory.bounds(base) else { return };
+        self.touches(stream, base, bytes, Touch::Write, None);
+        let by = self.order.name(stream);
+        self.freed.add(range(base, bytes), calls::current().unwrap_or_default(), by);
+        self.forgets(base, bytes);
+    }
+
+    /// The allocation at `base` is freed by a call that waits for nothing, unless that is documented or seen: where memory
+    /// was not allocated in stream order, the driver waits for all work of its context.
+    pub(super) fn host_frees(&mut self, base: u64) {
+        let Some((_, bytes)) = self.memory.bounds(base) else { return };
+        let call = calls::current().unwrap_or_default();
+        let known = self.order.known_to(scope::current());
+        let range = range(base, bytes);
+        if let Some(OfAllocation { history, is_ordered }) = self.histories.allocations.get(&base)
+            && (*is_ordered || !memory::is_device_address(base))
+        {
+            let whole = 0..bytes as u64;
+            for first in history.conflicts(&whole, Touch::Write, None, &known) {
+                report_host(&first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
+            }
+        }
+        self.freed.add(range, call, None);
+        self.forgets(base, bytes);
+    }
+
+    fn forgets(&mut self, base: u64, bytes: usize) {
+        self.histories.allocations.remove(&base);
+        self.order.forget_values(base, bytes as u64);
+    }
+
+    /// Memory of a context that has gone is forgotten with it.
+    pub(super) fn forget_histories(&mut self) {
+        let memory = &self.memory;
+        self.histories.allocations.retain(|base, _| memory.bounds(*base).is_some());
+    }
+
+    /// Work that is about to be enqueued on a stream waits for memory that others write.
+    pub(super) fn waits_unseen(&mut self, stream: Serial) {
+        self.order.arrive(stream, scope::current());
+        self.order.open(stream);
+    }
+
+    /// Work that is about to be enqueued on a stream waits for the value at an address.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for waits for values"))]
+    pub(super) fn waits_for_value(&mut self, stream: Serial, address: u64, bytes: usize) {
+        self.order.arrive(stream, scope::current());
+        self.order.acquire(stream, address);
+        self.touches(stream, address, bytes, Touch::Atomic, None);
+    }
+
+    /// Work that is about to be enqueued on a stream writes a value, after all work before it. Where
+    /// the host sees the value, `tells` is to follow.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for writes of values"))]
+    pub(super) fn writes_value(&mut self, stream: Serial, address: u64, bytes: usize) {
+        self.touches(stream, address, bytes, Touch::Atomic, None);
+        self.order.release(stream, address);
+    }
+
+    /// The work at `point` may let the threads of the calling thread's scope know of what comes before
+    /// it: a host function, or a value that they look at.
+    pub(super) fn tells(&mut self, point: Point) {
+        self.order.tell(point, scope::current());
+        if self.is_passed(point) {
+            self.order.told(point);
+        }
+    }
+
+    /// The calling thread has found the record of an event done.
+    pub(super) fn learns_event(&mut self, event: Serial) {
+        if let Some(moment) = self.events.get(&event).and_then(|event| event.moment.as_ref()) {
+            self.order.learn_moment(scope::current(), moment);
+        }
+    }
+
+    /// The calling thread has waited for this, as documented.
+    pub(super) fn learns(&mut self, reached: &Reached) {
+        self.order.learn(scope::current(), reached);
+    }
+
+    /// Forgets what no question will be about, when enough has been added.
+    pub(super) fn prune_order(&mut self) {
+        if !self.order.is_due() {
+            return;
+        }
+        let floor = self.order.floor();
+        let (mut named, mut kept) = (BTreeSet::new(), 0);
+        for history in self.histories.all_mut() {
+            history.forget(&floor);
+            named.extend(history.actors());
+            kept += history.len();
+        }
+        self.histories.allocations.retain(|_, of| of.is_ordered || !of.history.is_empty());
+        self.histories.pageable.retain(|_, history| !history.is_empty());
+        let events = self.events.values_mut().filter_map(|event| event.moment.as_mut());
+        self.order.prune(&floor, &named, events, kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Buffer;
+    use super::super::objects::Role;
+    use super::super::state::primary_handle;
+    use super::*;
+
+    const BYTES: usize = 1 << 12;
+
+    fn state() -> (State, Serial, u64) {
+        let mut state = State::new();
+        let context = state.add_context(primary_handle(0), 0, 0);
+        let address = state.memory.add(context, 0, Buffer::of_device(BYTES).unwrap());
+        (state, context, address)
+    }
+
+    /// Streams that are created, used and destroyed, a hundred thousand of them.
+    fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut State, Serial, usize)) -> usize {
+        let mut most = 0;
+        for number in 0..if cfg!(miri) { 100 } else { 100_000 } {
+            let stream = state.add_stream(context, Role::Created { non_blocking: number % 2 == 0 }, 0);
+            work(state, stream, number);
+            state.retire_stream(stream);
+            state.prune_order();
+            most = most.max(state.order.growth);
+        }
+        most
+    }
+
+    #[test]
+    fn clocks_do_not_grow_with_the_number_of_streams_there_were() {
+        let (mut state, context, address) = state();
+        let legacy = state.contexts[&context].legacy;
+        let main = state.add_stream(context, Role::Created { non_blocking: true }, 0);
+        let most = use_streams(&mut state, context, |state, stream, _| {
+            state.touches(stream, address, BYTES, Touch::Write, None);
+            let moment = state.order.moment(stream).unwrap();
+            // Nobody of the host ever waits.
+            state.order.wait(main, &moment);
+            state.touches(legacy, address, 1, Touch::Read, None);
+        });
+        assert!(most <= 1 << 17, "{most} entries at once");
+        state.order.growth = usize::MAX;
+        state.prune_order();
+        assert!(state.order.moment(main).unwrap().others.len() <= 4);
+        assert_eq!(state.histories.all_mut().map(|history| history.len()).sum::<usize>(), 3, "a write, in two pieces, and a read");
+    }
+
+    #[test]
+    fn histories_do_not_grow_with_what_a_host_has_waited_for() {
+        let (mut state, context, address) = state();
+        let most = use_streams(&mut state, context, |state, stream, number| {
+            let at = address + (number % BYTES) as u64;
+            state.touches(stream, at, 1, Touch::Read, None);
+            let reached = state.order.reached_by_stream(stream);
+            state.learns(&reached);
+        });
+        assert!(most <= 1 << 17, "{most} entries at once");
+        state.order.growth = usize::MAX;
+        state.prune_order();
+        assert!(state.histories.allocations.is_empty());
+    }
+}

@@ -1,0 +1,382 @@
+//! What is known to come before what: a clock for each stream, and one for the host threads of each scope.
+//!
+//! A stream learns what the host knows when work is enqueued, what an event knows when it waits for
+//! it, and what the barriers of the legacy stream put before it. A host learns what it waits for, by
+//! the calls that are documented to wait. All threads of a scope are one host: channels, locks and
+//! joins between threads are invisible here, and a check that did not trust them would report
+//! programs that are right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::clock::{Actor, Clock, Moment, OPEN};
+use super::objects::{Point, Role, Serial, StreamName};
+use super::scope::{self, ScopeId};
+
+/// What a stream knows.
+#[derive(Debug)]
+struct StreamClock {
+    context: Serial,
+    role: Role,
+    /// Raised with each access and with everything that it learns.
+    count: u64,
+    others: Arc<Clock>,
+    /// The host that enqueued last, and the version of what it knew then.
+    met: (ScopeId, u64),
+    /// The count since which it may be ordered after something that nobody can see.
+    open_since: Option<u64>,
+    /// The legacy stream has it on its list.
+    is_listed: bool,
+}
+
+impl StreamClock {
+    fn moment(&self, actor: Actor) -> Moment {
+        Moment { actor, count: self.count, others: Arc::clone(&self.others) }
+    }
+
+    /// Takes in what another stream, or an event, knows. Answers what that costs.
+    fn learn(&mut self, moment: &Moment, itself: Actor) -> usize {
+        if moment.actor == itself || moment.is_in(&self.others) {
+            return 0;
+        }
+        self.count += 1;
+        if moment.others.is_open() {
+            self.open_since = Some(self.count);
+        }
+        moment.join_into(&mut self.others, OPEN)
+    }
+
+    fn learn_clock(&mut self, clock: &Arc<Clock>) -> usize {
+        if self.others.includes(clock) {
+            return 0;
+        }
+        self.count += 1;
+        if clock.includes(&self.others) {
+            self.others = Arc::clone(clock);
+            return 0;
+        }
+        let others = Arc::make_mut(&mut self.others);
+        others.join(clock);
+        others.len()
+    }
+}
+
+/// The streams of a context.
+#[derive(Debug)]
+struct ContextClock {
+    legacy: Actor,
+    streams: BTreeSet<Actor>,
+    /// Blocking streams with work that the legacy stream's next comes after.
+    listed: Vec<Actor>,
+    /// What destroyed streams knew and did: all, and the blocking ones since the legacy stream's last work.
+    ended: Arc<Clock>,
+    ended_and_listed: Arc<Clock>,
+}
+
+/// What the threads of a scope know.
+#[derive(Debug)]
+struct Host {
+    known: Arc<Clock>,
+    /// Raised whenever they learn something.
+    version: u64,
+}
+
+/// What a wait of a host is for.
+#[derive(Debug)]
+pub(super) struct Reached {
+    moments: Vec<Moment>,
+    ended: Option<Arc<Clock>>,
+}
+
+impl From<Option<Moment>> for Reached {
+    fn from(moment: Option<Moment>) -> Self {
+        Self { moments: moment.into_iter().collect(), ended: None }
+    }
+}
+
+/// What a host function, or a value that is written for the host, may tell a scope.
+#[derive(Debug)]
+struct Message {
+    context: Serial,
+    scope: ScopeId,
+    moment: Moment,
+}
+
+/// An access as the clocks see it.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) count: u64,
+    pub(super) number: u64,
+    pub(super) stream: StreamName,
+    /// What comes before it.
+    pub(super) clock: Arc<Clock>,
+}
+
+/// Who knows what.
+#[derive(Debug)]
+pub(super) struct Order {
+    streams: BTreeMap<Actor, StreamClock>,
+    contexts: BTreeMap<Serial, ContextClock>,
+    hosts: BTreeMap<ScopeId, Host>,
+    /// By the places of the work that brings them.
+    messages: BTreeMap<(Actor, u64), Message>,
+    /// What was known when values were written, by their addresses.
+    values: BTreeMap<u64, Arc<Clock>>,
+    /// Accesses so far.
+    accesses: u64,
+    /// Entries that were made since the last look for superfluous ones, and those that it left.
+    pub(super) growth: usize,
+    kept: usize,
+}
+
+impl Order {
+    pub(super) const fn new() -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            values: BTreeMap::new(),
+            accesses: 0,
+            growth: 0,
+            kept: 0,
+        }
+    }
+
+    /// A new stream; the legacy one is the first of its context.
+    pub(super) fn add_stream(&mut self, stream: Actor, context: Serial, role: Role) {
+        let empty = Arc::new(Clock::new());
+        let clock = StreamClock { context, role, count: 0, others: Arc::clone(&empty), met: (0, 0), open_since: None, is_listed: false };
+        self.streams.insert(stream, clock);
+        let (ended, ended_and_listed) = (Arc::clone(&empty), empty);
+        let new = || ContextClock { legacy: stream, streams: BTreeSet::new(), listed: Vec::new(), ended, ended_and_listed };
+        self.contexts.entry(context).or_insert_with(new).streams.insert(stream);
+    }
+
+    /// A stream's handle is gone: no work can be enqueued on it any more.
+    pub(super) fn end_stream(&mut self, stream: Actor) {
+        let Some(clock) = self.streams.remove(&stream) else { return };
+        let Some(context) = self.contexts.get_mut(&clock.context) else { return };
+        context.streams.remove(&stream);
+        let moment = clock.moment(stream);
+        self.growth += moment.join_into(&mut context.ended, OPEN);
+        if clock.is_listed {
+            context.listed.retain(|listed| *listed != stream);
+            self.growth += moment.join_into(&mut context.ended_and_listed, OPEN);
+        }
+    }
+
+    /// A context is gone, after its work: who ended it has no other way left to wait for that.
+    pub(super) fn end_context(&mut self, context: Serial, scope: ScopeId) {
+        let reached = self.reached_by_context(context);
+        self.learn(scope, &reached);
+        self.streams.retain(|_, stream| stream.context != context);
+        self.messages.retain(|_, message| message.context != context);
+        self.contexts.remove(&context);
+    }
+
+    /// A context has faulted: none of its work goes on, and nobody can wait for it any more.
+    pub(super) fn fault(&mut self, context: Serial) {
+        let reached = self.reached_by_context(context);
+        let scopes: Vec<ScopeId> = self.hosts.keys().copied().collect();
+        for scope in scopes {
+            self.learn(scope, &reached);
+        }
+    }
+
+    /// A scope is over.
+    #[cfg_attr(not(test), expect(dead_code, reason = "scopes do not end yet"))]
+    pub(super) fn end_scope(&mut self, scope: ScopeId) {
+        self.hosts.remove(&scope);
+    }
+
+    /// New work of a stream, enqueued by a thread of `scope`, comes after what the scope knows and
+    /// what the legacy stream's rules put before it. Asked again it changes nothing.
+    pub(super) fn arrive(&mut self, stream: Actor, scope: ScopeId) {
+        let host = host_of(&mut self.hosts, scope);
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        if this.met != (scope, host.version) {
+            this.met = (scope, host.version);
+            // What it was open for is over by now.
+            if this.open_since.is_some_and(|since| host.known.count_of(stream) >= since) {
+                this.open_since = None;
+                Arc::make_mut(&mut this.others).horizon = 0;
+            }
+            self.growth += this.learn_clock(&host.known);
+        }
+        match this.role {
+            Role::Created { non_blocking: true } => {}
+            Role::Legacy => self.join_blocking(stream),
+            Role::PerThread | Role::Created { non_blocking: false } => self.join_legacy(stream),
+        }
+    }
+
+    fn join_blocking(&mut self, legacy: Actor) {
+        let Some(context) = self.streams.get(&legacy).map(|this| this.context) else { return };
+        let Some(context) = self.contexts.get_mut(&context) else { return };
+        let listed = std::mem::take(&mut context.listed);
+        let ended = std::mem::take(&mut context.ended_and_listed);
+        for stream in listed {
+            let Some(other) = self.streams.get_mut(&stream) else { continue };
+            other.is_listed = false;
+            let moment = other.moment(stream);
+            self.wait(legacy, &moment);
+        }
+        if let Some(this) = self.streams.get_mut(&legacy) {
+            self.growth += this.learn_clock(&ended);
+            if ended.is_open() {
+                this.open_since = Some(this.count);
+            }
+        }
+    }
+
+    fn join_legacy(&mut self, stream: Actor) {
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        let Some(context) = self.contexts.get_mut(&this.context) else { return };
+        if !this.is_listed {
+            this.is_listed = true;
+            context.listed.push(stream);
+        }
+        let legacy = context.legacy;
+        let others = Arc::clone(&this.others);
+        let Some(other) = self.streams.get(&legacy) else { return };
+        if other.count > others.count_of(legacy) {
+            let moment = other.moment(legacy);
+            self.wait(stream, &moment);
+        }
+    }
+
+    /// Lets a stream come after a moment of another, whether that has passed or not.
+    pub(super) fn wait(&mut self, stream: Actor, moment: &Moment) {
+        if let Some(this) = self.streams.get_mut(&stream) {
+            self.growth += this.learn(moment, stream);
+        }
+    }
+
+    /// A stream as reports name it.
+    pub(super) fn name(&self, stream: Actor) -> Option<StreamName> {
+        Some(StreamName { serial: stream, role: self.streams.get(&stream)?.role })
+    }
+
+    /// The end of a stream's work so far, as an event records it.
+    pub(super) fn moment(&self, stream: Actor) -> Option<Moment> {
+        Some(self.streams.get(&stream)?.moment(stream))
+    }
+
+    /// An access by work of a stream that has arrived.
+    pub(super) fn step(&mut self, stream: Actor) -> Option<Step> {
+        let this = self.streams.get_mut(&stream)?;
+        this.count += 1;
+        self.accesses += 1;
+        let stream = StreamName { serial: stream, role: this.role };
+        Some(Step { count: this.count, number: self.accesses, stream, clock: Arc::clone(&this.others) })
+    }
+
+    /// Work of a stream waits for somebody who cannot be seen: it, and what follows it, may come after
+    /// anything. Until a host has waited for it: then that has been enqueued.
+    pub(super) fn open(&mut self, stream: Actor) {
+        if let Some(this) = self.streams.get_mut(&stream) {
+            Arc::make_mut(&mut this.others).horizon = OPEN;
+            this.count += 1;
+            this.open_since = Some(this.count);
+            self.growth += this.others.len();
+        }
+    }
+
+    /// A stream writes a value that others may wait for.
+    pub(super) fn release(&mut self, stream: Actor, address: u64) {
+        let Some(moment) = self.moment(stream) else { return };
+        let value = self.values.entry(address).or_default();
+        self.growth += moment.join_into(value, OPEN);
+    }
+
+    /// A stream waits for the value at an address.
+    pub(super) fn acquire(&mut self, stream: Actor, address: u64) {
+        if let (Some(this), Some(value)) = (self.streams.get_mut(&stream), self.values.get(&address)) {
+            self.growth += this.learn_clock(value);
+        }
+        self.open(stream);
+    }
+
+    /// The memory at these addresses is gone.
+    pub(super) fn forget_values(&mut self, start: u64, bytes: u64) {
+        self.values.retain(|address, _| !(start..start + bytes).contains(address));
+    }
+
+    /// What the host threads of a scope know.
+    pub(super) fn known_to(&mut self, scope: ScopeId) -> Arc<Clock> {
+        Arc::clone(&host_of(&mut self.hosts, scope).known)
+    }
+
+    /// What a wait for a stream is for: its work so far, and for the legacy stream that of the blocking ones.
+    pub(super) fn reached_by_stream(&self, stream: Actor) -> Reached {
+        let mut reached = Reached { moments: self.moment(stream).into_iter().collect(), ended: None };
+        let context = self.streams.get(&stream).and_then(|this| self.contexts.get(&this.context));
+        if let Some(context) = context.filter(|context| context.legacy == stream) {
+            reached.moments.extend(context.listed.iter().filter_map(|listed| self.moment(*listed)));
+            reached.ended = Some(Arc::clone(&context.ended_and_listed));
+        }
+        reached
+    }
+
+    /// What a wait for a context is for.
+    pub(super) fn reached_by_context(&self, context: Serial) -> Reached {
+        let Some(context) = self.contexts.get(&context) else { return Reached { moments: Vec::new(), ended: None } };
+        let moments = context.streams.iter().filter_map(|stream| self.moment(*stream)).collect();
+        Reached { moments, ended: Some(Arc::clone(&context.ended)) }
+    }
+
+    /// The threads of a scope have waited for this.
+    pub(super) fn learn(&mut self, scope: ScopeId, reached: &Reached) {
+        for moment in &reached.moments {
+            self.learn_moment(scope, moment);
+        }
+        if let Some(ended) = &reached.ended {
+            let mut ended = Arc::clone(ended);
+            if ended.is_open() {
+                Arc::make_mut(&mut ended).horizon = self.accesses;
+            }
+            let host = host_of(&mut self.hosts, scope);
+            if !host.known.includes(&ended) {
+                Arc::make_mut(&mut host.known).join(&ended);
+                host.version += 1;
+                self.growth += host.known.len();
+            }
+        }
+    }
+
+    pub(super) fn learn_moment(&mut self, scope: ScopeId, moment: &Moment) {
+        let host = host_of(&mut self.hosts, scope);
+        if !moment.is_in(&host.known) {
+            // What it was ordered after unseen has been enqueued by now.
+            self.growth += moment.join_into(&mut host.known, self.accesses);
+            host.version += 1;
+        }
+    }
+
+    /// From when the work at `point` begins, the threads of `scope` may know what comes before it.
+    pub(super) fn tell(&mut self, point: Point, scope: ScopeId) {
+        if let Some(this) = self.streams.get(&point.stream) {
+            let message = Message { context: this.context, scope, moment: this.moment(point.stream) };
+            self.messages.insert((point.stream, point.position), message);
+        }
+    }
+
+    /// The work at `point` begins.
+    pub(super) fn told(&mut self, point: Point) {
+        if let Some(Message { scope, moment, .. }) = self.messages.remove(&(point.stream, point.position)) {
+            self.learn_moment(scope, &moment);
+        }
+    }
+}
+
+/// The host of a scope. A new one knows what the process's knows: its threads come from there.
+fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> &mut Host {
+    let is_new = !hosts.contains_key(&scope);
+    let inherited = hosts.get(&scope::PROCESS).filter(|_| is_new).map(|process| Arc::clone(&process.known));
+    hosts.entry(scope).or_insert_with(|| Host { known: inherited.unwrap_or_default(), version: 1 })
+}
+
+mod prune;
+#[cfg(test)]
+mod tests;
