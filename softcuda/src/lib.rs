@@ -7,7 +7,7 @@
 //!
 //! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
 //! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
-//! misuse, [`set_mode`].
+//! misuse, [`set_mode`], and drivers of other versions ([`install_with`]).
 //!
 //! It says nothing about performance, and nothing about device code. Never enable it in a release.
 //!
@@ -32,7 +32,9 @@ mod functions;
 mod injection;
 mod kernel;
 mod launch;
+mod options;
 mod twin;
+mod versions;
 mod watched;
 
 #[cfg_attr(softcuda_linked, path = "library/bound.rs")]
@@ -58,12 +60,13 @@ mod raw;
 
 pub use accesses::Accesses;
 pub use arguments::Arguments;
-pub use choice::{Choice, choose, install, symbol};
+pub use choice::{Choice, choose, install, install_with, symbol};
 pub use control::{Live, Mode, all_calls, calls, live, reports, set_mode};
 pub use element::Element;
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
+pub use options::{DeviceKind, Options, Version};
 pub use raw::ParamKind;
 pub use watched::WatchedU32;
 

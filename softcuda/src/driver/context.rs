@@ -2,11 +2,10 @@
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
-use super::device;
 use super::handle::{Handle, RawHandle};
 use super::objects::{Context, Serial};
 use super::state::{Locked, State, lock};
-use super::{state, thread, worker};
+use super::{device, profile, state, thread, worker};
 
 /// What `cuCtxGetApiVersion` answers for every context.
 const API_VERSION: u32 = 3020;
@@ -139,7 +138,7 @@ pub(super) fn synchronize() -> Outcome {
 
 pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>) -> Outcome {
     lock().current()?;
-    for (out, priority) in [(least, device::PRIORITIES.0), (greatest, device::PRIORITIES.1)] {
+    for (out, priority) in [(least, profile::PRIORITIES.0), (greatest, profile::PRIORITIES.1)] {
         if let Some(out) = out {
             out.set(priority);
         }

@@ -6,7 +6,7 @@ use super::api::EXPORTS;
 use super::objects::Role;
 use super::raw::{self, CONTROL_VERSION, RawKernel};
 use super::state::lock;
-use super::{calls, kernel, mode, report, worker};
+use super::{calls, kernel, mode, profile, report, version, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -83,6 +83,12 @@ control! {
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
     fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
+    }
+
+    /// Changes the CUDA version and the kind of the devices to those of `raw.rs`; to be called before
+    /// any driver function. 1 if one of them is none of these.
+    fn softcuda_set_machine(version: u32, device: u32) -> u32: SetMachineFn {
+        if version::set(version) && profile::set(device) { DONE } else { REFUSED }
     }
 
     /// How many different reports there are.

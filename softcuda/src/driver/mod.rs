@@ -8,7 +8,7 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `codes`, `raw` | result codes; what is agreed with the control API |
-//! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `scope`, `calls`, `report`, `setting`, `mode`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
@@ -45,17 +45,20 @@ mod objects;
 mod orphans;
 mod per_thread;
 mod primary;
+mod profile;
 mod ptx;
 pub mod raw;
 mod report;
 mod schedule;
 #[expect(dead_code, reason = "the base of what follows")]
 mod scope;
+mod setting;
 mod state;
 mod stream;
 mod thread;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
+mod version;
 mod worker;
 
 pub use self::api::*;

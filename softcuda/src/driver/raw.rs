@@ -15,8 +15,26 @@ pub const MODE_NULL: u32 = 1;
 /// A mode: a driver on a machine without devices.
 pub const MODE_NO_DEVICE: u32 = 2;
 
-/// The modes as `SOFTCUDA_MODE` names them.
-pub const MODES: [(&str, u32); 3] = [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE)];
+/// A mode: the stub library that the toolkit has for linkers. Every call says so.
+pub const MODE_STUB: u32 = 3;
+/// A mode: a library that does not belong to the kernel module, as between an update and the reboot.
+pub const MODE_MISMATCH: u32 = 4;
+
+/// The modes as `SOFTCUDA_MODE` names them. The first stands for a variable that is not set.
+pub const MODES: [(&str, u32); 5] =
+    [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE), ("stub", MODE_STUB), ("mismatch", MODE_MISMATCH)];
+
+/// The CUDA versions as `SOFTCUDA_VERSION` names them and as `cuDriverGetVersion` answers. The first
+/// stands for a variable that is not set.
+pub const VERSIONS: [(&str, u32); 5] = [("13.0", 13000), ("12.8", 12080), ("12.0", 12000), ("11.4", 11040), ("10.2", 10020)];
+
+/// A kind of device: NVIDIA H200.
+pub const DEVICE_H200: u32 = 0;
+/// A kind of device: Tesla V100 SXM2.
+pub const DEVICE_V100: u32 = 1;
+
+/// The kinds of devices as `SOFTCUDA_DEVICE` names them. The first stands for a variable that is not set.
+pub const DEVICES: [(&str, u32); 2] = [("h200", DEVICE_H200), ("v100", DEVICE_V100)];
 
 /// A kind of what is counted: streams that were created and not destroyed.
 pub const LIVE_STREAMS: u32 = 0;
@@ -168,6 +186,8 @@ pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u3
 pub type LiveFn = unsafe extern "C" fn(kind: u32) -> u64;
 /// `softcuda_set_mode`
 pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
+/// `softcuda_set_machine`
+pub type SetMachineFn = unsafe extern "C" fn(version: u32, device: u32) -> u32;
 /// `softcuda_report_count`
 pub type ReportCountFn = unsafe extern "C" fn() -> u64;
 /// `softcuda_report`
