@@ -10,6 +10,8 @@ use cudarc::driver::sys::CUdevice_attribute::{
     CU_DEVICE_ATTRIBUTE_NUMA_ID, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED,
     CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED,
 };
+use cudarc::driver::sys::CUlimit::{self, CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH, CU_LIMIT_PRINTF_FIFO_SIZE, CU_LIMIT_STACK_SIZE};
+use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, DriverError};
 use softcuda::{DeviceKind, Options, Version};
 
@@ -67,4 +69,36 @@ fn attributes_of_later_versions_are_unknown() {
         // SAFETY: the place for the value is alive.
         assert_eq!(unsafe { get(&raw mut value, attribute, 0) }, code, "attribute {attribute}");
     }
+}
+
+fn limit(limit: CUlimit) -> Result<usize, CUresult> {
+    let mut value = 0;
+    // SAFETY: the place for the value is alive.
+    let code = unsafe { sys::cuCtxGetLimit(&raw mut value, limit) };
+    if code == CUresult::CUDA_SUCCESS { Ok(value) } else { Err(code) }
+}
+
+fn set_limit(limit: CUlimit, value: usize) -> CUresult {
+    // SAFETY: the function takes numbers.
+    unsafe { sys::cuCtxSetLimit(limit, value) }
+}
+
+#[test]
+fn a_limit_is_of_its_context_and_keeps_what_it_is_set_to() -> Result<(), CUresult> {
+    let _context = context(0);
+    assert_eq!((limit(CU_LIMIT_STACK_SIZE)?, limit(CU_LIMIT_PRINTF_FIFO_SIZE)?), (1024, 8_650_752));
+    assert_eq!(set_limit(CU_LIMIT_STACK_SIZE, 4096), CUresult::CUDA_SUCCESS);
+    assert_eq!(limit(CU_LIMIT_STACK_SIZE), Ok(4096));
+    let _other = context(1);
+    assert_eq!(limit(CU_LIMIT_STACK_SIZE), Ok(1024));
+    Ok(())
+}
+
+#[test]
+fn a_limit_that_the_device_lacks_is_told() {
+    let _context = context(0);
+    let unsupported = CUresult::CUDA_ERROR_UNSUPPORTED_LIMIT;
+    assert_eq!(limit(CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH), Err(unsupported));
+    assert_eq!(set_limit(CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH, 2), unsupported);
+    assert_eq!(limit(CUlimit::CU_LIMIT_MAX), Err(CUresult::CUDA_ERROR_INVALID_VALUE));
 }

@@ -10,7 +10,7 @@ use super::entry::{self, driver_api};
 use super::handle::{Handle, RawHandle};
 use super::job::Pattern;
 use super::launch::Config;
-use super::{allocation, context, copy, device, errors, event, host_function, launch, mode, module, primary, stream, version};
+use super::{allocation, context, copy, device, errors, event, host_function, launch, limit, mode, module, primary, stream, version};
 
 /// The address of a driver function.
 #[derive(Clone, Copy)]
@@ -125,6 +125,12 @@ driver_api! {
 
     /// The flags of the current context.
     cuCtxGetFlags(flags: Out<u32>) => context::flags(flags);
+
+    /// A limit of the current context for device code.
+    cuCtxGetLimit(value: Out<usize>, limit: u32) => limit::get(value, limit);
+
+    /// Sets it.
+    cuCtxSetLimit(limit: u32, value: usize) => limit::set(limit, value);
 
     /// The version of the interface that a context was made by.
     cuCtxGetApiVersion(context: Handle, version: Out<u32>)

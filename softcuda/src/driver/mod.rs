@@ -15,7 +15,7 @@
 //! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
 //! | `per_thread`, `lookup` | default streams of threads; handles of callers |
 //! | `schedule`, `worker` | what may go next, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
+//! | `context`, `primary`, `stream`, `event`, `limit`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -37,6 +37,7 @@ mod host_function;
 mod job;
 mod kernel;
 mod launch;
+mod limit;
 mod lookup;
 mod memory;
 mod mode;

@@ -3,6 +3,7 @@
 //! The H200's are those that driver 580.159.04 (CUDA 13.0) answers. The V100's (SXM2, 16 GB) are what is
 //! published: the toolkit's `deviceQuery`, and the tables of compute capability 7.0.
 
+use super::codes::{self, Outcome};
 use super::raw::{DEVICE_V100, DEVICES};
 use super::setting::Setting;
 use super::version;
@@ -180,6 +181,22 @@ const ATTRIBUTES: &[(u32, i32, i32)] = &[
     (145, 1, 0), // HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED
 ];
 
+/// Limits of a new context: H200, V100; nothing where the device has no such limit. By number: stack of a
+/// thread, buffer of `printf`, heap, depth of launches by kernels, their number, bytes fetched into the
+/// second-level cache at a time, bytes that stay there, shared memory of a block, two of graphics.
+const LIMITS: [(Option<usize>, Option<usize>); 10] = [
+    (Some(1024), Some(1024)),
+    (Some(132 << 16), Some(80 << 16)),
+    (Some(8 << 20), Some(8 << 20)),
+    (None, Some(2)),
+    (Some(2048), Some(2048)),
+    (Some(64), Some(64)),
+    (Some(11_796_480), None),
+    (Some(232_448), Some(98304)),
+    (Some(0), Some(0)),
+    (None, None),
+];
+
 static DEVICE: Setting = Setting::new("SOFTCUDA_DEVICE", &DEVICES);
 
 /// Changes the kind of all devices. False for a number that is none.
@@ -207,6 +224,14 @@ pub(super) fn attribute(number: u32) -> Option<i32> {
     }
     let own = OWN.iter().find(|row| row.0 == number).map(|row| row.1);
     Some(own.unwrap_or_else(|| hardware(number)))
+}
+
+/// A limit of a new context.
+pub(super) fn limit(number: u32) -> Outcome<usize> {
+    let known = number <= version::get().last_limit;
+    let row = LIMITS.get(number as usize).filter(|_| known).ok_or(codes::INVALID_VALUE)?;
+    let limit = if DEVICE.get() == DEVICE_V100 { row.1 } else { row.0 };
+    limit.ok_or(codes::UNSUPPORTED_LIMIT)
 }
 
 /// An attribute of the device that this one is like.

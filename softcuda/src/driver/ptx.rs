@@ -4,8 +4,6 @@ use super::codes::{self, Code};
 use super::raw::ParamKind;
 use super::{profile, version as cuda};
 
-/// The newest PTX that this driver takes.
-
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {

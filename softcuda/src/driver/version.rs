@@ -15,15 +15,17 @@ pub(super) struct Version {
     pub(super) newest_ptx: (u32, u32),
     /// The last device attribute.
     pub(super) last_attribute: u32,
+    /// The last limit of a context.
+    pub(super) last_limit: u32,
 }
 
-/// In ascending order, as [`VERSIONS`] has them. The attributes are those of the headers.
+/// In ascending order, as [`VERSIONS`] has them. Attributes and limits are those of the headers.
 const KNOWN: [Version; VERSIONS.len()] = [
-    Version { number: 10020, newest_ptx: (6, 5), last_attribute: 105 },
-    Version { number: 11040, newest_ptx: (7, 4), last_attribute: 119 },
-    Version { number: 12000, newest_ptx: (8, 0), last_attribute: 129 },
-    Version { number: 12080, newest_ptx: (8, 7), last_attribute: 143 },
-    Version { number: 13000, newest_ptx: (9, 0), last_attribute: 147 },
+    Version { number: 10020, newest_ptx: (6, 5), last_attribute: 105, last_limit: 5 },
+    Version { number: 11040, newest_ptx: (7, 4), last_attribute: 119, last_limit: 6 },
+    Version { number: 12000, newest_ptx: (8, 0), last_attribute: 129, last_limit: 6 },
+    Version { number: 12080, newest_ptx: (8, 7), last_attribute: 143, last_limit: 9 },
+    Version { number: 13000, newest_ptx: (9, 0), last_attribute: 147, last_limit: 9 },
 ];
 
 /// Result codes, and the first version that has them; all others are older than the oldest.
