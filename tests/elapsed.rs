@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::hold::Hold;
@@ -150,4 +152,31 @@ fn t517_never_recorded_comes_before_untimed_before_not_complete() -> Result<()> 
     assert_eq!(pending.elapsed_time(&untimed), Err(Error::Untimed { which: Which::End }));
     hold.release();
     stream.synchronize()
+}
+
+/// Records of another thread during the call: a figure that mixes two of them is not told.
+#[cfg(not(miri))]
+#[test]
+fn a_record_during_the_call_is_told() -> Result<()> {
+    const ATTEMPTS: usize = 10_000_000;
+    let [stream] = streams();
+    let (start, end) = (timed(&stream)?, timed(&stream)?);
+    stream.synchronize()?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let recording = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                end.record(&stream)?;
+                end.synchronize()?;
+            }
+            Ok(())
+        });
+        let told = (0..ATTEMPTS).find_map(|_| match start.elapsed_time(&end) {
+            Ok(_) | Err(Error::NotComplete { which: Which::End }) => None,
+            Err(error) => Some(error),
+        });
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(told, Some(Error::Rerecorded { which: Which::End }));
+        recording.join().expect("the other thread")
+    })
 }

@@ -6,14 +6,13 @@ use std::sync::OnceLock;
 use std::{env, fmt};
 
 use crate::library;
+use crate::options::{Machine, Options, one_of};
 #[cfg(softcuda_embedded)]
 use crate::probe::real_devices;
 use crate::raw::{MODES, REPORTS as REPORT_CHOICES, SCHEDULES, schedule_named};
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
-/// The environment variable that names functions which the driver is to lack.
-const WITHOUT: &str = "SOFTCUDA_WITHOUT";
 /// The environment variable that says which choice a test run was meant to end in.
 const EXPECT: &str = "SOFTCUDA_EXPECT";
 /// The environment variable that the software driver reads at its first call.
@@ -23,7 +22,14 @@ const SCHEDULE: &str = "SOFTCUDA_SCHEDULE";
 /// Another one, read at the first report.
 const REPORTS: &str = "SOFTCUDA_REPORTS";
 
-static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
+static CHOSEN: OnceLock<Result<Chosen, String>> = OnceLock::new();
+
+/// The driver of this process, and what the software driver is if it is that.
+#[derive(Clone, Debug)]
+struct Chosen {
+    choice: Choice,
+    machine: Machine,
+}
 
 /// The driver of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +72,7 @@ impl fmt::Display for Choice {
 /// driver that cannot be loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later
 /// calls answer the same.
 pub fn choose() -> Result<Choice, String> {
-    CHOSEN.get_or_init(by_environment).clone()
+    CHOSEN.get_or_init(by_environment).as_ref().map(|chosen| chosen.choice).map_err(Clone::clone)
 }
 
 /// Makes the software driver the driver of this process, whatever the environment says: for tests
@@ -74,44 +80,85 @@ pub fn choose() -> Result<Choice, String> {
 ///
 /// # Errors
 ///
-/// If another driver has been chosen, if the software driver cannot be loaded, or if a variable that it
-/// reads has an unknown value.
+/// If another driver has been chosen, if the software driver cannot be loaded, or if a variable has an
+/// unknown value.
 pub fn install() -> Result<(), String> {
-    let chosen = CHOSEN.get_or_init(|| {
-        check_variables()?;
-        library::open()?;
-        announce(Choice::Software, "installed");
-        Ok(Choice::Software)
-    });
-    match chosen {
-        Ok(Choice::Software) => Ok(()),
-        Ok(other) => Err(format!("this process has already chosen: {other}")),
+    match CHOSEN.get_or_init(|| by_options(&Options::new())) {
+        Ok(Chosen { choice: Choice::Software, .. }) => Ok(()),
+        Ok(Chosen { choice, .. }) => Err(format!("this process has already chosen: {choice}")),
         Err(reason) => Err(reason.clone()),
     }
 }
 
-fn by_environment() -> Result<Choice, String> {
+/// [`install`], with a say in what the driver is. The first installation decides: later ones find that
+/// driver.
+///
+/// # Errors
+///
+/// As [`install`] says; and if a driver has been installed or chosen that is not as these options say,
+/// or if there is no function of a name that is to be left out.
+///
+/// # Example
+///
+/// ```
+/// use softcuda::{Options, Version};
+///
+/// softcuda::install_with(&Options::new().version(Version::Cuda12_0))?;
+/// assert!(softcuda::symbol(c"cuStreamGetId").is_some());
+/// assert!(softcuda::symbol(c"cuStreamGetDevice").is_none(), "it came with 12.8");
+/// assert!(softcuda::install_with(&Options::new().version(Version::Cuda13_0)).is_err());
+/// # Ok::<(), String>(())
+/// ```
+pub fn install_with(options: &Options) -> Result<(), String> {
+    let wanted = options.resolve(variable)?;
+    CHOSEN.get_or_init(|| by_options(options));
+    install()?;
+    if machine() == Some(&wanted) { Ok(()) } else { Err("this process has a software driver with other options".to_owned()) }
+}
+
+fn by_options(options: &Options) -> Result<Chosen, String> {
+    check_variables()?;
+    let machine = options.resolve(variable)?;
+    library::open(&machine)?;
+    announce(Choice::Software, &format!("installed{machine}"));
+    Ok(Chosen { choice: Choice::Software, machine })
+}
+
+fn by_environment() -> Result<Chosen, String> {
     let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
     let expected = Expected::parse(variable(EXPECT).as_deref())?;
     check_variables()?;
-    let (choice, reason) = wanted.decide()?;
+    let machine = Options::new().resolve(variable)?;
+    let (choice, mut reason) = wanted.decide()?;
     if choice == Choice::Software {
-        library::open()?;
+        library::open(&machine)?;
+        reason += &machine.to_string();
     }
     announce(choice, &reason);
     expected.check(choice, &reason)?;
-    Ok(choice)
+    Ok(Chosen { choice, machine })
+}
+
+/// What the software driver is, if it is the driver.
+fn machine() -> Option<&'static Machine> {
+    let chosen = CHOSEN.get()?.as_ref().ok()?;
+    (chosen.choice == Choice::Software).then_some(&chosen.machine)
+}
+
+/// Whether the software driver was asked to lack a function.
+pub(crate) fn is_left_out(function: &str) -> bool {
+    machine().is_some_and(|machine| machine.lacks.contains(function))
 }
 
 /// The address of a function of the software driver, never of a real one.
 ///
-/// `None` if the driver has no such function, if `SOFTCUDA_WITHOUT` names it (as an old driver would
-/// lack it), or if the process uses another driver ([`choose`]).
+/// `None` if the driver has no such function, as an old one may not ([`Version`](crate::Version),
+/// `SOFTCUDA_WITHOUT`), or if the process uses another driver ([`choose`]).
 #[must_use]
 pub fn symbol(name: &CStr) -> Option<*const c_void> {
-    let is_left_out = || variable(WITHOUT).is_some_and(|list| list.split(',').any(|left_out| left_out.as_bytes() == name.to_bytes()));
     match choose() {
-        Ok(Choice::Software) if !is_left_out() => library::symbol(name),
+        // Where the driver is bound at link time, nothing but this keeps a function from being found.
+        Ok(Choice::Software) if !name.to_str().is_ok_and(is_left_out) => library::symbol(name),
         Ok(_) | Err(_) => None,
     }
 }
@@ -180,35 +227,14 @@ impl Expected {
 
 /// Refuses unknown values here, where that can be told: the driver itself has no code for it.
 fn check_variables() -> Result<(), String> {
-    check_mode(variable(MODE).as_deref())?;
-    check_schedule(variable(SCHEDULE).as_deref())?;
-    check_reports(variable(REPORTS).as_deref())
+    one_of(MODE, &MODES, variable)?;
+    one_of(REPORTS, &REPORT_CHOICES, variable)?;
+    check_schedule(variable(SCHEDULE).as_deref())
 }
 
 fn check_schedule(value: Option<&str>) -> Result<(), String> {
     match value {
         Some(value) if schedule_named(value).is_none() => Err(format!("{SCHEDULE}={value}: expected one of {SCHEDULES}")),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn check_reports(value: Option<&str>) -> Result<(), String> {
-    match value {
-        Some(value) if !REPORT_CHOICES.iter().any(|(name, _)| *name == value) => {
-            let names = REPORT_CHOICES.map(|(name, _)| name).join(", ");
-            Err(format!("{REPORTS}={value}: expected one of {names}"))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn check_mode(value: Option<&str>) -> Result<(), String> {
-    let known = |value| MODES.iter().any(|(name, _)| *name == value);
-    match value {
-        Some(value) if !known(value) => {
-            let names = MODES.map(|(name, _)| name).join(", ");
-            Err(format!("{MODE}={value}: expected one of {names}"))
-        }
         Some(_) | None => Ok(()),
     }
 }
@@ -244,11 +270,12 @@ mod tests {
 
     #[test]
     fn an_unknown_mode_is_refused() {
-        assert_eq!(check_mode(None), Ok(()));
-        for (name, _) in MODES {
-            assert_eq!(check_mode(Some(name)), Ok(()));
+        let mode = |value: Option<&str>| one_of(MODE, &MODES, |_| value.map(str::to_owned));
+        for (name, number) in MODES {
+            assert_eq!(mode(Some(name)), Ok(number));
         }
-        assert_eq!(check_mode(Some("hard")), Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device".to_owned()));
+        let refused = "SOFTCUDA_MODE=hard: expected one of full, null, no-device, stub, mismatch";
+        assert_eq!(mode(Some("hard")), Err(refused.to_owned()));
     }
 
     #[test]
@@ -260,14 +287,6 @@ mod tests {
             let expected = format!("SOFTCUDA_SCHEDULE={unknown}: expected one of plain, lazy, seeded:N");
             assert_eq!(check_schedule(Some(unknown)), Err(expected));
         }
-    }
-
-    #[test]
-    fn an_unknown_way_to_report_is_refused() {
-        for known in [None, Some("print"), Some("abort")] {
-            assert_eq!(check_reports(known), Ok(()));
-        }
-        assert_eq!(check_reports(Some("panic")), Err("SOFTCUDA_REPORTS=panic: expected one of print, abort".to_owned()));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::ffi::CString;
 
-use crate::choice::{Choice, choose};
+use crate::choice::{Choice, choose, is_left_out};
 use crate::functions::ControlFunctions;
 use crate::library;
 use crate::raw;
@@ -21,6 +21,12 @@ pub enum Mode {
     Null,
     /// There is a driver but no device: `cuInit` answers `CUDA_ERROR_NO_DEVICE`.
     NoDevice,
+    /// The library is the one that the CUDA toolkit has for linkers, without a driver behind it: every
+    /// call answers `CUDA_ERROR_STUB_LIBRARY`.
+    Stub,
+    /// The library and the kernel module are of two versions, as between an update of the driver and the
+    /// reboot: `cuInit` answers `CUDA_ERROR_SYSTEM_DRIVER_MISMATCH`.
+    Mismatch,
 }
 
 /// What exists inside the driver, of what the threads of a [`Scope`] have created.
@@ -48,6 +54,8 @@ pub fn set_mode(mode: Mode) {
         Mode::Full => raw::MODE_FULL,
         Mode::Null => raw::MODE_NULL,
         Mode::NoDevice => raw::MODE_NO_DEVICE,
+        Mode::Stub => raw::MODE_STUB,
+        Mode::Mismatch => raw::MODE_MISMATCH,
     };
     // SAFETY: the function takes a number and may be called at any time.
     let refused = unsafe { (required().softcuda_set_mode)(number) };
@@ -55,7 +63,7 @@ pub fn set_mode(mode: Mode) {
 }
 
 /// How often this thread has called the driver function of that name, refused calls included. Calls
-/// of functions that are not implemented are not counted.
+/// of functions that are not implemented are not counted. None if the driver was asked to lack it.
 ///
 /// # Panics
 ///
@@ -63,6 +71,9 @@ pub fn set_mode(mode: Mode) {
 #[must_use]
 pub fn calls(call: &str) -> u64 {
     let driver = required();
+    if is_left_out(call) {
+        return 0;
+    }
     let name = function_name(call);
     // SAFETY: the name is a C string and lives during the call.
     unsafe { (driver.softcuda_calls)(name.as_ptr()) }
@@ -133,7 +144,7 @@ pub fn reports() -> Vec<Report> {
 /// The control functions, if the software driver runs.
 pub(crate) fn software() -> Option<&'static ControlFunctions> {
     match choose() {
-        Ok(Choice::Software) => library::open().ok(),
+        Ok(Choice::Software) => library::opened(),
         Ok(Choice::Real | Choice::Nothing) | Err(_) => None,
     }
 }
@@ -150,6 +161,6 @@ pub(crate) fn required() -> &'static ControlFunctions {
 pub(crate) fn function_name(call: &str) -> CString {
     CString::new(call)
         .ok()
-        .filter(|name| library::symbol(name).is_some())
+        .filter(|name| !is_left_out(call) && library::symbol(name).is_some())
         .unwrap_or_else(|| panic!("the software driver has no function {call:?}"))
 }

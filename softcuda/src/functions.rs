@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use crate::options::Machine;
 use crate::raw::{self, CONTROL_VERSION};
 
 macro_rules! control_functions {
@@ -50,6 +51,8 @@ control_functions! {
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
+    /// Chooses the CUDA version and the kind of devices. 1 if there is no such version or kind.
+    softcuda_set_machine: raw::SetMachineFn;
     /// Tells of an access by the calling thread.
     softcuda_host_access: raw::HostAccessFn;
     /// Number of reports of a scope.
@@ -86,5 +89,12 @@ impl ControlFunctions {
             return Err(format!("the software driver has control version {version}, this crate has {CONTROL_VERSION}"));
         }
         Ok(functions)
+    }
+
+    /// Tells the driver what it is.
+    pub(crate) fn set_machine(&self, machine: &Machine) -> Result<(), String> {
+        // SAFETY: the function takes numbers and may be called at any time.
+        let refused = unsafe { (self.softcuda_set_machine)(machine.version, machine.device) };
+        if refused == 0 { Ok(()) } else { Err("the software driver knows no such version or device".to_owned()) }
     }
 }

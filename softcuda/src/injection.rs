@@ -13,7 +13,8 @@ use crate::control::{function_name, required};
 ///
 /// # Panics
 ///
-/// If the driver has no such function, or if the software driver does not run.
+/// If the driver has no such function, also because it was asked to lack it, or if the software driver
+/// does not run.
 ///
 /// # Example
 ///

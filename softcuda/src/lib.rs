@@ -8,7 +8,8 @@
 //! [`choose`] decides which driver a process uses and loads this one if it is that. The rest is for
 //! tests: [`Kernel`] twins, [`inject`]ed failures, counters ([`calls`], [`live`]), [`reports`] of
 //! misuse and of accesses that nothing orders ([`host_reads`] tells the driver of the program's own),
-//! [`set_mode`], and [`Scope`]s with a [`Schedule`] of their own.
+//! [`set_mode`], [`Scope`]s with a [`Schedule`] of their own, and drivers of other versions
+//! ([`install_with`]).
 //!
 //! It says nothing about performance, and nothing about device code. Never enable it in a release.
 //!
@@ -34,10 +35,12 @@ mod host_access;
 mod injection;
 mod kernel;
 mod launch;
+mod options;
 mod report;
 mod schedule;
 mod scope;
 mod twin;
+mod versions;
 mod watched;
 
 #[cfg_attr(softcuda_linked, path = "library/bound.rs")]
@@ -63,13 +66,14 @@ mod raw;
 
 pub use accesses::Accesses;
 pub use arguments::Arguments;
-pub use choice::{Choice, choose, install, symbol};
+pub use choice::{Choice, choose, install, install_with, symbol};
 pub use control::{Live, Mode, all_calls, calls, live, live_on, reports, set_mode};
 pub use element::Element;
 pub use host_access::{host_reads, host_writes};
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
+pub use options::{DeviceKind, Options, Version};
 pub use raw::{ParamKind, Topic};
 pub use report::Report;
 pub use schedule::Schedule;

@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 use std::process;
 
 use cudarc::driver::sys::{
-    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUhostFn, CUmodule, CUresult,
-    CUstream, CUstreamCaptureStatus, CUuuid,
+    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUhostFn, CUlimit, CUmodule,
+    CUresult, CUstream, CUstreamCaptureStatus, CUuuid,
 };
 
 use crate::driver;
@@ -45,7 +45,7 @@ macro_rules! as_number {
     };
 }
 
-as_number!(CUresult CUdevice_attribute);
+as_number!(CUresult CUdevice_attribute CUlimit);
 
 impl<From, To> Pass<*mut To> for *mut From {
     fn pass(self) -> *mut To {
@@ -163,6 +163,8 @@ checked_exports! {
     fn cuCtxGetDevice(device: *mut CUdevice);
     fn cuCtxGetId(context: CUcontext, id: *mut c_ulonglong);
     fn cuCtxGetFlags(flags: *mut c_uint);
+    fn cuCtxGetLimit(value: *mut usize, limit: CUlimit);
+    fn cuCtxSetLimit(limit: CUlimit, value: usize);
     fn cuCtxGetApiVersion(context: CUcontext, version: *mut c_uint);
     fn cuCtxSynchronize();
     fn cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);

@@ -12,7 +12,10 @@ const CHILD: &str = "SOFTCUDA_TEST_CHILD";
 fn outputs(variables: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(env::current_exe().expect("this test's path"));
     command.args(["the_choice_is_made_once", "--exact", "--nocapture"]);
-    command.env_remove("SOFTCUDA").env_remove("SOFTCUDA_EXPECT").env(CHILD, "1").envs(variables.iter().copied());
+    for variable in ["SOFTCUDA", "SOFTCUDA_EXPECT", "SOFTCUDA_VERSION", "SOFTCUDA_DEVICE", "SOFTCUDA_WITHOUT", "SOFTCUDA_MODE"] {
+        command.env_remove(variable);
+    }
+    command.env(CHILD, "1").envs(variables.iter().copied());
     let output = command.output().expect("a child process");
     assert!(output.status.success(), "{output:?}");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -67,7 +70,7 @@ fn an_unknown_value_and_a_disappointed_expectation_are_errors() {
     let (_, choice) = child(&[("SOFTCUDA", "hard")]);
     assert_eq!(choice, r#"Err("SOFTCUDA=hard: expected auto, real, soft or none")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_MODE", "hard")]);
-    assert_eq!(choice, r#"Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device")"#);
+    assert_eq!(choice, r#"Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device, stub, mismatch")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "real")]);
     assert_eq!(choice, r#"Err("SOFTCUDA_EXPECT demands the real driver, but this is the software driver (SOFTCUDA=soft)")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "soft")]);

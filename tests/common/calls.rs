@@ -151,7 +151,7 @@ public_calls! {
         "Context::device" => world.context.device();
         "Context::as_raw" => world.context.as_raw();
         "Context::with_current" => world.context.with_current(|| ())?;
-        "Context::with_current, of what changes it" => world.context.with_current(contexts::clear)?;
+        "Context::with_current, of what changes it" => world.context.with_current(contexts::change)?;
         "Context::synchronize" => world.context.synchronize()?;
         "Context::stream_priorities" => world.context.stream_priorities()?;
         "Device::synchronize, active" => world.device.synchronize()?;

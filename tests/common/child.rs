@@ -28,21 +28,33 @@ pub(crate) fn run(test: &str, prepare: impl FnOnce(&mut Command), scenario: impl
 
 /// Runs `scenario` for each of the cases, each in a process of its own.
 pub(crate) fn run_each<T>(test: &str, cases: impl IntoIterator<Item = T>, scenario: impl Fn(T)) {
+    run_each_with(test, same_environment, cases, scenario);
+}
+
+/// The same, in processes with an environment of their own.
+pub(crate) fn run_each_with<T>(test: &str, prepare: fn(&mut Command), cases: impl IntoIterator<Item = T>, scenario: impl Fn(T)) {
     const CASE: &str = "CUDA_STREAMS_CASE";
     let chosen = env::var(CASE).ok();
     for (index, case) in cases.into_iter().enumerate() {
         let index = index.to_string();
         if chosen.as_ref().is_none_or(|chosen| *chosen == index) {
-            let prepare = |command: &mut Command| {
+            let with_case = |command: &mut Command| {
+                prepare(command);
                 command.env(CASE, &index);
             };
-            run(test, prepare, || scenario(case));
+            run(test, with_case, || scenario(case));
         }
     }
 }
 
 /// A child with the environment of this process.
 pub(crate) fn same_environment(_command: &mut Command) {}
+
+/// A child with the newest software driver, whichever version this process has: for what only a driver
+/// with ids of contexts can tell.
+pub(crate) fn newest_driver(command: &mut Command) {
+    command.env_remove("SOFTCUDA_VERSION");
+}
 
 /// A child that finds no driver, whatever the machine has.
 pub(crate) fn without_a_driver(command: &mut Command) {

@@ -68,6 +68,14 @@ pub(crate) fn clear() -> u32 {
     unsafe { raw::cuCtxSetCurrent(ptr::null_mut()) }
 }
 
+/// Changes what is current, if [`Context::with_current`](cuda_streams::Context::with_current) undoes it:
+/// on a driver without ids it does not.
+pub(crate) fn change() {
+    if raw::has_ids() {
+        clear();
+    }
+}
+
 /// Takes the current context off the stack of this thread.
 pub(crate) fn pop() -> RawContext {
     let mut popped = ptr::null_mut();

@@ -11,9 +11,18 @@ use softcuda::Choice;
 pub(crate) const SUCCESS: u32 = 0;
 pub(crate) const NOT_READY: u32 = 600;
 
-/// The address of a driver function.
+/// The address of a driver function that every driver has.
 pub(crate) fn symbol(name: &CStr) -> *const c_void {
-    let found = match softcuda::choose().expect("a driver is chosen") {
+    find(name).unwrap_or_else(|| panic!("the driver has no {name:?}"))
+}
+
+/// Whether the driver has ids of contexts and streams, as drivers have since 12.0.
+pub(crate) fn has_ids() -> bool {
+    find(c"cuCtxGetId").is_some()
+}
+
+fn find(name: &CStr) -> Option<*const c_void> {
+    match softcuda::choose().expect("a driver is chosen") {
         Choice::Software => softcuda::symbol(name),
         Choice::Real => {
             // SAFETY: only the address is taken; the type is given where it is called.
@@ -21,8 +30,7 @@ pub(crate) fn symbol(name: &CStr) -> *const c_void {
             symbol.ok().map(|symbol| *symbol)
         }
         Choice::Nothing => None,
-    };
-    found.unwrap_or_else(|| panic!("the driver has no {name:?}"))
+    }
 }
 
 fn real() -> &'static Library {

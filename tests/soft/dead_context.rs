@@ -1,5 +1,5 @@
 //! A context that dies under its handles. Each in a process of its own: a dead context is dead for
-//! all of its handles.
+//! all of its handles. On a driver with ids, since only they tell; `old_driver.rs` has one without.
 
 use cuda_streams::{Device, Error, ErrorCode, Event, EventOptions, Result, Stream, Timed};
 use softcuda::{Report, all_calls, calls, inject, live, reports};
@@ -90,7 +90,7 @@ fn drop_leaks(handles: Handles) {
 /// Whoever sees the death first ends the context for all handles; the next creation begins anew.
 #[test]
 fn the_death_ends_all_handles_and_the_context_is_retained_anew() {
-    child::run("dead_context::the_death_ends_all_handles_and_the_context_is_retained_anew", child::same_environment, || {
+    child::run("dead_context::the_death_ends_all_handles_and_the_context_is_retained_anew", child::newest_driver, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -116,12 +116,14 @@ fn the_death_ends_all_handles_and_the_context_is_retained_anew() {
 /// The code alone is no proof: the driver is asked whether the context lives.
 #[test]
 fn a_context_that_lives_is_not_given_up() {
-    let handles = Handles::new(device());
-    let _failure = inject("cuStreamQuery", ErrorCode::CONTEXT_IS_DESTROYED.get());
-    let error = handles.stream.query().unwrap_err();
-    assert_eq!(error, Error::Driver { call: "cuStreamQuery", code: ErrorCode::CONTEXT_IS_DESTROYED });
-    assert_eq!(handles.stream.query(), Ok(true));
-    assert_eq!(handles.stream.context(), device().context().unwrap());
+    child::run("dead_context::a_context_that_lives_is_not_given_up", child::newest_driver, || {
+        let handles = Handles::new(device());
+        let _failure = inject("cuStreamQuery", ErrorCode::CONTEXT_IS_DESTROYED.get());
+        let error = handles.stream.query().unwrap_err();
+        assert_eq!(error, Error::Driver { call: "cuStreamQuery", code: ErrorCode::CONTEXT_IS_DESTROYED });
+        assert_eq!(handles.stream.query(), Ok(true));
+        assert_eq!(handles.stream.context(), device().context().unwrap());
+    });
 }
 
 /// A public call.
@@ -146,7 +148,7 @@ fn every_call_sees_the_death() {
         ("Context::synchronize", |handles| handles.stream.context().synchronize()),
         ("Context::stream_priorities", |handles| handles.stream.context().stream_priorities().map(drop)),
     ];
-    child::run_each("dead_context::every_call_sees_the_death", operations, |(name, operation)| {
+    child::run_each_with("dead_context::every_call_sees_the_death", child::newest_driver, operations, |(name, operation)| {
         let (handles, others) = (Handles::new(device()), Handles::new(device()));
         reset(device());
         assert_eq!(operation(handles), Err(Error::ContextDestroyed { device: 0 }), "{name}");
@@ -157,7 +159,7 @@ fn every_call_sees_the_death() {
 /// Dropping finds out as well, before a stale handle reaches the driver.
 #[test]
 fn dropping_after_a_reset_leaks() {
-    child::run("dead_context::dropping_after_a_reset_leaks", child::same_environment, || {
+    child::run("dead_context::dropping_after_a_reset_leaks", child::newest_driver, || {
         let Handles { stream, complete, timed } = Handles::new(device());
         reset(device());
         let destroyed = || calls("cuEventDestroy_v2") + calls("cuStreamDestroy_v2");
@@ -171,7 +173,7 @@ fn dropping_after_a_reset_leaks() {
 /// After a real reset a creation finds out, before an old handle reaches the driver.
 #[test]
 fn a_creation_after_a_reset_finds_the_new_context() {
-    child::run("dead_context::a_creation_after_a_reset_finds_the_new_context", child::same_environment, || {
+    child::run("dead_context::a_creation_after_a_reset_finds_the_new_context", child::newest_driver, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -190,7 +192,7 @@ fn a_creation_after_a_reset_finds_the_new_context() {
 /// The reset context's address is the new one's: only the id tells.
 #[test]
 fn a_reset_and_a_new_context_of_somebody_else_are_seen() {
-    child::run("dead_context::a_reset_and_a_new_context_of_somebody_else_are_seen", child::same_environment, || {
+    child::run("dead_context::a_reset_and_a_new_context_of_somebody_else_are_seen", child::newest_driver, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -205,7 +207,7 @@ fn a_reset_and_a_new_context_of_somebody_else_are_seen() {
 
 #[test]
 fn a_reset_leaves_the_other_device_alone() {
-    child::run("dead_context::a_reset_leaves_the_other_device_alone", child::same_environment, || {
+    child::run("dead_context::a_reset_leaves_the_other_device_alone", child::newest_driver, || {
         let [first, second] = [0, 1].map(|ordinal| Handles::new(Device::get(ordinal).unwrap()));
         reset(second.stream.device());
         assert_eq!(second.stream.context().synchronize(), Err(Error::ContextDestroyed { device: 1 }));
@@ -221,8 +223,9 @@ fn a_reset_leaves_the_other_device_alone() {
 /// Hardware answers these for stale handles too; only the id tells what they mean.
 #[test]
 fn an_invalid_handle_may_mean_a_dead_context() {
-    child::run_each(
+    child::run_each_with(
         "dead_context::an_invalid_handle_may_mean_a_dead_context",
+        child::newest_driver,
         [ErrorCode::INVALID_CONTEXT, ErrorCode::INVALID_HANDLE],
         |code| {
             let handles = Handles::new(device());
@@ -241,8 +244,9 @@ fn an_invalid_handle_may_mean_a_dead_context() {
 /// The driver says that a context is gone in more than one way.
 #[test]
 fn a_context_without_an_id_is_dead() {
-    child::run_each(
+    child::run_each_with(
         "dead_context::a_context_without_an_id_is_dead",
+        child::newest_driver,
         [ErrorCode::INVALID_CONTEXT, ErrorCode::CONTEXT_IS_DESTROYED],
         |code| {
             let handles = Handles::new(device());
@@ -256,7 +260,7 @@ fn a_context_without_an_id_is_dead() {
 /// Streams of cudarc go with the context too, and that is not taken for a second driver library.
 #[test]
 fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
-    child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", child::same_environment, || {
+    child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", child::newest_driver, || {
         let theirs = cudarc::driver::CudaContext::new(0).unwrap().new_stream().unwrap();
         Event::new().record(&theirs).unwrap();
         reset(device());
@@ -272,7 +276,7 @@ fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
 /// What was current before cannot be restored once it is gone, and its address is not used.
 #[test]
 fn with_current_does_not_bring_a_destroyed_context_back() {
-    child::run("dead_context::with_current_does_not_bring_a_destroyed_context_back", child::same_environment, || {
+    child::run("dead_context::with_current_does_not_bring_a_destroyed_context_back", child::newest_driver, || {
         let context = device().context().unwrap();
         let second = contexts::SecondContext::new(device()).into_raw();
         // SAFETY: the context is alive.

@@ -4,6 +4,7 @@ use cuda_streams::{Error, ErrorCode, Event, EventOptions, EventStatus, Result, S
 use softcuda::{calls, inject};
 
 use crate::common::{device, streams};
+use crate::table::elapsed_time;
 
 /// A code that the table of names has, and two that no driver has.
 pub(crate) const CODES: [(u32, &str); 3] =
@@ -25,7 +26,7 @@ fn an_unknown_code_is_told_as_a_number() {
         ("cuEventRecord", |stream, event| event.record(stream)),
         ("cuEventQuery", |_, event| event.query().map(drop)),
         ("cuEventSynchronize", |_, event| event.synchronize()),
-        ("cuEventElapsedTime_v2", |_, event| event.elapsed_time(event).map(drop)),
+        (elapsed_time(), |_, event| event.elapsed_time(event).map(drop)),
         ("cuEventCreate", |stream, _| stream.record_event().map(drop)),
         ("cuStreamWaitEvent", |stream, event| stream.wait_event(event)),
         ("cuStreamQuery", |stream, _| stream.query().map(drop)),

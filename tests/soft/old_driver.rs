@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use cuda_streams::{Device, Error, ErrorCode, Event};
+use cuda_streams::{Device, DeviceAttribute, Error, ErrorCode, Event, Which, driver_version};
 use softcuda::{calls, inject};
 
+use crate::common::hold::Hold;
 use crate::common::{child, device, streams};
 
 /// A child whose driver lacks these functions.
@@ -25,7 +26,7 @@ fn without_ids_streams_are_told_apart_all_the_same() {
         assert_eq!(first.context().id(), None);
         second.wait_stream(&first).unwrap();
         second.synchronize().unwrap();
-        assert_eq!((calls("cuCtxGetId"), calls("cuStreamGetId")), (0, 0));
+        assert_eq!((softcuda::symbol(c"cuCtxGetId"), softcuda::symbol(c"cuStreamGetId")), (None, None));
     });
 }
 
@@ -52,7 +53,8 @@ fn without_the_second_form_the_first_tells_the_time() {
         end.record(&stream).unwrap();
         end.synchronize().unwrap();
         assert!(start.elapsed_time(&end).unwrap().as_millis_f32() >= 0.0);
-        assert_eq!((calls("cuEventElapsedTime"), calls("cuEventElapsedTime_v2")), (1, 0));
+        assert_eq!(calls("cuEventElapsedTime"), 1);
+        assert_eq!(softcuda::symbol(c"cuEventElapsedTime_v2"), None);
     });
 }
 
@@ -76,6 +78,68 @@ fn a_function_without_a_fallback_is_named() {
         }
         assert_eq!(events[0].elapsed_time(&events[1]), Err(missing("cuEventElapsedTime")));
         assert!(Device::count().is_ok());
+    });
+}
+
+/// A child with the driver of a CUDA version.
+fn version(version: &'static str) -> impl FnOnce(&mut Command) {
+    move |command| {
+        command.env("SOFTCUDA_VERSION", version);
+    }
+}
+
+/// Streams, order and time; and what the driver is too old to know is its error.
+fn check_an_old_driver(version: (u32, u32), last_attribute: u32) {
+    assert_eq!(driver_version(), Ok(version));
+    let has_ids = version >= (12, 0);
+    let device = device();
+    assert_eq!(Device::by_uuid(device.uuid().unwrap()), Ok(device));
+    assert_eq!(device.compute_capability(), Ok((9, 0)));
+    assert!(device.attribute(DeviceAttribute::new(last_attribute)).is_ok());
+    let unknown = Err(Error::Driver { call: "cuDeviceGetAttribute", code: ErrorCode::INVALID_VALUE });
+    assert_eq!(device.attribute(DeviceAttribute::new(last_attribute + 1)), unknown);
+
+    let [first, second] = streams();
+    assert_ne!(first.id(), second.id());
+    assert_eq!(first.context().id().is_some(), has_ids);
+    assert_eq!((calls("cuCtxGetId") > 0, calls("cuStreamGetId") > 0), (has_ids, has_ids));
+    let (start, end) = (Event::timed(), Event::timed());
+    let hold = Hold::new(&first);
+    start.record(&first).unwrap();
+    second.wait_event(&start).unwrap();
+    end.record(&second).unwrap();
+    assert_eq!(end.query(), Ok(false));
+    assert_eq!(start.elapsed_time(&end), Err(Error::NotComplete { which: Which::Start }));
+    hold.release();
+    end.synchronize().unwrap();
+    assert!(start.elapsed_time(&end).unwrap().as_millis_f32() >= 0.0);
+    assert_eq!(calls("cuEventElapsedTime_v2") > 0, version >= (12, 8));
+    assert_eq!(calls("cuEventElapsedTime") > 0, version < (12, 8));
+}
+
+#[test]
+fn the_crate_works_on_cuda_11_4() {
+    child::run("old_driver::the_crate_works_on_cuda_11_4", version("11.4"), || check_an_old_driver((11, 4), 119));
+}
+
+#[test]
+fn the_crate_works_on_cuda_12_0() {
+    child::run("old_driver::the_crate_works_on_cuda_12_0", version("12.0"), || check_an_old_driver((12, 0), 129));
+}
+
+#[test]
+fn the_crate_works_on_cuda_12_8() {
+    child::run("old_driver::the_crate_works_on_cuda_12_8", version("12.8"), || check_an_old_driver((12, 8), 143));
+}
+
+/// A driver that is older than the oldest supported one lacks functions that have no fallback.
+#[test]
+fn a_driver_that_is_too_old_is_told_to_be_updated() {
+    child::run("old_driver::a_driver_that_is_too_old_is_told_to_be_updated", version("10.2"), || {
+        assert_eq!(driver_version(), Ok((10, 2)));
+        let error = device().uuid().unwrap_err();
+        assert_eq!(error, Error::MissingSymbol { symbol: "cuDeviceGetUuid_v2" });
+        assert_eq!(error.to_string(), "the installed driver has no `cuDeviceGetUuid_v2`: update the NVIDIA driver");
     });
 }
 

@@ -5,11 +5,13 @@ use softcuda::{inject, live};
 
 use crate::common::{child, device};
 use crate::errors::{CODES, check_text};
+use crate::table::has;
 
 /// A failure is told, and not remembered.
 #[test]
 fn a_failure_at_the_start_is_told_and_not_remembered() {
     let functions = ["cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxGetId"];
+    let functions = functions.into_iter().filter(|function| has(function));
     child::run_each("start::a_failure_at_the_start_is_told_and_not_remembered", functions, |function| {
         for (code, text) in CODES {
             let _failure = inject(function, code);
@@ -24,7 +26,7 @@ fn a_failure_at_the_start_is_told_and_not_remembered() {
 
 #[test]
 fn a_context_that_cannot_be_given_back_is_the_first_error() {
-    child::run("start::a_context_that_cannot_be_given_back_is_the_first_error", child::same_environment, || {
+    child::run("start::a_context_that_cannot_be_given_back_is_the_first_error", child::newest_driver, || {
         let device = device();
         let _unusable = inject("cuCtxGetId", 4000);
         let _not_released = inject("cuDevicePrimaryCtxRelease_v2", 4001);

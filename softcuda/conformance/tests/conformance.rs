@@ -11,6 +11,9 @@ fn software() -> Recording {
     let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
         .env("SOFTCUDA", "soft")
         .env_remove("SOFTCUDA_EXPECT")
+        // The goldens are of an H200 and of CUDA 13.0.
+        .env_remove("SOFTCUDA_VERSION")
+        .env_remove("SOFTCUDA_DEVICE")
         .output()
         .expect("the conformance program starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -67,6 +70,9 @@ fn a_golden_is_not_recorded_on_the_software_driver() {
         .arg(&file)
         .env("SOFTCUDA", "soft")
         .env_remove("SOFTCUDA_EXPECT")
+        // The goldens are of an H200 and of CUDA 13.0.
+        .env_remove("SOFTCUDA_VERSION")
+        .env_remove("SOFTCUDA_DEVICE")
         .output()
         .expect("the conformance program starts");
     assert!(!output.status.success());

@@ -10,7 +10,7 @@ use super::entry::{self, driver_api};
 use super::handle::{Handle, RawHandle};
 use super::job::Pattern;
 use super::launch::Config;
-use super::{allocation, context, copy, device, errors, event, host_function, launch, module, primary, stream};
+use super::{allocation, context, copy, device, errors, event, host_function, launch, limit, module, primary, stream, version};
 
 /// The address of a driver function.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ driver_api! {
     [before_init] cuInit(flags: u32) => context::initialize(flags);
 
     /// The CUDA version that this driver implements.
-    [before_init] cuDriverGetVersion(version: Out<i32>) => { version.set(device::DRIVER_VERSION); Ok(()) };
+    [before_init] cuDriverGetVersion(version: Out<i32>) => { version::answer(version); Ok(()) };
 
     /// The name of a result code.
     [before_init] cuGetErrorName(code: u32, name: Out<*const c_char>) => errors::name(code, name);
@@ -125,6 +125,12 @@ driver_api! {
 
     /// The flags of the current context.
     cuCtxGetFlags(flags: Out<u32>) => context::flags(flags);
+
+    /// A limit of the current context for device code.
+    cuCtxGetLimit(value: Out<usize>, limit: u32) => limit::get(value, limit);
+
+    /// Sets it.
+    cuCtxSetLimit(limit: u32, value: usize) => limit::set(limit, value);
 
     /// The version of the interface that a context was made by.
     cuCtxGetApiVersion(context: Handle, version: Out<u32>)

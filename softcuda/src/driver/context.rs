@@ -2,13 +2,12 @@
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
-use super::device;
 use super::handle::{Handle, RawHandle};
 use super::objects::{Context, Role, Serial, Stream};
 use super::raw::Topic;
 use super::scope::PROCESS;
 use super::state::{Locked, State, lock};
-use super::{mode, report, state, thread, worker};
+use super::{device, mode, profile, report, state, thread, worker};
 
 /// What `cuCtxGetApiVersion` answers for every context.
 const API_VERSION: u32 = 3020;
@@ -173,7 +172,7 @@ pub(super) fn synchronize() -> Outcome {
 
 pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>) -> Outcome {
     lock().current()?;
-    for (out, priority) in [(least, device::PRIORITIES.0), (greatest, device::PRIORITIES.1)] {
+    for (out, priority) in [(least, profile::PRIORITIES.0), (greatest, profile::PRIORITIES.1)] {
         if let Some(out) = out {
             out.set(priority);
         }

@@ -10,7 +10,7 @@ use super::raw::{self, CONTROL_VERSION, RawKernel, RawReport};
 use super::report::Report;
 use super::scope::{PROCESS, ScopeId};
 use super::state::lock;
-use super::{calls, kernel, mode, report, scope, worker};
+use super::{calls, kernel, mode, profile, report, scope, version, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -83,6 +83,12 @@ control! {
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
     fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
+    }
+
+    /// Changes the CUDA version and the kind of the devices to those of `raw.rs`; to be called before
+    /// any driver function. 1 if one of them is none of these.
+    fn softcuda_set_machine(version: u32, device: u32) -> u32: SetMachineFn {
+        if version::set(version) && profile::set(device) { DONE } else { REFUSED }
     }
 
     /// A thread of the host reads, or writes, `bytes` at `start` itself, now. They are not touched here.

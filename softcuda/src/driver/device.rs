@@ -1,74 +1,14 @@
-//! The devices: two of one kind, with the figures of an H200 where this driver does what they say.
+//! The devices: two of one kind.
 
 use super::abi::{Out, Text};
 use super::codes::{self, Outcome};
+use super::profile;
 
 /// How many devices there are.
 pub(super) const COUNT: usize = 2;
 /// Memory of a device.
 pub(super) const MEMORY: usize = 4 << 30;
-/// Threads in a block, and the limits of a block and a grid by dimension.
-pub(super) const MAX_BLOCK_THREADS: u32 = 1024;
-pub(super) const MAX_BLOCK: [u32; 3] = [1024, 1024, 64];
-pub(super) const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
-/// Shared memory of a block, without asking for more.
-pub(super) const MAX_SHARED_BYTES: u32 = 48 << 10;
-/// Least and greatest priority of streams.
-pub(super) const PRIORITIES: (i32, i32) = (0, -5);
-/// The driver's version.
-pub(super) const DRIVER_VERSION: i32 = 13000;
-
-const NAME: &str = "Software CUDA device";
-pub(super) const COMPUTE_CAPABILITY: (i32, i32) = (9, 0);
 const PCI_BUS: [i32; COUNT] = [0x17, 0x65];
-/// The last attribute that a driver of this version knows.
-const LAST_ATTRIBUTE: u32 = 143;
-
-/// Attributes that are not zero, by their number. What this driver lacks (managed memory, cooperative launches,
-/// interprocess events, memory operations on streams ...) is zero: absent.
-const ATTRIBUTES: &[(u32, i32)] = &[
-    (1, MAX_BLOCK_THREADS.cast_signed()),
-    (2, MAX_BLOCK[0].cast_signed()),
-    (3, MAX_BLOCK[1].cast_signed()),
-    (4, MAX_BLOCK[2].cast_signed()),
-    (5, MAX_GRID[0].cast_signed()),
-    (6, MAX_GRID[1].cast_signed()),
-    (7, MAX_GRID[2].cast_signed()),
-    (8, MAX_SHARED_BYTES.cast_signed()),
-    (9, 64 << 10),   // constant memory
-    (10, 32),        // threads of a warp
-    (11, i32::MAX),  // pitch
-    (12, 65536),     // registers of a block
-    (13, 1_980_000), // clock, kHz
-    (14, 512),       // texture alignment
-    (15, 1),         // copies overlap with kernels
-    (16, 132),       // multiprocessors
-    (19, 1),         // maps host memory
-    (30, 512),       // surface alignment
-    (31, 1),         // concurrent kernels
-    (36, 3_201_000), // memory clock, kHz
-    (37, 6144),      // memory bus, bits
-    (38, 60 << 20),  // second-level cache
-    (39, 2048),      // threads of a multiprocessor
-    (40, 3),         // copy engines
-    (41, 1),         // one address space with the host
-    (51, 32),        // texture pitch alignment
-    (75, COMPUTE_CAPABILITY.0),
-    (76, COMPUTE_CAPABILITY.1),
-    (78, 1),         // stream priorities
-    (79, 1),         // global memory is cached in the first level
-    (80, 1),         // local memory too
-    (81, 228 << 10), // shared memory of a multiprocessor
-    (82, 65536),     // registers of a multiprocessor
-    (87, 2),         // single to double precision
-    (90, 1),         // preemption
-    (91, 1),         // pinned host pointers are device pointers
-    (97, MAX_SHARED_BYTES.cast_signed()),
-    (106, 32),      // blocks of a multiprocessor
-    (111, 1 << 10), // reserved shared memory of a block
-    (115, 1),       // stream-ordered allocation
-];
-
 /// The number of a device in arrays.
 pub(super) fn index(ordinal: i32) -> Outcome<usize> {
     usize::try_from(ordinal).ok().filter(|device| *device < COUNT).ok_or(codes::INVALID_DEVICE)
@@ -91,7 +31,7 @@ pub(super) fn count(out: Out<i32>) {
 
 pub(super) fn name(out: Text<'_>, ordinal: i32) -> Outcome {
     index(ordinal)?;
-    out.set(NAME);
+    out.set(profile::name());
     Ok(())
 }
 
@@ -136,14 +76,9 @@ impl PciPlace {
 
 pub(super) fn attribute(out: Out<i32>, attribute: u32, ordinal: i32) -> Outcome {
     const PCI_BUS_ID: u32 = 33;
-    if attribute == 0 || attribute > LAST_ATTRIBUTE {
-        return Err(codes::INVALID_VALUE);
-    }
+    let value = profile::attribute(attribute).ok_or(codes::INVALID_VALUE)?;
     let device = index(ordinal)?;
-    out.set(match attribute {
-        PCI_BUS_ID => PCI_BUS[device],
-        _ => ATTRIBUTES.iter().find(|row| row.0 == attribute).map_or(0, |row| row.1),
-    });
+    out.set(if attribute == PCI_BUS_ID { PCI_BUS[device] } else { value });
     Ok(())
 }
 
@@ -155,8 +90,9 @@ pub(super) fn total_memory(out: Out<usize>, ordinal: i32) -> Outcome {
 
 pub(super) fn compute_capability(major: Out<i32>, minor: Out<i32>, ordinal: i32) -> Outcome {
     index(ordinal)?;
-    major.set(COMPUTE_CAPABILITY.0);
-    minor.set(COMPUTE_CAPABILITY.1);
+    let capability = profile::compute_capability();
+    major.set(capability.0);
+    minor.set(capability.1);
     Ok(())
 }
 

@@ -4,17 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
-use super::raw::{MODE_NULL, Topic};
+use super::raw::Topic;
 use super::{mode, report};
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
     let injected = calls::count(function);
-    let outcome = match mode::get() {
-        MODE_NULL => Ok(()),
-        _ if injected.is_err() => injected,
-        _ if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
-        _ => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    let outcome = match mode::answer_to_all() {
+        Some(answer) => answer,
+        None if injected.is_err() => injected,
+        None if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
+        None => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             report::add(Topic::Bug, "panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
         }),
@@ -26,7 +26,7 @@ pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() ->
 
 /// One call of a function that is not implemented.
 pub(super) fn unsupported() -> Code {
-    if mode::get() == MODE_NULL { codes::SUCCESS } else { codes::NOT_SUPPORTED }
+    mode::answer_to_all().map_or(codes::NOT_SUPPORTED, |answer| answer.err().unwrap_or(codes::SUCCESS))
 }
 
 /// Declares the driver's functions: `name(argument: Type, ...) => what answers it;`. Those that look

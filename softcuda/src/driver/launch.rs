@@ -13,7 +13,7 @@ use super::objects::{Serial, Work};
 use super::ptx::Entry;
 use super::raw::{AccessKind, RawAccess, Topic};
 use super::state::{State, lock};
-use super::{device, ptx, report};
+use super::{profile, ptx, report};
 
 /// What a launch is asked for, parameters aside.
 #[derive(Clone, Copy)]
@@ -29,10 +29,10 @@ impl Config {
     fn check(self) -> Outcome {
         let within = |size: [u32; 3], limit: [u32; 3]| size.iter().zip(limit).all(|(size, limit)| (1..=limit).contains(size));
         let threads: u64 = self.block.into_iter().map(u64::from).product();
-        let fits = within(self.grid, device::MAX_GRID)
-            && within(self.block, device::MAX_BLOCK)
-            && threads <= u64::from(device::MAX_BLOCK_THREADS)
-            && self.shared_bytes <= device::MAX_SHARED_BYTES;
+        let fits = within(self.grid, profile::MAX_GRID)
+            && within(self.block, profile::MAX_BLOCK)
+            && threads <= u64::from(profile::MAX_BLOCK_THREADS)
+            && self.shared_bytes <= profile::MAX_SHARED_BYTES;
         if fits { Ok(()) } else { Err(codes::INVALID_VALUE) }
     }
 }

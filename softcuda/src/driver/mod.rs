@@ -8,7 +8,7 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `sync`, `codes`, `raw` | locks and threads; result codes; what is agreed with the control API |
-//! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `scope`, `calls`, `report`, `setting`, `mode`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `pace` | schedules of scopes |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
@@ -17,7 +17,7 @@
 //! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `schedule`, `demand`, `worker` | what may go next, what a schedule holds back, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
+//! | `context`, `primary`, `stream`, `event`, `limit`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -44,6 +44,7 @@ mod host_function;
 mod job;
 mod kernel;
 mod launch;
+mod limit;
 mod lookup;
 mod memory;
 mod mode;
@@ -54,17 +55,20 @@ mod orphans;
 mod pace;
 mod per_thread;
 mod primary;
+mod profile;
 mod ptx;
 pub mod raw;
 mod report;
 mod schedule;
 mod scope;
+mod setting;
 mod state;
 mod stream;
 mod sync;
 mod thread;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
+mod version;
 mod worker;
 
 pub use self::api::*;

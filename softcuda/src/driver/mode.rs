@@ -1,45 +1,25 @@
 //! What this driver pretends to be, and whether it has been initialised.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::codes::{self, Outcome};
-use super::raw::{MODE_FULL, MODE_NO_DEVICE, MODES};
-use super::report;
+use super::raw::{MODE_FULL, MODE_MISMATCH, MODE_NO_DEVICE, MODE_NULL, MODE_STUB, MODES};
+use super::setting::Setting;
 
-const NOT_READ_YET: u32 = u32::MAX;
-
-static MODE: AtomicU32 = AtomicU32::new(NOT_READ_YET);
+static MODE: Setting = Setting::new("SOFTCUDA_MODE", &MODES);
 static INITIALIZED: AtomicBool = AtomicBool::new(false);
-
-/// The mode, read from `SOFTCUDA_MODE` at the first call unless it was set before.
-pub(super) fn get() -> u32 {
-    match MODE.load(Ordering::Relaxed) {
-        NOT_READ_YET => from_environment(),
-        mode => mode,
-    }
-}
 
 /// Changes the mode of the whole process. False for a number that is none.
 pub(super) fn set(mode: u32) -> bool {
-    let known = MODES.iter().any(|(_, number)| *number == mode);
-    if known {
-        MODE.store(mode, Ordering::Relaxed);
-    }
-    known
+    MODE.set(mode)
 }
 
-#[cold]
-fn from_environment() -> u32 {
-    let name = std::env::var("SOFTCUDA_MODE").unwrap_or_default();
-    let mode = match MODES.iter().find(|(known, _)| *known == name) {
-        Some((_, mode)) => *mode,
-        None if name.is_empty() => MODE_FULL,
-        None => report::refuse_variable("SOFTCUDA_MODE", &name, &MODES.map(|(known, _)| known).join(", ")),
-    };
-    // Two threads may read at once; both find the same.
-    match MODE.compare_exchange(NOT_READ_YET, mode, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => mode,
-        Err(set_meanwhile) => set_meanwhile,
+/// What every call answers, whatever it is, in a mode where none does anything.
+pub(super) fn answer_to_all() -> Option<Outcome> {
+    match MODE.get() {
+        MODE_NULL => Some(Ok(())),
+        MODE_STUB => Some(Err(codes::STUB_LIBRARY)),
+        _ => None,
     }
 }
 
@@ -48,8 +28,10 @@ pub(super) fn initialize(flags: u32) -> Outcome {
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    if get() == MODE_NO_DEVICE {
-        return Err(codes::NO_DEVICE);
+    match MODE.get() {
+        MODE_NO_DEVICE => return Err(codes::NO_DEVICE),
+        MODE_MISMATCH => return Err(codes::SYSTEM_DRIVER_MISMATCH),
+        _ => {}
     }
     INITIALIZED.store(true, Ordering::Relaxed);
     Ok(())
@@ -57,5 +39,5 @@ pub(super) fn initialize(flags: u32) -> Outcome {
 
 /// Whether calls other than `cuInit` are let in.
 pub(super) fn is_initialized() -> bool {
-    INITIALIZED.load(Ordering::Relaxed) && get() != MODE_NO_DEVICE
+    INITIALIZED.load(Ordering::Relaxed) && MODE.get() == MODE_FULL
 }

@@ -286,6 +286,8 @@ pub(super) struct Context {
     pub(super) busy: BTreeSet<Serial>,
     /// Devices whose memory its kernels may reach.
     pub(super) peers: [bool; device::COUNT],
+    /// Limits that were set.
+    pub(super) limits: BTreeMap<u32, usize>,
     /// The code that every call answers after a fault.
     pub(super) fault: Option<Code>,
     /// Host functions run one at a time: whether one does, and the streams whose turn comes, in order.

@@ -1,11 +1,8 @@
 //! As much of PTX as a driver without a GPU needs: versions, and the entries with their parameters.
 
 use super::codes::{self, Code};
-use super::device;
 use super::raw::ParamKind;
-
-/// The newest PTX that this driver takes.
-const NEWEST: (u32, u32) = (9, 0);
+use super::{profile, version as cuda};
 
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +50,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
 /// `.version`, `.target` and `.address_size`, which begin every module; the last may be left out.
 fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
     let version = directive(tokens, ".version").map_err(|refusal| Refusal { code: codes::INVALID_IMAGE, ..refusal })?;
+    let newest = cuda::get().newest_ptx;
     let newer = match version.split_once('.').map(|(major, minor)| (major.parse(), minor.parse())) {
-        Some((Ok(major), Ok(minor))) => (major, minor) > NEWEST,
+        Some((Ok(major), Ok(minor))) => (major, minor) > newest,
         _ => return Err(invalid(format!("{version:?} is no PTX version"))),
     };
     if newer {
-        let why = format!("PTX {version} is newer than {}.{}, the newest supported", NEWEST.0, NEWEST.1);
+        let why = format!("PTX {version} is newer than {}.{}, the newest supported", newest.0, newest.1);
         return Err(Refusal { code: codes::UNSUPPORTED_PTX_VERSION, why });
     }
     check_target(directive(tokens, ".target")?)?;
@@ -77,7 +75,7 @@ fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
 /// `sm_` and a compute capability that the devices have or exceed.
 fn check_target(target: &str) -> Result<(), Refusal> {
     let capability = target.strip_prefix("sm_").map(|digits| digits.trim_end_matches(['a', 'f']).parse::<i32>());
-    let (major, minor) = device::COMPUTE_CAPABILITY;
+    let (major, minor) = profile::compute_capability();
     match capability {
         Some(Ok(capability)) if capability <= major * 10 + minor => Ok(()),
         _ => Err(invalid(format!(".target {target} is not for devices of compute capability {major}.{minor}"))),

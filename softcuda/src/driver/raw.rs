@@ -15,8 +15,26 @@ pub const MODE_NULL: u32 = 1;
 /// A mode: a driver on a machine without devices.
 pub const MODE_NO_DEVICE: u32 = 2;
 
-/// The modes as `SOFTCUDA_MODE` names them.
-pub const MODES: [(&str, u32); 3] = [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE)];
+/// A mode: the stub library that the toolkit has for linkers. Every call says so.
+pub const MODE_STUB: u32 = 3;
+/// A mode: a library that does not belong to the kernel module, as between an update and the reboot.
+pub const MODE_MISMATCH: u32 = 4;
+
+/// The modes as `SOFTCUDA_MODE` names them. The first stands for a variable that is not set.
+pub const MODES: [(&str, u32); 5] =
+    [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE), ("stub", MODE_STUB), ("mismatch", MODE_MISMATCH)];
+
+/// The CUDA versions as `SOFTCUDA_VERSION` names them and as `cuDriverGetVersion` answers. The first
+/// stands for a variable that is not set.
+pub const VERSIONS: [(&str, u32); 5] = [("13.0", 13000), ("12.8", 12080), ("12.0", 12000), ("11.4", 11040), ("10.2", 10020)];
+
+/// A kind of device: NVIDIA H200.
+pub const DEVICE_H200: u32 = 0;
+/// A kind of device: Tesla V100 SXM2.
+pub const DEVICE_V100: u32 = 1;
+
+/// The kinds of devices as `SOFTCUDA_DEVICE` names them. The first stands for a variable that is not set.
+pub const DEVICES: [(&str, u32); 2] = [("h200", DEVICE_H200), ("v100", DEVICE_V100)];
 
 /// A schedule: work goes as soon as it may.
 pub const SCHEDULE_PLAIN: u32 = 0;
@@ -39,7 +57,7 @@ pub fn schedule_named(name: &str) -> Option<(u32, u64)> {
 }
 
 /// What `SOFTCUDA_REPORTS` may be: whether the first report ends the process.
-pub const REPORTS: [(&str, bool); 2] = [("print", false), ("abort", true)];
+pub const REPORTS: [(&str, u32); 2] = [("print", 0), ("abort", 1)];
 
 /// The scope of every thread that is in no other.
 pub const PROCESS_SCOPE: u64 = 0;
@@ -211,6 +229,8 @@ pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u3
 pub type LiveFn = unsafe extern "C" fn(kind: u32, scope: u64, device: u32) -> u64;
 /// `softcuda_set_mode`
 pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
+/// `softcuda_set_machine`
+pub type SetMachineFn = unsafe extern "C" fn(version: u32, device: u32) -> u32;
 /// `softcuda_host_access`
 pub type HostAccessFn = unsafe extern "C" fn(start: *const c_void, bytes: usize, writes: bool);
 /// `softcuda_report_count`

@@ -101,7 +101,7 @@ fn aborts() -> bool {
     *ABORTS.get_or_init(|| {
         let Ok(value) = std::env::var(VARIABLE) else { return false };
         let known = CHOICES.iter().find(|(known, _)| *known == value);
-        known.map_or_else(|| refuse_variable(VARIABLE, &value, &CHOICES.map(|(known, _)| known).join(", ")), |(_, aborts)| *aborts)
+        known.map_or_else(|| refuse_variable(VARIABLE, &value, &CHOICES.map(|(known, _)| known).join(", ")), |(_, aborts)| *aborts != 0)
     })
 }
 

@@ -186,6 +186,7 @@ impl State {
                 per_thread: BTreeMap::new(),
                 busy: BTreeSet::new(),
                 peers: [false; device::COUNT],
+                limits: BTreeMap::new(),
                 fault: None,
                 in_host_function: false,
                 host_function_turns: BTreeMap::new(),

@@ -2,11 +2,10 @@
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
-use super::device;
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Role, Work};
 use super::state::lock;
-use super::worker;
+use super::{device, profile, worker};
 
 const NON_BLOCKING: u32 = 1;
 /// The capture status of a stream that does not capture.
@@ -18,7 +17,7 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32, priority: i32) -> Outcome 
     }
     let mut state = lock();
     let context = state.current()?;
-    let (least, greatest) = device::PRIORITIES;
+    let (least, greatest) = profile::PRIORITIES;
     let role = Role::Created { non_blocking: flags == NON_BLOCKING };
     let stream = state.add_stream(context, role, priority.clamp(greatest, least));
     out.set(Handle::new(Kind::Stream, stream).raw());

@@ -5,13 +5,24 @@ use std::sync::OnceLock;
 
 use crate::driver;
 use crate::functions::ControlFunctions;
+use crate::options::Machine;
 
 static CONTROL: OnceLock<Result<ControlFunctions, String>> = OnceLock::new();
 
 /// There is nothing to open: the functions are in this crate.
-pub(crate) fn open() -> Result<&'static ControlFunctions, String> {
-    // SAFETY: these are the driver's functions, and the process has them to its end.
-    CONTROL.get_or_init(|| unsafe { ControlFunctions::of_driver(driver::symbol) }).as_ref().map_err(Clone::clone)
+pub(crate) fn open(machine: &Machine) -> Result<(), String> {
+    let find = || {
+        // SAFETY: these are the driver's functions, and the process has them to its end.
+        let control = unsafe { ControlFunctions::of_driver(driver::symbol) }?;
+        control.set_machine(machine)?;
+        Ok(control)
+    };
+    CONTROL.get_or_init(find).as_ref().map(drop).map_err(Clone::clone)
+}
+
+/// The control functions.
+pub(crate) fn opened() -> Option<&'static ControlFunctions> {
+    CONTROL.get()?.as_ref().ok()
 }
 
 /// The address of a driver function.

@@ -1,8 +1,11 @@
 //! The software driver as a shared library: embedded in this crate, opened from memory.
 //!
 //! From memory and not from the build folder, so that a test executable which was moved to another
-//! machine still has its driver.
+//! machine still has its driver, and so that an old driver's has the functions of an old driver.
 
+mod image;
+
+use std::borrow::Cow;
 use std::ffi::{CStr, c_void};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,6 +15,7 @@ use std::sync::OnceLock;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::functions::ControlFunctions;
+use crate::options::Machine;
 use crate::shared_object::{address, dlopen};
 
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libsoftcuda.so"));
@@ -31,11 +35,13 @@ struct Loaded {
 }
 
 /// Opens the software driver, once in a process.
-pub(crate) fn open() -> Result<&'static ControlFunctions, String> {
-    match LOADED.get_or_init(load) {
-        Ok(loaded) => Ok(&loaded.control),
-        Err(error) => Err(error.clone()),
-    }
+pub(crate) fn open(machine: &Machine) -> Result<(), String> {
+    LOADED.get_or_init(|| load(machine)).as_ref().map(drop).map_err(Clone::clone)
+}
+
+/// The control functions, if the software driver is open.
+pub(crate) fn opened() -> Option<&'static ControlFunctions> {
+    LOADED.get()?.as_ref().ok().map(|loaded| &loaded.control)
 }
 
 /// The address of a function of the software driver, if it is open.
@@ -44,12 +50,17 @@ pub(crate) fn symbol(name: &CStr) -> Option<*const c_void> {
     address(&loaded.library, name)
 }
 
-fn load() -> Result<Loaded, String> {
-    let image = write_image().map_err(|error| format!("cannot write the software driver to memory: {error}"))?;
+fn load(machine: &Machine) -> Result<Loaded, String> {
+    let mut image = Cow::Borrowed(IMAGE);
+    if !machine.lacks.is_empty() {
+        image::leave_out(image.to_mut(), &machine.lacks)?;
+    }
+    let image = write(&image).map_err(|error| format!("cannot write the software driver to memory: {error}"))?;
     let path = format!("/proc/self/fd/{}", image.as_raw_fd());
     let library = dlopen(&path, RTLD_NOW | RTLD_LOCAL).map_err(|error| format!("cannot load the software driver: {error}"))?;
     // SAFETY: the library is built from this crate's sources, and stays open as long as the functions are kept.
     let control = unsafe { ControlFunctions::of_driver(|name| address(&library, name)) }?;
+    control.set_machine(machine)?;
     check_name(&library)?;
     Ok(Loaded { library, control, _image: image })
 }
@@ -69,7 +80,8 @@ fn check_name(ours: &Library) -> Result<(), String> {
     ))
 }
 
-fn write_image() -> io::Result<File> {
+/// A file in memory with these bytes.
+fn write(image: &[u8]) -> io::Result<File> {
     // SAFETY: the name is a C string and the flags are valid.
     let descriptor = unsafe { libc::memfd_create(c"libsoftcuda.so".as_ptr(), libc::MFD_CLOEXEC) };
     if descriptor < 0 {
@@ -77,6 +89,6 @@ fn write_image() -> io::Result<File> {
     }
     // SAFETY: the descriptor was just made, nobody else owns it.
     let mut file = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-    file.write_all(IMAGE)?;
+    file.write_all(image)?;
     Ok(file)
 }
