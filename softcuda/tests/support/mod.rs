@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod planted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -23,6 +25,7 @@ pub(crate) const PTX: &str = "
 .visible .entry other_types(.param .u32 n, .param .f32 x) { ret; }
 .visible .entry double(.param .u32 n, .param .u64 from, .param .u64 to) { ret; }
 .visible .entry captures() { ret; }
+.visible .entry count(.param .u64 data) { ret; }
 .visible .entry trap() { ret; }
 .visible .entry illegal() { ret; }
 .visible .entry append(.param .u64 data) { ret; }

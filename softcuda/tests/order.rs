@@ -1,0 +1,259 @@
+//! Accesses that nothing orders are reported, in every schedule; those that something orders are not.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cudarc::driver::result::stream::StreamKind;
+use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
+use cudarc::driver::{CudaStream, DriverError, PushKernelArg, result};
+use softcuda::Kernel;
+use softcuda::ParamKind::Pointer;
+use support::planted::{Lane, MEANS, PROGRAMS, Pace, Program, World};
+use support::planted::{blocking, from_device, legacy, non_blocking, per_thread, run, set, to_device};
+use support::{Hold, ONE, context, kernel};
+
+/// The reports that `program` makes, or adds to.
+fn reports_of(program: impl FnOnce()) -> Vec<String> {
+    let before: BTreeSet<String> = softcuda::reports().into_iter().collect();
+    program();
+    softcuda::reports().into_iter().filter(|report| !before.contains(report)).collect()
+}
+
+/// Checks that a program makes no report.
+fn check_silent(name: &str, program: impl FnOnce()) {
+    assert_eq!(reports_of(program), Vec::<String>::new(), "{name}");
+}
+
+/// Checks that a program makes one report, with all the words.
+fn check_reported(name: &str, words: &[&str], program: impl FnOnce()) {
+    let reports = reports_of(program);
+    assert_eq!(reports.len(), 1, "{name}: {reports:#?}");
+    for word in words {
+        assert!(reports[0].contains(word), "{name}: {:?} lacks {word:?}", reports[0]);
+    }
+}
+
+fn check_planted(program: &Program, world: World, pace: Pace) {
+    check_reported(&format!("{}, {pace:?}", program.name), program.report, || run(program, world, pace, |_| ()));
+}
+
+#[test]
+fn a_missing_wait_is_reported_whenever_the_work_runs() {
+    let context = context(0);
+    for program in PROGRAMS {
+        for lane in [non_blocking as Lane, blocking] {
+            check_planted(program, World::of(&context, lane), Pace::Any);
+            check_planted(program, World::of(&context, lane), Pace::Early);
+        }
+        if !program.waits {
+            check_planted(program, World::of(&context, non_blocking), Pace::Late);
+        }
+    }
+}
+
+#[test]
+fn every_means_of_order_is_known() {
+    let context = context(0);
+    for means in MEANS {
+        for program in PROGRAMS.iter().filter(|program| means.for_host || !program.by_host) {
+            let lane: Lane = if means.blocking { blocking } else { non_blocking };
+            let name = format!("{}, with {} between", program.name, means.name);
+            check_silent(&name, || run(program, World::of(&context, lane), Pace::Any, means.act));
+        }
+    }
+}
+
+#[test]
+fn the_legacy_stream_orders_blocking_streams_only() {
+    let context = context(0);
+    let ordered: [(Lane, Lane); 5] = [(legacy, blocking), (blocking, legacy), (legacy, per_thread), (per_thread, legacy), (legacy, legacy)];
+    let unordered: [(Lane, Lane); 4] = [(legacy, non_blocking), (non_blocking, legacy), (per_thread, blocking), (blocking, per_thread)];
+    for program in PROGRAMS.iter().filter(|program| !program.by_host) {
+        for (first, second) in ordered {
+            let world = World::new(&context, first(&context), second(&context));
+            check_silent(program.name, || run(program, world, Pace::Any, |_| ()));
+        }
+        for (first, second) in unordered {
+            check_planted(program, World::new(&context, first(&context), second(&context)), Pace::Any);
+        }
+    }
+}
+
+/// Two streams and memory that both use.
+fn world() -> World {
+    World::of(&context(0), non_blocking)
+}
+
+#[test]
+fn a_record_before_the_access_orders_nothing() {
+    let world = world();
+    let mark = world.first.record_event(None).expect("a record");
+    set(world.data, 8, &world.first);
+    world.second.wait(&mark).expect("a wait");
+    check_reported("", &["cuMemcpyDtoHAsync_v2"], || from_device(world.data, &world.second));
+}
+
+/// What is waited for is the record at the time of the call.
+#[test]
+fn a_wait_keeps_its_record_when_the_event_is_recorded_again() {
+    let world = world();
+    let third = world.context.new_stream().expect("a stream");
+    let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING).expect("an event");
+    let record = |stream: &CudaStream| {
+        // SAFETY: both are alive.
+        unsafe { result::event::record(event, stream.cu_stream()) }.expect("a record");
+    };
+    let wait = |stream: &CudaStream| {
+        // SAFETY: both are alive.
+        unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
+    };
+    set(world.data, 8, &world.first);
+    record(&world.first);
+    wait(&world.second);
+    record(&third);
+    check_silent("waited for before", || set(world.data, 8, &world.second));
+    wait(&third);
+    check_reported("waited for after", &["cuMemcpyDtoHAsync_v2", "by cuMemsetD8Async"], || from_device(world.data, &third));
+    third.synchronize().expect("the copy is done");
+    // SAFETY: alive, and not used any more.
+    unsafe { result::event::destroy(event) }.expect("the event");
+}
+
+#[test]
+fn neighbours_are_not_confused() {
+    let world = world();
+    check_silent("two halves", || {
+        set(world.data, 32, &world.first);
+        set(world.data + 32, 32, &world.second);
+    });
+    check_reported("one byte", &["bytes 31..33", "of bytes 0..32"], || set(world.data + 31, 2, &world.second));
+}
+
+#[test]
+fn two_readers_are_no_race() {
+    let world = world();
+    result::ctx::synchronize().expect("a wait");
+    check_silent("", || {
+        from_device(world.data, &world.first);
+        from_device(world.data, &world.second);
+    });
+}
+
+#[test]
+fn what_repeats_is_one_report() {
+    let world = world();
+    let reports = reports_of(|| {
+        for _ in 0..20 {
+            set(world.data, 8, &world.first);
+            set(world.data, 8, &world.second);
+        }
+    });
+    // In one direction and in the other.
+    assert_eq!(reports.len(), 2, "{reports:#?}");
+    assert!(reports[0].ends_with("(20 times)") && reports[1].ends_with("(19 times)"), "{reports:#?}");
+}
+
+#[test]
+fn a_wait_that_is_not_documented_orders_nothing() {
+    let world = world();
+    // SAFETY: a context is current.
+    let unrelated = unsafe { result::malloc_sync(8) }.expect("memory");
+    to_device(world.data, &world.first);
+    // SAFETY: allocated above. On this driver, as on a real one, it waits for all work of the context.
+    unsafe { result::free_sync(unrelated) }.expect("a free");
+    check_reported("", &["by cuMemcpyHtoDAsync_v2"], || from_device(world.data, &world.second));
+}
+
+#[test]
+fn atomic_accesses_need_no_order_among_themselves() -> Result<(), DriverError> {
+    let world = world();
+    Kernel::new("count", [Pointer])
+        .declare(|_, memory| memory.atomic::<u32>(0, 1))
+        .run(|launch| {
+            launch.atomic_u32(0, 0).fetch_add(1, Ordering::Relaxed);
+        })
+        .register();
+    let kernel = kernel(&world.context, "count")?;
+    let count = |stream: &Arc<CudaStream>| {
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(&world.data);
+        // SAFETY: the argument is that of the PTX, and the memory has a word.
+        unsafe { launch.launch(ONE) }.map(drop)
+    };
+    set(world.data, 4, &world.first);
+    let mark = world.first.record_event(None)?;
+    world.second.wait(&mark)?;
+    check_silent("two kernels", || {
+        count(&world.first).expect("a launch");
+        count(&world.second).expect("a launch");
+    });
+    check_reported("a copy", &["the read of", "after the atomic access of", "by kernel `count`"], || {
+        from_device(world.data, &world.first);
+    });
+    Ok(())
+}
+
+/// The host may release the stream after anything.
+#[test]
+fn what_is_held_by_a_word_of_the_host_is_not_taken_for_unordered() {
+    let world = world();
+    check_silent("", || {
+        let hold = Hold::new(&world.first);
+        set(world.data, 8, &world.first);
+        from_device(world.data, &world.second);
+        hold.release();
+        world.first.synchronize().expect("a wait");
+    });
+    set(world.data, 8, &world.first);
+    check_reported("after the host has waited", &["by cuMemsetD8Async"], || from_device(world.data, &world.second));
+}
+
+#[test]
+fn a_late_use_says_how_the_memory_was_freed() -> Result<(), DriverError> {
+    let world = world();
+    let stream = world.first.cu_stream();
+    // SAFETY: the stream is alive.
+    let address = unsafe { result::malloc_async(stream, 64) }?;
+    // SAFETY: allocated above.
+    unsafe { result::free_async(address, stream) }?;
+    let name = format!("{:#x}", stream.addr());
+    check_reported("", &["cuMemsetD8Async", ", freed by cuMemFreeAsync on stream", &name], || {
+        // SAFETY: the software driver refuses what is freed.
+        assert!(unsafe { result::memset_d8_async(address + 8, 0, 8, stream) }.is_err());
+    });
+    Ok(())
+}
+
+#[test]
+fn a_context_that_ends_with_objects_in_it_is_reported() -> Result<(), DriverError> {
+    let _context = context(0);
+    let ended = |leave: fn()| {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a valid place; the parameters are those of a plain context.
+        unsafe { sys::cuCtxCreate_v4(&raw mut raw, std::ptr::null_mut(), 0, 1) }.result().expect("a context");
+        leave();
+        // SAFETY: alive, and nothing of it is used any more.
+        unsafe { sys::cuCtxDestroy_v2(raw) }.result().expect("its end");
+    };
+    check_reported("", &["cuCtxDestroy_v2: context 0x", "ended with 2 streams, 1 event and 1 allocation in it"], || {
+        ended(|| {
+            for _ in 0..2 {
+                result::stream::create(StreamKind::NonBlocking).expect("a stream");
+            }
+            result::event::create(CUevent_flags::CU_EVENT_DEFAULT).expect("an event");
+            // SAFETY: a context is current.
+            unsafe { result::malloc_sync(64) }.expect("memory");
+        });
+    });
+    check_silent("everything was taken back", || {
+        ended(|| {
+            let stream = result::stream::create(StreamKind::NonBlocking).expect("a stream");
+            // SAFETY: alive, and not used any more.
+            unsafe { result::stream::destroy(stream) }.expect("its end");
+        });
+    });
+    Ok(())
+}
