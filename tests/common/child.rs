@@ -44,6 +44,11 @@ pub(crate) fn run_each<T>(test: &str, cases: impl IntoIterator<Item = T>, scenar
 /// A child with the environment of this process.
 pub(crate) fn same_environment(_command: &mut Command) {}
 
+/// A child that misuses the driver on purpose, or whose device faults: a report does not end it.
+pub(crate) fn with_reports(command: &mut Command) {
+    command.env("SOFTCUDA_REPORTS", "print");
+}
+
 /// A child that finds no driver, whatever the machine has.
 pub(crate) fn without_a_driver(command: &mut Command) {
     command.env("SOFTCUDA", "none").env_remove("SOFTCUDA_EXPECT");
