@@ -44,7 +44,7 @@ fn check<T: std::fmt::Debug>(result: Result<T>) {
 /// T500
 #[test]
 fn t500_after_a_fault_every_call_says_so() {
-    child::run("t500_after_a_fault_every_call_says_so", child::same_environment, || {
+    child::run("t500_after_a_fault_every_call_says_so", child::with_reports, || {
         let stream = device().stream().unwrap();
         let complete = stream.record_event().unwrap();
         complete.synchronize().unwrap();

@@ -80,11 +80,12 @@ impl Scope {
     /// # softcuda::install()?;
     /// use softcuda::Scope;
     ///
-    /// let scope = Scope::enter();
+    /// let entered = Scope::enter();
+    /// let scope = entered.scope();
     /// std::thread::scope(|threads| {
-    ///     threads.spawn(|| {
-    ///         let _joined = scope.scope().join();
-    ///         assert_eq!(Scope::current(), scope.scope());
+    ///     threads.spawn(move || {
+    ///         let _joined = scope.join();
+    ///         assert_eq!(Scope::current(), scope);
     ///     });
     /// });
     /// # Ok::<(), String>(())

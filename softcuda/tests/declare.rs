@@ -8,7 +8,7 @@ use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, PushKernelArg};
 use softcuda::Kernel;
 use softcuda::ParamKind::Pointer;
-use support::{Hold, ONE, context, kernel, round_trips};
+use support::{Hold, ONE, context, kernel, misuse, round_trips};
 
 #[test]
 fn each_launch_has_what_was_declared_for_it() -> Result<(), DriverError> {
@@ -46,6 +46,7 @@ fn each_launch_has_what_was_declared_for_it() -> Result<(), DriverError> {
 /// On a device of its own: no later call on it succeeds.
 #[test]
 fn a_launch_that_fails_to_declare_fails_when_its_turn_comes() -> Result<(), DriverError> {
+    let _misuse = misuse();
     const FAILED: DriverError = DriverError(CUresult::CUDA_ERROR_LAUNCH_FAILED);
     static HAS_RUN: AtomicBool = AtomicBool::new(false);
     let context = context(1);

@@ -6,7 +6,7 @@ mod support;
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, LaunchArgs};
 use softcuda::Kernel;
-use support::{ONE, context, kernel};
+use support::{ONE, context, kernel, misuse};
 
 fn launch(mut launch: LaunchArgs<'_>) -> Result<(), DriverError> {
     // SAFETY: these kernels have no parameters.
@@ -15,6 +15,7 @@ fn launch(mut launch: LaunchArgs<'_>) -> Result<(), DriverError> {
 
 #[test]
 fn a_panic_of_a_twin_is_a_failed_launch_for_good() -> Result<(), DriverError> {
+    let _misuse = misuse();
     const FAILED: DriverError = DriverError(CUresult::CUDA_ERROR_LAUNCH_FAILED);
     let context = context(0);
     Kernel::new("trap", []).run(|_| panic!("this panic is a part of the test")).register();
@@ -29,6 +30,7 @@ fn a_panic_of_a_twin_is_a_failed_launch_for_good() -> Result<(), DriverError> {
 
 #[test]
 fn a_twin_names_the_code_that_it_fails_with() -> Result<(), DriverError> {
+    let _misuse = misuse();
     const ILLEGAL: DriverError = DriverError(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
     let context = context(1);
     Kernel::new("illegal", []).run(|launch| launch.fail(700)).register();

@@ -6,8 +6,9 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
-use cudarc::driver::{CudaStream, DriverError, result};
+use cudarc::driver::{CudaStream, DriverError, result, sys};
 use support::{context, round_trips};
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -34,7 +35,12 @@ fn running(stream: &Arc<CudaStream>, is_running: &Arc<AtomicBool>) -> Result<Sen
         let _ = ended.recv();
         is_running.store(false, Ordering::SeqCst);
     })?;
-    has_started.recv().expect("the host function runs");
+    // Not by waiting for the message alone: a driver need not begin anything before it is asked.
+    while has_started.try_recv().is_err() {
+        // SAFETY: the stream is alive.
+        assert_eq!(unsafe { sys::cuStreamQuery(stream.cu_stream()) }, sys::CUresult::CUDA_ERROR_NOT_READY);
+        thread::yield_now();
+    }
     Ok(end)
 }
 
@@ -71,8 +77,8 @@ fn a_host_function_does_not_hold_those_of_another_device() -> Result<(), DriverE
     let (tell, told) = channel();
     let still_running = Arc::clone(&is_running);
     enqueue(&other, move || tell.send(still_running.load(Ordering::SeqCst)).expect("the test waits"))?;
+    other.synchronize()?;
     assert_eq!(told.recv(), Ok(true));
     drop(end);
-    first.synchronize()?;
-    other.synchronize()
+    first.synchronize()
 }

@@ -4,7 +4,7 @@ mod support;
 
 use softcuda::Live;
 
-use cudarc::driver::DriverError;
+use cudarc::driver::{DriverError, sys};
 use support::{Hold, context};
 
 #[test]
@@ -19,12 +19,21 @@ fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result
 
     let holds = streams.each_ref().map(Hold::new);
     event.record(&streams[0])?;
+    while softcuda::live().threads < 2 {
+        // Asking lets the holds begin under every schedule.
+        for stream in &streams {
+            // SAFETY: the stream is alive.
+            assert_eq!(unsafe { sys::cuStreamQuery(stream.cu_stream()) }, sys::CUresult::CUDA_ERROR_NOT_READY);
+        }
+    }
     assert_eq!(softcuda::live().threads, 2);
     drop(holds);
     event.synchronize()?;
     assert_eq!(softcuda::live().threads, 0);
 
     drop((data, event, streams));
+    // The memory is freed in the order of its stream.
+    context.synchronize()?;
     assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
     drop(context);
     assert_eq!(softcuda::live(), Live::default());

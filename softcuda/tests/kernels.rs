@@ -8,7 +8,7 @@ use cudarc::driver::sys::CUresult;
 use cudarc::driver::{DriverError, PushKernelArg};
 use softcuda::Kernel;
 use softcuda::ParamKind::{Int32, Int64, Pointer};
-use support::{ONE, context, kernel};
+use support::{ONE, context, kernel, misuse};
 
 fn reported(words: &[&str]) -> bool {
     softcuda::reports().iter().any(|report| words.iter().all(|word| report.text().contains(word)))
@@ -16,6 +16,7 @@ fn reported(words: &[&str]) -> bool {
 
 #[test]
 fn a_kernel_without_a_twin_is_refused_and_reported() {
+    let _misuse = misuse();
     let error = kernel(&context(0), "without_twin").expect_err("nobody registers it");
     assert_eq!(error, DriverError(CUresult::CUDA_ERROR_NOT_SUPPORTED));
     assert!(reported(&["without_twin"]), "{:?}", softcuda::reports());
@@ -23,6 +24,7 @@ fn a_kernel_without_a_twin_is_refused_and_reported() {
 
 #[test]
 fn a_twin_of_other_types_is_refused_and_reported() {
+    let _misuse = misuse();
     let context = context(0);
     Kernel::new("other_types", [Int32, Int64]).register();
     let error = kernel(&context, "other_types").expect_err("its second parameter is an f32");

@@ -2,24 +2,23 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
 use cudarc::driver::{CudaStream, DriverError, PushKernelArg, result};
-use softcuda::Kernel;
 use softcuda::ParamKind::Pointer;
+use softcuda::{Kernel, Scope};
 use support::planted::{Lane, MEANS, PROGRAMS, Pace, Program, World};
 use support::planted::{blocking, from_device, legacy, non_blocking, per_thread, run, set, to_device};
 use support::{Hold, ONE, context, kernel};
 
 /// The reports that `program` makes, or adds to.
 fn reports_of(program: impl FnOnce()) -> Vec<String> {
-    let before: BTreeSet<String> = softcuda::reports().into_iter().collect();
+    let entered = Scope::enter();
     program();
-    softcuda::reports().into_iter().filter(|report| !before.contains(report)).collect()
+    entered.scope().take_reports().iter().map(ToString::to_string).collect()
 }
 
 /// Checks that a program makes no report.

@@ -13,7 +13,7 @@ use cudarc::driver::sys::CUresult::{
 };
 use cudarc::driver::sys::{self, CUdeviceptr, CUevent, CUevent_flags, CUresult, CUstream};
 use cudarc::driver::{DriverError, result};
-use support::{Hold, context};
+use support::{Hold, context, misuse};
 
 const TIMED: CUevent_flags = CUevent_flags::CU_EVENT_DEFAULT;
 
@@ -84,6 +84,7 @@ fn fresh_memory_is_not_zero() -> Result<(), DriverError> {
 
 #[test]
 fn freed_memory_is_refused() -> Result<(), DriverError> {
+    let _misuse = misuse();
     let _context = context(0);
     let address = allocate(16);
     assert!(read::<16>(address).is_ok());
@@ -96,6 +97,7 @@ fn freed_memory_is_refused() -> Result<(), DriverError> {
 /// The only test that uses memory of device 1.
 #[test]
 fn memory_freed_in_stream_order_is_free_when_the_stream_is_there() -> Result<(), DriverError> {
+    let _misuse = misuse();
     const BYTES: usize = 1 << 20;
     let context = context(1);
     let stream = context.new_stream()?;
@@ -115,6 +117,7 @@ fn memory_freed_in_stream_order_is_free_when_the_stream_is_there() -> Result<(),
 
 #[test]
 fn a_destroyed_stream_is_refused_while_its_work_goes_on() -> Result<(), DriverError> {
+    let _misuse = misuse();
     let context = context(0);
     let busy = context.new_stream()?;
     let (destroyed, event) = (result::stream::create(result::stream::StreamKind::NonBlocking)?, result::event::create(TIMED)?);
@@ -195,6 +198,7 @@ struct Question {
 
 #[test]
 fn a_host_function_cannot_wait_for_its_own_stream() -> Result<(), DriverError> {
+    let _misuse = misuse();
     unsafe extern "C" fn synchronize(question: *mut c_void) {
         // SAFETY: the test passes a box, and the driver calls once.
         let question = unsafe { Box::from_raw(question.cast::<Question>()) };
@@ -208,6 +212,7 @@ fn a_host_function_cannot_wait_for_its_own_stream() -> Result<(), DriverError> {
     let question = Box::new(Question { own: stream.cu_stream().expose_provenance(), answer });
     // SAFETY: the stream is alive; the function takes the box back.
     unsafe { result::stream::launch_host_function(stream.cu_stream(), synchronize, Box::into_raw(question).cast()) }?;
+    stream.synchronize()?;
     assert_eq!(answered.recv(), Ok(CUDA_ERROR_NOT_PERMITTED));
-    stream.synchronize()
+    Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{DriverError, result};
+use softcuda::{Schedule, Scope};
 use support::{Hold, context};
 
 const SOURCE: [u8; 4] = [1, 2, 3, 4];
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[test]
 fn a_synchronous_copy_does_not_wait_for_what_comes_after_it() -> Result<(), DriverError> {
     let context = context(0);
+    // That a record is held tells below that the copy is enqueued: only where no schedule holds records.
+    let _plain = Scope::enter().scheduled(Schedule::Plain);
     let blocking = || {
         let raw = result::stream::create(StreamKind::Default).expect("a stream");
         // SAFETY: the stream is destroyed at the end of the test only.

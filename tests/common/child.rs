@@ -56,6 +56,11 @@ pub(crate) fn newest_driver(command: &mut Command) {
     command.env_remove("SOFTCUDA_VERSION");
 }
 
+/// A child that misuses the driver on purpose, or whose device faults: a report does not end it.
+pub(crate) fn with_reports(command: &mut Command) {
+    command.env("SOFTCUDA_REPORTS", "print");
+}
+
 /// A child that finds no driver, whatever the machine has.
 pub(crate) fn without_a_driver(command: &mut Command) {
     command.env("SOFTCUDA", "none").env_remove("SOFTCUDA_EXPECT");

@@ -1,10 +1,18 @@
 //! A context that dies under its handles. Each in a process of its own: a dead context is dead for
 //! all of its handles. On a driver with ids, since only they tell; `old_driver.rs` has one without.
 
+use std::process::Command;
+
 use cuda_streams::{Device, Error, ErrorCode, Event, EventOptions, Result, Stream, Timed};
-use softcuda::{Report, all_calls, calls, inject, live, reports};
+use softcuda::{Report, Scope, all_calls, calls, inject, live, reports};
 
 use crate::common::{child, contexts, device, raw};
+
+/// A child whose driver tells contexts apart, and where a context may end with objects in it.
+fn deadly(command: &mut Command) {
+    child::newest_driver(command);
+    child::with_reports(command);
+}
 
 /// The driver calls of this thread, but for the question what is current, which is of no handle.
 fn calls_on_handles() -> u64 {
@@ -24,6 +32,7 @@ impl Handles {
         let complete = stream.record_event().unwrap();
         let timed = stream.record_event_with(EventOptions::new().timed()).unwrap();
         complete.synchronize().unwrap();
+        stream.synchronize().unwrap();
         Self { stream, complete, timed }
     }
 
@@ -90,7 +99,7 @@ fn drop_leaks(handles: Handles) {
 /// Whoever sees the death first ends the context for all handles; the next creation begins anew.
 #[test]
 fn the_death_ends_all_handles_and_the_context_is_retained_anew() {
-    child::run("dead_context::the_death_ends_all_handles_and_the_context_is_retained_anew", child::newest_driver, || {
+    child::run("dead_context::the_death_ends_all_handles_and_the_context_is_retained_anew", deadly, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -149,6 +158,7 @@ fn every_call_sees_the_death() {
         ("Context::stream_priorities", |handles| handles.stream.context().stream_priorities().map(drop)),
     ];
     child::run_each_with("dead_context::every_call_sees_the_death", child::newest_driver, operations, |(name, operation)| {
+        let _misuse = Scope::enter();
         let (handles, others) = (Handles::new(device()), Handles::new(device()));
         reset(device());
         assert_eq!(operation(handles), Err(Error::ContextDestroyed { device: 0 }), "{name}");
@@ -159,7 +169,7 @@ fn every_call_sees_the_death() {
 /// Dropping finds out as well, before a stale handle reaches the driver.
 #[test]
 fn dropping_after_a_reset_leaks() {
-    child::run("dead_context::dropping_after_a_reset_leaks", child::newest_driver, || {
+    child::run("dead_context::dropping_after_a_reset_leaks", deadly, || {
         let Handles { stream, complete, timed } = Handles::new(device());
         reset(device());
         let destroyed = || calls("cuEventDestroy_v2") + calls("cuStreamDestroy_v2");
@@ -173,7 +183,7 @@ fn dropping_after_a_reset_leaks() {
 /// After a real reset a creation finds out, before an old handle reaches the driver.
 #[test]
 fn a_creation_after_a_reset_finds_the_new_context() {
-    child::run("dead_context::a_creation_after_a_reset_finds_the_new_context", child::newest_driver, || {
+    child::run("dead_context::a_creation_after_a_reset_finds_the_new_context", deadly, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -192,7 +202,7 @@ fn a_creation_after_a_reset_finds_the_new_context() {
 /// The reset context's address is the new one's: only the id tells.
 #[test]
 fn a_reset_and_a_new_context_of_somebody_else_are_seen() {
-    child::run("dead_context::a_reset_and_a_new_context_of_somebody_else_are_seen", child::newest_driver, || {
+    child::run("dead_context::a_reset_and_a_new_context_of_somebody_else_are_seen", deadly, || {
         let handles = Handles::new(device());
         let old = handles.stream.context();
         reset(device());
@@ -207,7 +217,7 @@ fn a_reset_and_a_new_context_of_somebody_else_are_seen() {
 
 #[test]
 fn a_reset_leaves_the_other_device_alone() {
-    child::run("dead_context::a_reset_leaves_the_other_device_alone", child::newest_driver, || {
+    child::run("dead_context::a_reset_leaves_the_other_device_alone", deadly, || {
         let [first, second] = [0, 1].map(|ordinal| Handles::new(Device::get(ordinal).unwrap()));
         reset(second.stream.device());
         assert_eq!(second.stream.context().synchronize(), Err(Error::ContextDestroyed { device: 1 }));
@@ -228,6 +238,7 @@ fn an_invalid_handle_may_mean_a_dead_context() {
         child::newest_driver,
         [ErrorCode::INVALID_CONTEXT, ErrorCode::INVALID_HANDLE],
         |code| {
+            let _misuse = Scope::enter();
             let handles = Handles::new(device());
             let failure = inject("cuStreamQuery", code.get());
             assert_eq!(handles.stream.query(), Err(Error::Driver { call: "cuStreamQuery", code }), "the context lives");
@@ -260,7 +271,7 @@ fn a_context_without_an_id_is_dead() {
 /// Streams of cudarc go with the context too, and that is not taken for a second driver library.
 #[test]
 fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
-    child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", child::newest_driver, || {
+    child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", deadly, || {
         let theirs = cudarc::driver::CudaContext::new(0).unwrap().new_stream().unwrap();
         Event::new().record(&theirs).unwrap();
         reset(device());
@@ -276,7 +287,7 @@ fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
 /// What was current before cannot be restored once it is gone, and its address is not used.
 #[test]
 fn with_current_does_not_bring_a_destroyed_context_back() {
-    child::run("dead_context::with_current_does_not_bring_a_destroyed_context_back", child::newest_driver, || {
+    child::run("dead_context::with_current_does_not_bring_a_destroyed_context_back", deadly, || {
         let context = device().context().unwrap();
         let second = contexts::SecondContext::new(device()).into_raw();
         // SAFETY: the context is alive.

@@ -92,6 +92,7 @@ fn t500_an_error_is_neither_pending_nor_complete() {
         assert!(error.is_sticky());
         assert!(error.to_string().ends_with("only a new process can use this device again"), "{error}");
     }
+    stream.synchronize().unwrap();
     let made = calls("cuEventQuery");
     assert_eq!(event.query(), Ok(true));
     assert_eq!(calls("cuEventQuery") - made, 1, "the driver is asked");

@@ -132,21 +132,31 @@ control! {
 
     /// Puts the calling thread into a new scope, whose number this is.
     fn softcuda_begin_scope() -> u64: BeginScopeFn {
+        let before = scope::current();
         let scope = scope::begin();
-        lock().paces.begin(scope);
+        let mut state = lock();
+        state.paces.begin(scope);
+        state.order.hand_over(before, scope);
         scope
     }
 
     /// Puts the calling thread into a scope. 1 if it has ended.
     fn softcuda_join_scope(scope: u64) -> u32: JoinScopeFn {
-        if scope::join(scope) { DONE } else { REFUSED }
+        let before = scope::current();
+        if !scope::join(scope) {
+            return REFUSED;
+        }
+        lock().order.hand_over(before, scope);
+        DONE
     }
 
     /// Takes the calling thread out of a scope, back to one that it was in before. The scope ends with
     /// the last of its threads: its work goes, its reports and injections are forgotten, and what is
     /// left of it is the process's.
     fn softcuda_leave_scope(scope: u64, back_to: u64): LeaveScopeFn {
-        if scope::leave(scope, back_to) {
+        let ends = scope::leave(scope, back_to);
+        lock().order.hand_over(scope, scope::current());
+        if ends {
             calls::end_scope(scope);
             let mut state = lock();
             state.end_scope(scope);

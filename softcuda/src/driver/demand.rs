@@ -78,6 +78,8 @@ impl State {
     /// Ends a scope: its work goes, and what it leaves is the process's.
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.set_schedule(scope, Schedule::Plain);
+        self.order.end_scope(scope);
+        self.histories.pageable.remove(&scope);
         let hand_over = |owner: &mut ScopeId| {
             if *owner == scope {
                 *owner = PROCESS;

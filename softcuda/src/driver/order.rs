@@ -184,10 +184,23 @@ impl Order {
         }
     }
 
+    /// A thread goes from one scope to another, and what it knows with it.
+    pub(super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
+        let known = self.known_to(from);
+        let host = host_of(&mut self.hosts, to);
+        if !host.known.includes(&known) {
+            Arc::make_mut(&mut host.known).join(&known);
+            host.version += 1;
+            self.growth += host.known.len();
+        }
+    }
+
     /// A scope is over.
-    #[cfg_attr(not(test), expect(dead_code, reason = "scopes do not end yet"))]
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.hosts.remove(&scope);
+        for message in self.messages.values_mut().filter(|message| message.scope == scope) {
+            message.scope = scope::PROCESS;
+        }
     }
 
     /// New work of a stream, enqueued by a thread of `scope`, comes after what the scope knows and

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchConfig, PinnedHostSlice, PushKernelArg};
-use softcuda::Kernel;
 use softcuda::ParamKind::{Int32, Pointer};
+use softcuda::{Entered, Kernel, Scope};
 
 /// Only the software driver runs these tests: the entries need no code.
 pub(crate) const PTX: &str = "
@@ -40,6 +40,12 @@ pub(crate) fn context(ordinal: usize) -> Arc<CudaContext> {
     // SAFETY: the tests order what they use on two streams.
     unsafe { context.disable_event_tracking() };
     context
+}
+
+/// A scope for a test that misuses the driver on purpose: what is reported there is its own business.
+pub(crate) fn misuse() -> Entered {
+    softcuda::install().expect("the software driver");
+    Scope::enter()
 }
 
 /// A kernel of [`PTX`].
