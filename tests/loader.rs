@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, process};
 
-use common::child;
+use common::{child, device};
 use cuda_streams::{Device, Error, Event};
 use cudarc::driver::CudaContext;
 
@@ -47,9 +47,9 @@ impl Folder {
         self
     }
 
-    /// Lets a child look for a real driver, here first. `mode` is that of what it finds.
-    fn is_searched_by(&self, command: &mut Command, mode: &str) {
-        command.env("LD_LIBRARY_PATH", &self.0).env("SOFTCUDA", "real").env_remove("SOFTCUDA_EXPECT").env("SOFTCUDA_MODE", mode);
+    /// Lets a child look for a real driver, here first.
+    fn is_searched_by(&self, command: &mut Command) {
+        command.env("LD_LIBRARY_PATH", &self.0).env("SOFTCUDA", "real").env_remove("SOFTCUDA_EXPECT");
     }
 }
 
@@ -72,7 +72,7 @@ fn a_library_without_a_driver_in_it_is_told() {
     let mut folder = None;
     let prepare = |command: &mut Command| {
         let libraries = Folder::new(TEST).with_other_library("libcuda.so.1").with_other_library("libcuda.so");
-        folder.insert(libraries).is_searched_by(command, "full");
+        folder.insert(libraries).is_searched_by(command);
     };
     child::run(TEST, prepare, || {
         let error = Device::count().unwrap_err();
@@ -88,7 +88,8 @@ fn a_stub_is_not_taken_for_the_driver() {
     let mut folder = None;
     let prepare = |command: &mut Command| {
         let libraries = Folder::new(TEST).with_driver("libcuda.so.1").with_driver("libcuda.so");
-        folder.insert(libraries).is_searched_by(command, "stub");
+        folder.insert(libraries).is_searched_by(command);
+        command.env("SOFTCUDA_MODE", "stub");
     };
     child::run(TEST, prepare, || {
         for _ in 0..2 {
@@ -108,11 +109,11 @@ fn the_search_goes_on_behind_a_library_that_is_none() {
     let mut folder = None;
     let prepare = |command: &mut Command| {
         let libraries = Folder::new(TEST).with_other_library("libcuda.so.1").with_driver("libcuda.so");
-        folder.insert(libraries).is_searched_by(command, "full");
+        folder.insert(libraries).is_searched_by(command);
     };
     child::run(TEST, prepare, || {
         assert_eq!(Device::count(), Ok(2));
-        assert!(Device::get(0).unwrap().name().unwrap().starts_with("Software CUDA device"));
+        assert!(device().name().unwrap().starts_with("Software CUDA device"));
     });
 }
 
@@ -123,7 +124,7 @@ fn two_drivers_in_one_process_are_told() {
     let mut folder = None;
     let prepare = |command: &mut Command| {
         let libraries = Folder::new(TEST).with_driver("libcuda.so.1").with_driver("libcuda.so");
-        folder.insert(libraries).is_searched_by(command, "full");
+        folder.insert(libraries).is_searched_by(command);
     };
     child::run(TEST, prepare, || {
         let theirs = CudaContext::new(0).unwrap().new_stream().unwrap();
@@ -131,7 +132,7 @@ fn two_drivers_in_one_process_are_told() {
         assert_eq!(error, Error::TwoDrivers { device: 0 });
         assert!(error.to_string().contains("cudarc has loaded another library"), "{error}");
         assert_eq!(Event::new().wait(&theirs).map(|()| true), Ok(true), "an event without a record is not waited for");
-        let ours = Device::get(0).unwrap().stream().unwrap();
+        let ours = device().stream().unwrap();
         assert_eq!(ours.query(), Ok(true), "this crate's driver works");
     });
 }

@@ -84,7 +84,7 @@ fn a_function_without_a_fallback_is_named() {
 /// A child with the driver of a CUDA version.
 fn version(version: &'static str) -> impl FnOnce(&mut Command) {
     move |command| {
-        command.env("SOFTCUDA_VERSION", version);
+        command.env("SOFTCUDA_VERSION", version).env_remove("SOFTCUDA_DEVICE");
     }
 }
 

@@ -23,11 +23,22 @@ fn invalid(why: impl Into<String>) -> Refusal {
     Refusal { code: codes::INVALID_PTX, why: why.into() }
 }
 
+/// What PTX this driver takes.
+#[derive(Clone, Copy)]
+struct Newest {
+    version: (u32, u32),
+    capability: (i32, i32),
+}
+
 /// Reads a module's entries.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
+    parse_for(Newest { version: cuda::get().newest_ptx, capability: profile::compute_capability() }, text)
+}
+
+fn parse_for(newest: Newest, text: &str) -> Result<Vec<Entry>, Refusal> {
     let text = without_comments(text);
     let mut tokens = Tokens::new(&text);
-    check_header(&mut tokens)?;
+    check_header(newest, &mut tokens)?;
     let mut entries = Vec::new();
     let mut depth = 0_usize;
     while let Some(token) = tokens.next() {
@@ -48,18 +59,17 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
 }
 
 /// `.version`, `.target` and `.address_size`, which begin every module; the last may be left out.
-fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
+fn check_header(newest: Newest, tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
     let version = directive(tokens, ".version").map_err(|refusal| Refusal { code: codes::INVALID_IMAGE, ..refusal })?;
-    let newest = cuda::get().newest_ptx;
     let newer = match version.split_once('.').map(|(major, minor)| (major.parse(), minor.parse())) {
-        Some((Ok(major), Ok(minor))) => (major, minor) > newest,
+        Some((Ok(major), Ok(minor))) => (major, minor) > newest.version,
         _ => return Err(invalid(format!("{version:?} is no PTX version"))),
     };
     if newer {
-        let why = format!("PTX {version} is newer than {}.{}, the newest supported", newest.0, newest.1);
+        let why = format!("PTX {version} is newer than {}.{}, the newest supported", newest.version.0, newest.version.1);
         return Err(Refusal { code: codes::UNSUPPORTED_PTX_VERSION, why });
     }
-    check_target(directive(tokens, ".target")?)?;
+    check_target(newest, directive(tokens, ".target")?)?;
     while tokens.take_if(",") {
         tokens.next();
     }
@@ -73,9 +83,9 @@ fn check_header(tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
 }
 
 /// `sm_` and a compute capability that the devices have or exceed.
-fn check_target(target: &str) -> Result<(), Refusal> {
+fn check_target(newest: Newest, target: &str) -> Result<(), Refusal> {
     let capability = target.strip_prefix("sm_").map(|digits| digits.trim_end_matches(['a', 'f']).parse::<i32>());
-    let (major, minor) = profile::compute_capability();
+    let (major, minor) = newest.capability;
     match capability {
         Some(Ok(capability)) if capability <= major * 10 + minor => Ok(()),
         _ => Err(invalid(format!(".target {target} is not for devices of compute capability {major}.{minor}"))),
@@ -218,6 +228,10 @@ impl<'text> Iterator for Tokens<'text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
+        parse_for(Newest { version: (9, 0), capability: (9, 0) }, text)
+    }
 
     const HEADER: &str = ".version 7.0\n.target sm_50, debug\n.address_size 64\n";
 
