@@ -10,7 +10,8 @@ use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
 use cudarc::driver::{CudaStream, DriverError, PushKernelArg, result};
 use softcuda::ParamKind::Pointer;
 use softcuda::{Kernel, Scope};
-use support::planted::{Lane, MEANS, PROGRAMS, Pace, Program, World};
+use support::means::MEANS;
+use support::planted::{Lane, PROGRAMS, Pace, Program, World};
 use support::planted::{blocking, from_device, legacy, non_blocking, per_thread, run, set, to_device};
 use support::{Hold, ONE, context, kernel};
 
@@ -35,7 +36,7 @@ fn check_reported(name: &str, words: &[&str], program: impl FnOnce()) {
     }
 }
 
-fn check_planted(program: &Program, world: World, pace: Pace) {
+fn check_planted(program: &Program, world: &World, pace: Pace) {
     check_reported(&format!("{}, {pace:?}", program.name), program.report, || run(program, world, pace, |_| ()));
 }
 
@@ -44,11 +45,11 @@ fn a_missing_wait_is_reported_whenever_the_work_runs() {
     let context = context(0);
     for program in PROGRAMS {
         for lane in [non_blocking as Lane, blocking] {
-            check_planted(program, World::of(&context, lane), Pace::Any);
-            check_planted(program, World::of(&context, lane), Pace::Early);
+            check_planted(program, &World::of(&context, lane), Pace::Any);
+            check_planted(program, &World::of(&context, lane), Pace::Early);
         }
         if !program.waits {
-            check_planted(program, World::of(&context, non_blocking), Pace::Late);
+            check_planted(program, &World::of(&context, non_blocking), Pace::Late);
         }
     }
 }
@@ -60,7 +61,7 @@ fn every_means_of_order_is_known() {
         for program in PROGRAMS.iter().filter(|program| means.for_host || !program.by_host) {
             let lane: Lane = if means.blocking { blocking } else { non_blocking };
             let name = format!("{}, with {} between", program.name, means.name);
-            check_silent(&name, || run(program, World::of(&context, lane), Pace::Any, means.act));
+            check_silent(&name, || run(program, &World::of(&context, lane), Pace::Any, means.act));
         }
     }
 }
@@ -73,10 +74,10 @@ fn the_legacy_stream_orders_blocking_streams_only() {
     for program in PROGRAMS.iter().filter(|program| !program.by_host) {
         for (first, second) in ordered {
             let world = World::new(&context, first(&context), second(&context));
-            check_silent(program.name, || run(program, world, Pace::Any, |_| ()));
+            check_silent(program.name, || run(program, &world, Pace::Any, |_| ()));
         }
         for (first, second) in unordered {
-            check_planted(program, World::new(&context, first(&context), second(&context)), Pace::Any);
+            check_planted(program, &World::new(&context, first(&context), second(&context)), Pace::Any);
         }
     }
 }
@@ -227,7 +228,7 @@ fn a_late_use_says_how_the_memory_was_freed() -> Result<(), DriverError> {
 }
 
 #[test]
-fn a_context_that_ends_with_objects_in_it_is_reported() -> Result<(), DriverError> {
+fn a_context_that_ends_with_objects_in_it_is_reported() {
     let _context = context(0);
     let ended = |leave: fn()| {
         let mut raw = std::ptr::null_mut();
@@ -254,5 +255,4 @@ fn a_context_that_ends_with_objects_in_it_is_reported() -> Result<(), DriverErro
             unsafe { result::stream::destroy(stream) }.expect("its end");
         });
     });
-    Ok(())
 }

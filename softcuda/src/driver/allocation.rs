@@ -67,15 +67,14 @@ pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> O
     let mut state = lock();
     let stream = state.stream(stream)?;
     let context = state.streams[&stream].context;
-    out.set(match bytes {
-        // Other than a plain allocation, one of nothing is allowed.
-        0 => 0,
-        _ => {
-            let address = device_memory(state, context, bytes)?;
-            lock().allocates(stream, address, bytes);
-            address
-        }
-    });
+    // Other than a plain allocation, one of nothing is allowed.
+    if bytes == 0 {
+        out.set(0);
+        return Ok(());
+    }
+    let address = device_memory(state, context, bytes)?;
+    lock().allocates(stream, address, bytes);
+    out.set(address);
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Unordered accesses: what enqueued work, frees and host threads touch is checked against what was enqueued before.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,91 +9,11 @@ use super::history::{Access, OfAllocation, Touch};
 use super::objects::{Point, Serial};
 use super::order::Reached;
 use super::ptx::Entry;
+use super::races::{Deed, Place};
 use super::raw::Topic;
 use super::scope;
 use super::state::State;
-use super::{calls, memory, report};
-
-/// Memory as reports name it.
-#[derive(Clone, Copy)]
-enum Place {
-    Allocation(u64),
-    Pageable,
-}
-
-/// The bytes of a range.
-struct Bytes<'a>(Place, &'a Range<u64>);
-
-impl fmt::Display for Bytes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(place, Range { start, end }) = self;
-        match place {
-            Place::Allocation(base) => write!(f, "bytes {start}..{end} of the allocation at {base:#x}"),
-            Place::Pageable => write!(f, "{} bytes of pageable memory at {start:#x}", end - start),
-        }
-    }
-}
-
-/// What is done with memory, for reports.
-#[derive(Clone, Copy)]
-struct Deed<'a>(Touch, &'a str);
-
-impl fmt::Display for Deed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self(_, call) if call.starts_with("cuMemAlloc") => "allocation",
-            Self(_, call) if call.starts_with("cuMemFree") => "free",
-            Self(Touch::Read, _) => "read",
-            Self(Touch::Write, _) => "write",
-            Self(Touch::Atomic, _) => "atomic access",
-        })
-    }
-}
-
-impl Access {
-    fn deed(&self) -> Deed<'_> {
-        Deed(self.touch, self.call)
-    }
-
-    /// What did it.
-    fn author(&self) -> String {
-        self.kernel.as_ref().map_or_else(|| self.call.to_owned(), |entry| format!("kernel `{}`", entry.name))
-    }
-}
-
-/// Reports two accesses of streams. The call that makes the second is told by the report.
-fn report_streams(first: &Access, second: &Access, place: Place) {
-    let (one, two) = (first.deed(), second.deed());
-    let kernel = second.kernel.as_ref().map_or_else(String::new, |entry| format!(" by kernel `{}`", entry.name));
-    let bytes = Bytes(place, &second.range);
-    let text = format!(
-        "the {two} of {bytes} on {b}{kernel} is not ordered after the {one} of bytes {start}..{end} on {a} by {author}; \
-         cuEventRecord on {a} after the {one} and cuStreamWaitEvent on {b} before the {two} would order them, \
-         or a call between them that waits for {a}",
-        a = first.stream,
-        b = second.stream,
-        author = first.author(),
-        start = first.range.start,
-        end = first.range.end,
-    );
-    report::add(Topic::Race, text);
-}
-
-/// Reports an access of a stream that the host does not know to be done.
-fn report_host(first: &Access, deed: Deed<'_>, place: Place, range: &Range<u64>) {
-    let text = format!(
-        "the {deed} of {bytes} by the host is not ordered after the {one} of bytes {start}..{end} on {a} by {author}; \
-         cuStreamSynchronize of {a} before the {deed} would order them, or cuEventSynchronize of an event recorded on it \
-         after the {one}",
-        bytes = Bytes(place, range),
-        one = first.deed(),
-        a = first.stream,
-        author = first.author(),
-        start = first.range.start,
-        end = first.range.end,
-    );
-    report::add(Topic::Race, text);
-}
+use super::{calls, memory, races, report};
 
 /// `bytes` at an offset.
 fn range(start: u64, bytes: usize) -> Range<u64> {
@@ -109,7 +28,7 @@ impl State {
         let Some((access, clock)) = self.access(stream, range, touch, kernel) else { return };
         let history = &mut self.histories.allocations.entry(base).or_default().history;
         for first in history.conflicts(&access.range, touch, Some(stream), &clock) {
-            report_streams(&first, &access, Place::Allocation(base));
+            races::between_streams(&first, &access, Place::Allocation(base));
         }
         self.order.growth += history.add(&access, &clock);
     }
@@ -122,7 +41,7 @@ impl State {
         // The addresses may be other memory's by now.
         history.forget(&known);
         for first in history.conflicts(&access.range, touch, Some(stream), &clock) {
-            report_streams(&first, &access, Place::Pageable);
+            races::between_streams(&first, &access, Place::Pageable);
         }
         self.order.growth += history.add(&access, &clock);
     }
@@ -165,14 +84,14 @@ impl State {
             let range = range(address - base, bytes);
             if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base) {
                 for first in history.conflicts(&range, touch, None, &known) {
-                    report_host(&first, deed, Place::Allocation(base), &range);
+                    races::with_the_host(&first, deed, Place::Allocation(base), &range);
                 }
             }
         } else if let Some(history) = self.histories.pageable.get_mut(&scope::current()) {
             history.forget(&known);
             let range = range(address, bytes);
             for first in history.conflicts(&range, touch, None, &known) {
-                report_host(&first, deed, Place::Pageable, &range);
+                races::with_the_host(&first, deed, Place::Pageable, &range);
             }
         }
     }
@@ -204,7 +123,7 @@ impl State {
         {
             let whole = 0..bytes as u64;
             for first in history.conflicts(&whole, Touch::Write, None, &known) {
-                report_host(&first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
+                races::with_the_host(&first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
             }
         }
         self.freed.add(range, call, None);
@@ -285,65 +204,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::memory::Buffer;
-    use super::super::objects::Role;
-    use super::super::state::primary_handle;
-    use super::*;
-
-    const BYTES: usize = 1 << 12;
-
-    fn state() -> (State, Serial, u64) {
-        let mut state = State::new();
-        let context = state.add_context(primary_handle(0), 0, 0);
-        let address = state.memory.add(context, 0, Buffer::of_device(BYTES).unwrap());
-        (state, context, address)
-    }
-
-    /// Streams that are created, used and destroyed, a hundred thousand of them.
-    fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut State, Serial, usize)) -> usize {
-        let mut most = 0;
-        for number in 0..if cfg!(miri) { 100 } else { 100_000 } {
-            let stream = state.add_stream(context, Role::Created { non_blocking: number % 2 == 0 }, 0);
-            work(state, stream, number);
-            state.retire_stream(stream);
-            state.prune_order();
-            most = most.max(state.order.growth);
-        }
-        most
-    }
-
-    #[test]
-    fn clocks_do_not_grow_with_the_number_of_streams_there_were() {
-        let (mut state, context, address) = state();
-        let legacy = state.contexts[&context].legacy;
-        let main = state.add_stream(context, Role::Created { non_blocking: true }, 0);
-        let most = use_streams(&mut state, context, |state, stream, _| {
-            state.touches(stream, address, BYTES, Touch::Write, None);
-            let moment = state.order.moment(stream).unwrap();
-            // Nobody of the host ever waits.
-            state.order.wait(main, &moment);
-            state.touches(legacy, address, 1, Touch::Read, None);
-        });
-        assert!(most <= 1 << 17, "{most} entries at once");
-        state.order.growth = usize::MAX;
-        state.prune_order();
-        assert!(state.order.moment(main).unwrap().others.len() <= 4);
-        assert_eq!(state.histories.all_mut().map(|history| history.len()).sum::<usize>(), 3, "a write, in two pieces, and a read");
-    }
-
-    #[test]
-    fn histories_do_not_grow_with_what_a_host_has_waited_for() {
-        let (mut state, context, address) = state();
-        let most = use_streams(&mut state, context, |state, stream, number| {
-            let at = address + (number % BYTES) as u64;
-            state.touches(stream, at, 1, Touch::Read, None);
-            let reached = state.order.reached_by_stream(stream);
-            state.learns(&reached);
-        });
-        assert!(most <= 1 << 17, "{most} entries at once");
-        state.order.growth = usize::MAX;
-        state.prune_order();
-        assert!(state.histories.allocations.is_empty());
-    }
-}
+mod tests;

@@ -62,7 +62,7 @@ impl Access {
 #[derive(Clone, Debug)]
 struct Segment {
     end: u64,
-    /// The last write, if there is one, and what came after it or beside it.
+    /// The last write, if there is one, what came after it or beside it, and what waits.
     accesses: Vec<Arc<Access>>,
 }
 
@@ -119,8 +119,9 @@ impl History {
             self.segments.insert(start, Segment { end, accesses: vec![Arc::clone(access)] });
             return 1;
         }
-        let is_past =
-            |past: &Access| access.touch.replaces(past.touch) && (past.stream.serial == access.stream.serial || past.is_known(clock));
+        // Of what waits no question is asked: it stands for nothing else.
+        let tells_as_much = |past: &Access| access.touch.replaces(past.touch) && (past.waits || !access.waits);
+        let is_past = |past: &Access| tells_as_much(past) && (past.stream.serial == access.stream.serial || past.is_known(clock));
         let (mut reached, mut gaps, mut grown) = (start, Vec::new(), 0);
         for (first, segment) in self.segments.range_mut(start..end) {
             if reached < *first {

@@ -13,7 +13,8 @@
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
-//! | `clock`, `objects`, `history`, `order` | what comes before what; streams, events and contexts; who touched which bytes |
+//! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
+//! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
 //! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `schedule`, `demand`, `worker` | what may go next, what a schedule holds back, and the threads it goes on |
@@ -57,6 +58,7 @@ mod per_thread;
 mod primary;
 mod profile;
 mod ptx;
+mod races;
 pub mod raw;
 mod report;
 mod schedule;

@@ -13,53 +13,12 @@ use super::clock::{Actor, Clock, Moment, OPEN};
 use super::objects::{Point, Role, Serial, StreamName};
 use super::scope::{self, ScopeId};
 
-/// What a stream knows.
-#[derive(Debug)]
-struct StreamClock {
-    context: Serial,
-    role: Role,
-    /// Raised with each access and with everything that it learns.
-    count: u64,
-    others: Arc<Clock>,
-    /// The host that enqueued last, and the version of what it knew then.
-    met: (ScopeId, u64),
-    /// The count since which it may be ordered after something that nobody can see.
-    open_since: Option<u64>,
-    /// The legacy stream has it on its list.
-    is_listed: bool,
-}
+mod prune;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-impl StreamClock {
-    fn moment(&self, actor: Actor) -> Moment {
-        Moment { actor, count: self.count, others: Arc::clone(&self.others) }
-    }
-
-    /// Takes in what another stream, or an event, knows. Answers what that costs.
-    fn learn(&mut self, moment: &Moment, itself: Actor) -> usize {
-        if moment.actor == itself || moment.is_in(&self.others) {
-            return 0;
-        }
-        self.count += 1;
-        if moment.others.is_open() {
-            self.open_since = Some(self.count);
-        }
-        moment.join_into(&mut self.others, OPEN)
-    }
-
-    fn learn_clock(&mut self, clock: &Arc<Clock>) -> usize {
-        if self.others.includes(clock) {
-            return 0;
-        }
-        self.count += 1;
-        if clock.includes(&self.others) {
-            self.others = Arc::clone(clock);
-            return 0;
-        }
-        let others = Arc::make_mut(&mut self.others);
-        others.join(clock);
-        others.len()
-    }
-}
+use self::stream::StreamClock;
 
 /// The streams of a context.
 #[derive(Debug)]
@@ -146,8 +105,7 @@ impl Order {
     /// A new stream; the legacy one is the first of its context.
     pub(super) fn add_stream(&mut self, stream: Actor, context: Serial, role: Role) {
         let empty = Arc::new(Clock::new());
-        let clock = StreamClock { context, role, count: 0, others: Arc::clone(&empty), met: (0, 0), open_since: None, is_listed: false };
-        self.streams.insert(stream, clock);
+        self.streams.insert(stream, StreamClock::new(context, role, Arc::clone(&empty)));
         let (ended, ended_and_listed) = (Arc::clone(&empty), empty);
         let new = || ContextClock { legacy: stream, streams: BTreeSet::new(), listed: Vec::new(), ended, ended_and_listed };
         self.contexts.entry(context).or_insert_with(new).streams.insert(stream);
@@ -389,7 +347,3 @@ fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> &mut Host {
     let inherited = hosts.get(&scope::PROCESS).filter(|_| is_new).map(|process| Arc::clone(&process.known));
     hosts.entry(scope).or_insert_with(|| Host { known: inherited.unwrap_or_default(), version: 1 })
 }
-
-mod prune;
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! Programs of two accesses to the same memory, and what may stand between them.
+//! Programs of two accesses to the same memory that must be ordered.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -23,13 +23,13 @@ pub(crate) struct World {
     pub(crate) first: Arc<CudaStream>,
     pub(crate) second: Arc<CudaStream>,
     pub(crate) data: CUdeviceptr,
-    other: CUdeviceptr,
+    pub(crate) other: CUdeviceptr,
     pub(crate) pinned: *mut u32,
     /// What the program allocates itself, until it frees it.
     spare: Cell<CUdeviceptr>,
     spare_pinned: Cell<*mut u32>,
     /// Recorded on the first stream after the first access.
-    mark: CUevent,
+    pub(crate) mark: CUevent,
 }
 
 /// A stream of some kind.
@@ -285,104 +285,6 @@ pub(crate) const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// Something between two accesses that orders them.
-pub(crate) struct Means {
-    pub(crate) name: &'static str,
-    pub(crate) act: fn(&World),
-    /// The host knows as well.
-    pub(crate) for_host: bool,
-    /// It is a rule of the legacy stream, for blocking streams.
-    pub(crate) blocking: bool,
-}
-
-const WAIT: Means = Means { name: "", act: |_| (), for_host: true, blocking: false };
-
-pub(crate) const MEANS: &[Means] = &[
-    Means { name: "cuStreamWaitEvent", act: |world| wait(&world.second, world.mark), for_host: false, ..WAIT },
-    Means { name: "cuStreamSynchronize", act: |world| world.first.synchronize().expect("a wait"), ..WAIT },
-    Means {
-        name: "cuEventSynchronize",
-        // SAFETY: alive.
-        act: |world| unsafe { result::event::synchronize(world.mark) }.expect("a wait"),
-        ..WAIT
-    },
-    Means { name: "cuCtxSynchronize", act: |_| result::ctx::synchronize().expect("a wait"), ..WAIT },
-    Means {
-        name: "cuStreamQuery",
-        act: |world| {
-            poll(|| {
-                // SAFETY: alive.
-                unsafe { sys::cuStreamQuery(world.first.cu_stream()) }
-            })
-        },
-        ..WAIT
-    },
-    Means {
-        name: "cuEventQuery",
-        act: |world| {
-            poll(|| {
-                // SAFETY: alive.
-                unsafe { sys::cuEventQuery(world.mark) }
-            })
-        },
-        ..WAIT
-    },
-    Means {
-        name: "cuEventElapsedTime",
-        act: |world| {
-            poll(|| {
-                // SAFETY: alive.
-                match unsafe { result::event::elapsed(world.mark, world.mark) } {
-                    Ok(_) => CUresult::CUDA_SUCCESS,
-                    Err(error) => error.0,
-                }
-            })
-        },
-        ..WAIT
-    },
-    Means {
-        name: "a wait by a third stream, which is waited for",
-        act: |world| {
-            let third = world.context.new_stream().expect("a stream");
-            wait(&third, world.mark);
-            third.synchronize().expect("a wait");
-        },
-        ..WAIT
-    },
-    Means {
-        name: "a synchronous copy",
-        // SAFETY: the memory is alive.
-        act: |world| unsafe { result::memcpy_dtoh_sync(&mut [0_u32; 1], world.other) }.expect("a copy"),
-        blocking: true,
-        ..WAIT
-    },
-    Means { name: "work of the legacy stream", act: |world| wait(&legacy(&world.context), world.mark), for_host: false, blocking: true },
-    Means {
-        name: "a host function that tells the host",
-        act: |world| {
-            let (tell, told) = channel();
-            host_function(&world.first, move || tell.send(()).expect("the program waits"));
-            told.recv().expect("the host function runs");
-        },
-        ..WAIT
-    },
-];
-
-fn wait(stream: &CudaStream, event: CUevent) {
-    // SAFETY: both are alive.
-    unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
-}
-
-fn poll(query: impl Fn() -> CUresult) {
-    loop {
-        match query() {
-            CUresult::CUDA_SUCCESS => return,
-            code => assert_eq!(code, CUresult::CUDA_ERROR_NOT_READY),
-        }
-        thread::yield_now();
-    }
-}
-
 /// When the first access runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
@@ -395,16 +297,21 @@ pub(crate) enum Pace {
 }
 
 /// Runs a program, with `between` between the accesses.
-pub(crate) fn run(program: &Program, world: World, pace: Pace, between: impl FnOnce(&World)) {
+pub(crate) fn run(program: &Program, world: &World, pace: Pace, between: impl FnOnce(&World)) {
     let held = matches!(pace, Pace::Late).then(|| busy(&world.first));
-    (program.first)(&world);
+    (program.first)(world);
     world.record_mark();
-    between(&world);
+    between(world);
     while matches!(pace, Pace::Early) && softcuda::live().threads > 0 {
         thread::yield_now();
     }
-    (program.second)(&world);
+    (program.second)(world);
     drop(held);
+}
+
+pub(crate) fn wait(stream: &CudaStream, event: CUevent) {
+    // SAFETY: both are alive.
+    unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
 }
 
 /// Keeps a stream busy until the sender is dropped. Not a [`super::Hold`]: after a kernel that waits
@@ -417,7 +324,7 @@ fn busy(stream: &CudaStream) -> Sender<()> {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-fn host_function(stream: &CudaStream, work: impl FnOnce() + Send + 'static) {
+pub(crate) fn host_function(stream: &CudaStream, work: impl FnOnce() + Send + 'static) {
     unsafe extern "C" fn call(work: *mut c_void) {
         // SAFETY: a box is passed below, and the driver calls once.
         let work = unsafe { Box::from_raw(work.cast::<Work>()) };
