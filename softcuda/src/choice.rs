@@ -8,7 +8,7 @@ use std::{env, fmt};
 use crate::library;
 #[cfg(softcuda_embedded)]
 use crate::probe::real_devices;
-use crate::raw::MODES;
+use crate::raw::{MODES, PAGEABLES};
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
@@ -18,6 +18,8 @@ const WITHOUT: &str = "SOFTCUDA_WITHOUT";
 const EXPECT: &str = "SOFTCUDA_EXPECT";
 /// The environment variable that the software driver reads at its first call.
 const MODE: &str = "SOFTCUDA_MODE";
+/// The environment variable that the software driver reads at its first copy.
+const PAGEABLE: &str = "SOFTCUDA_PAGEABLE";
 
 static CHOSEN: OnceLock<Result<Choice, String>> = OnceLock::new();
 
@@ -58,7 +60,7 @@ impl fmt::Display for Choice {
 ///
 /// # Errors
 ///
-/// The text says what to change: an unknown value of a variable (`SOFTCUDA_MODE` included), a software
+/// The text says what to change: an unknown value of a variable (`SOFTCUDA_MODE` and `SOFTCUDA_PAGEABLE` included), a software
 /// driver that cannot be loaded, or a choice other than `SOFTCUDA_EXPECT=real|soft` demands. Later
 /// calls answer the same.
 pub fn choose() -> Result<Choice, String> {
@@ -71,10 +73,10 @@ pub fn choose() -> Result<Choice, String> {
 /// # Errors
 ///
 /// If another driver has been chosen, if the software driver cannot be loaded, or if `SOFTCUDA_MODE`
-/// has an unknown value.
+/// or `SOFTCUDA_PAGEABLE` has an unknown value.
 pub fn install() -> Result<(), String> {
     let chosen = CHOSEN.get_or_init(|| {
-        check_mode(variable(MODE).as_deref())?;
+        check_settings()?;
         library::open()?;
         announce(Choice::Software, "installed");
         Ok(Choice::Software)
@@ -89,7 +91,7 @@ pub fn install() -> Result<(), String> {
 fn by_environment() -> Result<Choice, String> {
     let wanted = Wanted::parse(variable(CHOOSE).as_deref())?;
     let expected = Expected::parse(variable(EXPECT).as_deref())?;
-    check_mode(variable(MODE).as_deref())?;
+    check_settings()?;
     let (choice, reason) = wanted.decide()?;
     if choice == Choice::Software {
         library::open()?;
@@ -174,13 +176,18 @@ impl Expected {
     }
 }
 
-/// Refuses an unknown mode here, where it can be told: the driver itself has no code for that.
-fn check_mode(value: Option<&str>) -> Result<(), String> {
-    let known = |value| MODES.iter().any(|(name, _)| *name == value);
+/// Refuses unknown settings here, where it can be told: the driver itself has no code for that.
+fn check_settings() -> Result<(), String> {
+    check_setting(MODE, variable(MODE).as_deref(), &MODES)?;
+    check_setting(PAGEABLE, variable(PAGEABLE).as_deref(), &PAGEABLES)
+}
+
+fn check_setting(name: &str, value: Option<&str>, settings: &[(&str, u32)]) -> Result<(), String> {
+    let known = |value| settings.iter().any(|(known, _)| *known == value);
     match value {
         Some(value) if !known(value) => {
-            let names = MODES.map(|(name, _)| name).join(", ");
-            Err(format!("{MODE}={value}: expected one of {names}"))
+            let accepted: Vec<_> = settings.iter().map(|(known, _)| *known).collect();
+            Err(format!("{name}={value}: expected one of {}", accepted.join(", ")))
         }
         Some(_) | None => Ok(()),
     }
@@ -216,12 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_mode_is_refused() {
-        assert_eq!(check_mode(None), Ok(()));
-        for (name, _) in MODES {
-            assert_eq!(check_mode(Some(name)), Ok(()));
+    fn an_unknown_setting_is_refused() {
+        let check = |value| check_setting(PAGEABLE, value, &PAGEABLES);
+        assert_eq!(check(None), Ok(()));
+        for (name, _) in PAGEABLES {
+            assert_eq!(check(Some(name)), Ok(()));
         }
-        assert_eq!(check_mode(Some("hard")), Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device".to_owned()));
+        assert_eq!(check(Some("late")), Err("SOFTCUDA_PAGEABLE=late: expected one of observed, async".to_owned()));
     }
 
     #[test]

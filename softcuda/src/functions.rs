@@ -49,6 +49,8 @@ control_functions! {
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
+    /// Chooses how pageable memory is copied. 1 if there is no such way.
+    softcuda_set_pageable: raw::SetPageableFn;
     /// Number of reports so far.
     softcuda_report_count: raw::ReportCountFn;
     /// Copies the text of a report, returns its length.

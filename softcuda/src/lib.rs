@@ -32,6 +32,8 @@ mod functions;
 mod injection;
 mod kernel;
 mod launch;
+mod library_file;
+mod pageable;
 mod twin;
 mod watched;
 
@@ -64,6 +66,8 @@ pub use element::Element;
 pub use injection::{Injection, inject};
 pub use kernel::Kernel;
 pub use launch::Launch;
+pub use library_file::write_library;
+pub use pageable::{Pageable, set_pageable};
 pub use raw::ParamKind;
 pub use watched::WatchedU32;
 

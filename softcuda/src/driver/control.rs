@@ -6,7 +6,7 @@ use super::api::EXPORTS;
 use super::objects::Role;
 use super::raw::{self, CONTROL_VERSION, RawKernel};
 use super::state::lock;
-use super::{calls, kernel, mode, report, worker};
+use super::{calls, kernel, mode, pageable, report, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -83,6 +83,11 @@ control! {
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
     fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
+    }
+
+    /// Changes how pageable memory is copied to one of `raw.rs`. 1 if it is none of these.
+    fn softcuda_set_pageable(setting: u32) -> u32: SetPageableFn {
+        if pageable::set(setting) { DONE } else { REFUSED }
     }
 
     /// How many different reports there are.

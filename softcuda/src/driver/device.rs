@@ -24,8 +24,8 @@ const PCI_BUS: [i32; COUNT] = [0x17, 0x65];
 /// The last attribute that a driver of this version knows.
 const LAST_ATTRIBUTE: u32 = 143;
 
-/// Attributes that are not zero, by their number. What this driver lacks (managed memory, cooperative launches,
-/// interprocess events, memory operations on streams ...) is zero: absent.
+/// Attributes that are not zero, by their number. What this driver lacks (cooperative launches, interprocess
+/// events, virtual memory management ...) is zero: absent.
 const ATTRIBUTES: &[(u32, i32)] = &[
     (1, MAX_BLOCK_THREADS.cast_signed()),
     (2, MAX_BLOCK[0].cast_signed()),
@@ -60,13 +60,19 @@ const ATTRIBUTES: &[(u32, i32)] = &[
     (80, 1),         // local memory too
     (81, 228 << 10), // shared memory of a multiprocessor
     (82, 65536),     // registers of a multiprocessor
+    (83, 1),         // managed memory
     (87, 2),         // single to double precision
+    (89, 1),         // the host uses managed memory while devices do
     (90, 1),         // preemption
     (91, 1),         // pinned host pointers are device pointers
     (97, MAX_SHARED_BYTES.cast_signed()),
+    (99, 1),        // registered host memory
     (106, 32),      // blocks of a multiprocessor
     (111, 1 << 10), // reserved shared memory of a block
+    (113, 1),       // read-only registered host memory
     (115, 1),       // stream-ordered allocation
+    (122, 1),       // streams wait for words of 64 bits
+    (123, 1),       // and by NOR
 ];
 
 /// The number of a device in arrays.

@@ -8,14 +8,15 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `codes`, `raw` | result codes; what is agreed with the control API |
-//! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `scope`, `calls`, `report`, `mode`, `pageable` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `discard` | what is dropped without the lock |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
-//! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
+//! | `device`, `buffer`, `pools`, `memory`, `word`, `ptx`, `kernel`, `job` | devices, bytes, pools, allocations, words that streams wait for, PTX, twins, work for threads |
 //! | `objects`, `orphans`, `state` | streams, events and contexts, behind one lock |
 //! | `per_thread`, `lookup` | default streams of threads; handles of callers |
-//! | `schedule`, `worker` | what may go next, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
+//! | `value_waits`, `schedule`, `worker` | streams that words hold, what may go next, and the threads it goes on |
+//! | `context`, `primary`, `stream`, `event`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `module`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -23,12 +24,14 @@ use std::ffi::c_void;
 pub mod abi;
 mod allocation;
 mod api;
+mod buffer;
 mod calls;
 pub mod codes;
 mod context;
 mod control;
 mod copy;
 mod device;
+mod discard;
 mod entry;
 mod errors;
 mod event;
@@ -38,15 +41,22 @@ mod job;
 mod kernel;
 mod launch;
 mod lookup;
+mod managed;
+mod mem_op;
 mod memory;
 mod mode;
 mod module;
 mod objects;
 mod orphans;
+mod pageable;
 mod per_thread;
+mod pointer;
+mod pool;
+mod pools;
 mod primary;
 mod ptx;
 pub mod raw;
+mod register;
 mod report;
 mod schedule;
 #[expect(dead_code, reason = "the base of what follows")]
@@ -56,11 +66,14 @@ mod stream;
 mod thread;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
+mod value_waits;
+mod word;
 mod worker;
 
 pub use self::api::*;
 pub use self::control::*;
 pub use self::handle::Handle;
+pub use self::managed::Location;
 
 /// The address of an implemented function, by its name.
 #[must_use]

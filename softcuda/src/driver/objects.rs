@@ -1,6 +1,7 @@
 //! The driver's objects: streams with their queues, events, contexts, modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::handle::Handle;
 use super::job::Job;
 use super::kernel::Registration;
 use super::ptx::Entry;
+use super::word::ValueWrite;
 
 /// Serial numbers of objects. Never reused.
 pub(super) type Serial = u64;
@@ -38,6 +40,8 @@ pub(super) enum Work {
     Wait,
     /// Ends an allocation.
     Free(u64),
+    /// Writes a word.
+    Write(ValueWrite),
     /// A fault of the device.
     Fault(Code),
     /// Something for a thread.
@@ -85,6 +89,8 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
+    /// Set while it waits for a word in memory: ends that wait.
+    pub(super) value_wait: Option<Arc<AtomicBool>>,
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
@@ -102,6 +108,7 @@ impl Stream {
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
+            value_wait: None,
             enqueued: 0,
             done: 0,
             waiters: Vec::new(),

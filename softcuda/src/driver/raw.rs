@@ -18,6 +18,14 @@ pub const MODE_NO_DEVICE: u32 = 2;
 /// The modes as `SOFTCUDA_MODE` names them.
 pub const MODES: [(&str, u32); 3] = [("full", MODE_FULL), ("null", MODE_NULL), ("no-device", MODE_NO_DEVICE)];
 
+/// How pageable memory is copied: read at the call, written before it returns.
+pub const PAGEABLE_OBSERVED: u32 = 0;
+/// How pageable memory is copied: when the copy's turn comes, wherever the documentation allows that.
+pub const PAGEABLE_ASYNC: u32 = 1;
+
+/// The two as `SOFTCUDA_PAGEABLE` names them.
+pub const PAGEABLES: [(&str, u32); 2] = [("observed", PAGEABLE_OBSERVED), ("async", PAGEABLE_ASYNC)];
+
 /// A kind of what is counted: streams that were created and not destroyed.
 pub const LIVE_STREAMS: u32 = 0;
 /// A kind of what is counted: events.
@@ -168,6 +176,8 @@ pub type RegisterKernelFn = unsafe extern "C" fn(kernel: *const RawKernel) -> u3
 pub type LiveFn = unsafe extern "C" fn(kind: u32) -> u64;
 /// `softcuda_set_mode`
 pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
+/// `softcuda_set_pageable`
+pub type SetPageableFn = unsafe extern "C" fn(setting: u32) -> u32;
 /// `softcuda_report_count`
 pub type ReportCountFn = unsafe extern "C" fn() -> u64;
 /// `softcuda_report`

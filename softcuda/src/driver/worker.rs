@@ -10,8 +10,8 @@ use super::codes::{self, Outcome};
 use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
 use super::raw::Topic;
-use super::report;
 use super::state::{Locked, State, lock};
+use super::{discard, report};
 
 /// Told whenever a thread begins.
 static BEGUN: Condvar = Condvar::new();
@@ -62,6 +62,7 @@ fn work() {
         let is_host_function = matches!(job, Job::HostFunction(..));
         drop(state);
         report::print();
+        discard::empty();
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
             report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
             Err(codes::UNKNOWN)
@@ -72,6 +73,8 @@ fn work() {
         state.start_workers(1);
     }
     state.workers -= 1;
+    drop(state);
+    discard::empty();
 }
 
 /// How many threads there are. Those that found their job taken by another are waited for, so that

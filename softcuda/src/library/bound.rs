@@ -14,6 +14,11 @@ pub(crate) fn open() -> Result<&'static ControlFunctions, String> {
     CONTROL.get_or_init(|| unsafe { ControlFunctions::of_driver(driver::symbol) }).as_ref().map_err(Clone::clone)
 }
 
+/// There is no library.
+pub(crate) fn image() -> Option<&'static [u8]> {
+    None
+}
+
 /// The address of a driver function.
 pub(crate) fn symbol(name: &CStr) -> Option<*const c_void> {
     driver::symbol(name.to_str().ok()?)

@@ -44,6 +44,12 @@ pub(crate) fn symbol(name: &CStr) -> Option<*const c_void> {
     address(&loaded.library, name)
 }
 
+/// The library itself.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+pub(crate) fn image() -> Option<&'static [u8]> {
+    Some(IMAGE)
+}
+
 fn load() -> Result<Loaded, String> {
     let image = write_image().map_err(|error| format!("cannot write the software driver to memory: {error}"))?;
     let path = format!("/proc/self/fd/{}", image.as_raw_fd());

@@ -15,3 +15,8 @@ pub(crate) fn open() -> Result<&'static ControlFunctions, String> {
 pub(crate) fn symbol(_name: &CStr) -> Option<*const c_void> {
     None
 }
+
+/// Always `None`.
+pub(crate) fn image() -> Option<&'static [u8]> {
+    None
+}
