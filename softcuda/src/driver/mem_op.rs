@@ -3,6 +3,7 @@
 //! To happens-before a write releases and a wait acquires what was written to the same word; the host
 //! may have written it as well. `enqueue` is where both are known, in the order of the stream.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -34,20 +35,11 @@ pub(super) struct Operation {
     pub(super) flags: u32,
 }
 
-/// One operation of a batch: `CUstreamBatchMemOpParams`.
+/// One operation of a batch: `CUstreamBatchMemOpParams`, a union, of which a caller has written the words
+/// that belong to the operation.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(super) struct Params {
-    operation: u32,
-    /// Of a barrier or a flush.
-    flags_of_others: u32,
-    address: u64,
-    value: u64,
-    flags: u32,
-    _rest: [u32; 5],
-}
-
-const _: () = assert!(size_of::<Params>() == 48, "as C declares it");
+#[repr(transparent)]
+pub(super) struct Params([MaybeUninit<u32>; 12]);
 
 const WAIT_32: u32 = 1;
 const WRITE_32: u32 = 2;
@@ -72,7 +64,7 @@ pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
 ///
 /// # Safety
 ///
-/// `params` is null or an array of `count`.
+/// `params` is null or an array of `count`, each with all that the documentation has for its operation.
 pub(super) unsafe fn batch(stream: Handle, count: u32, params: *const Params, flags: u32) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
@@ -83,7 +75,8 @@ pub(super) unsafe fn batch(stream: Handle, count: u32, params: *const Params, fl
     for index in 0..count as usize {
         // SAFETY: the array has that many.
         let params = unsafe { params.wrapping_add(index).read() };
-        if let Some(operation) = params.operation()? {
+        // SAFETY: the caller has written what belongs to the operation.
+        if let Some(operation) = unsafe { params.operation() }? {
             works.push(operation.work(&state, stream)?);
         }
     }
@@ -98,19 +91,51 @@ fn enqueue(state: &mut State, stream: Serial, work: Work) {
 }
 
 impl Params {
+    /// # Safety
+    ///
+    /// The word was written.
+    unsafe fn word(self, index: usize) -> u32 {
+        // SAFETY: the same promise.
+        unsafe { self.0[index].assume_init() }
+    }
+
+    /// # Safety
+    ///
+    /// The two words from `index` were written.
+    unsafe fn double_word(self, index: usize) -> u64 {
+        // SAFETY: the same promise.
+        let (low, high) = (unsafe { self.word(index) }, unsafe { self.word(index + 1) });
+        u64::from(low) | u64::from(high) << u32::BITS
+    }
+
     /// What is asked for; nothing for a barrier, which all operations here are anyway.
-    fn operation(self) -> Outcome<Option<Operation>> {
-        let (kind, width) = match self.operation {
+    ///
+    /// # Safety
+    ///
+    /// The words of the operation were written.
+    unsafe fn operation(self) -> Outcome<Option<Operation>> {
+        // SAFETY: every operation has its number there.
+        let (kind, width) = match unsafe { self.word(0) } {
             WAIT_32 => (Kind::Wait, Width::Bits32),
             WRITE_32 => (Kind::Write, Width::Bits32),
             WAIT_64 => (Kind::Wait, Width::Bits64),
             WRITE_64 => (Kind::Write, Width::Bits64),
             // Of the whole system, or of the device.
-            BARRIER if self.flags_of_others <= 1 => return Ok(None),
+            // SAFETY: a barrier has its flags there.
+            BARRIER if unsafe { self.word(1) } <= 1 => return Ok(None),
             FLUSH => return Err(codes::NOT_SUPPORTED),
             _ => return Err(codes::INVALID_VALUE),
         };
-        let Self { address, value, flags, .. } = self;
+        // SAFETY: a wait and a write have their address there.
+        let address = unsafe { self.double_word(2) };
+        let value = match width {
+            // SAFETY: and their value here,
+            Width::Bits32 => unsafe { self.word(4) }.into(),
+            // SAFETY: which may be as long,
+            Width::Bits64 => unsafe { self.double_word(4) },
+        };
+        // SAFETY: and then their flags.
+        let flags = unsafe { self.word(6) };
         Ok(Some(Operation { kind, width, address, value, flags }))
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Pool {
 /// All pools by number, and which of them devices allocate from.
 #[derive(Debug)]
 pub(super) struct Pools {
-    pools: BTreeMap<u64, Pool>,
+    all: BTreeMap<u64, Pool>,
     /// By device: the pool that it came with, and the one that it allocates from.
     default: [Option<u64>; device::COUNT],
     current: [Option<u64>; device::COUNT],
@@ -37,7 +37,7 @@ pub(super) struct Pools {
 
 impl Pools {
     pub(super) const fn new() -> Self {
-        Self { pools: BTreeMap::new(), default: [None; device::COUNT], current: [None; device::COUNT], last: 0 }
+        Self { all: BTreeMap::new(), default: [None; device::COUNT], current: [None; device::COUNT], last: 0 }
     }
 
     pub(super) fn create(&mut self, device: usize, limit: Option<usize>) -> u64 {
@@ -45,7 +45,7 @@ impl Pools {
         reached_by[device] = true;
         let pool = Pool { device, limit, reuse: [1; 3], release_threshold: 0, reached_by, used: 0, most_used: 0, destroyed: false };
         self.last += 1;
-        self.pools.insert(self.last, pool);
+        self.all.insert(self.last, pool);
         self.last
     }
 
@@ -75,11 +75,11 @@ impl Pools {
 
     /// A pool whose handle lives.
     pub(super) fn get(&self, pool: u64) -> Outcome<&Pool> {
-        self.pools.get(&pool).filter(|pool| !pool.destroyed).ok_or(codes::INVALID_VALUE)
+        self.all.get(&pool).filter(|pool| !pool.destroyed).ok_or(codes::INVALID_VALUE)
     }
 
     pub(super) fn get_mut(&mut self, pool: u64) -> Outcome<&mut Pool> {
-        self.pools.get_mut(&pool).filter(|pool| !pool.destroyed).ok_or(codes::INVALID_VALUE)
+        self.all.get_mut(&pool).filter(|pool| !pool.destroyed).ok_or(codes::INVALID_VALUE)
     }
 
     /// Takes a pool's handle away. The device goes back to the pool that it came with, which stays.
@@ -91,8 +91,8 @@ impl Pools {
         }
         self.current[device].take_if(|current| *current == number);
         if idle {
-            self.pools.remove(&number);
-        } else if let Some(pool) = self.pools.get_mut(&number) {
+            self.all.remove(&number);
+        } else if let Some(pool) = self.all.get_mut(&number) {
             pool.destroyed = true;
         }
         Ok(())
@@ -107,21 +107,21 @@ impl Pools {
 
     /// Whether kernels of a device reach the memory of a pool.
     pub(super) fn is_reached_by(&self, pool: u64, device: usize) -> bool {
-        self.pools.get(&pool).is_some_and(|pool| pool.reached_by[device])
+        self.all.get(&pool).is_some_and(|pool| pool.reached_by[device])
     }
 
     pub(super) fn take(&mut self, pool: u64, bytes: usize) {
-        if let Some(pool) = self.pools.get_mut(&pool) {
+        if let Some(pool) = self.all.get_mut(&pool) {
             pool.used += bytes;
             pool.most_used = pool.most_used.max(pool.used);
         }
     }
 
     pub(super) fn give_back(&mut self, number: u64, bytes: usize) {
-        let Some(pool) = self.pools.get_mut(&number) else { return };
+        let Some(pool) = self.all.get_mut(&number) else { return };
         pool.used -= bytes;
         if pool.destroyed && pool.used == 0 {
-            self.pools.remove(&number);
+            self.all.remove(&number);
         }
     }
 }
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(pools.get(pool).err(), Some(codes::INVALID_VALUE));
         assert!(pools.is_reached_by(pool, 0), "its memory is still there");
         pools.give_back(pool, 8);
-        assert!(pools.pools.is_empty());
+        assert!(pools.all.is_empty());
     }
 
     #[test]
