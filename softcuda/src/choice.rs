@@ -9,7 +9,7 @@ use crate::library;
 use crate::options::{Machine, Options, one_of};
 #[cfg(softcuda_embedded)]
 use crate::probe::real_devices;
-use crate::raw::{MODES, REPORTS as REPORT_CHOICES, SCHEDULES, schedule_named};
+use crate::raw::{MODES, PAGEABLES, REPORTS as REPORT_CHOICES, SCHEDULES, schedule_named};
 
 /// The environment variable that chooses.
 const CHOOSE: &str = "SOFTCUDA";
@@ -21,6 +21,8 @@ const MODE: &str = "SOFTCUDA_MODE";
 const SCHEDULE: &str = "SOFTCUDA_SCHEDULE";
 /// Another one, read at the first report.
 const REPORTS: &str = "SOFTCUDA_REPORTS";
+/// Another one, read at the first copy.
+const PAGEABLE: &str = "SOFTCUDA_PAGEABLE";
 
 static CHOSEN: OnceLock<Result<Chosen, String>> = OnceLock::new();
 
@@ -229,6 +231,7 @@ impl Expected {
 fn check_variables() -> Result<(), String> {
     one_of(MODE, &MODES, variable)?;
     one_of(REPORTS, &REPORT_CHOICES, variable)?;
+    one_of(PAGEABLE, &PAGEABLES, variable)?;
     check_schedule(variable(SCHEDULE).as_deref())
 }
 

@@ -51,6 +51,8 @@ control_functions! {
     softcuda_live: raw::LiveFn;
     /// Chooses how every call answers. 1 if there is no such mode.
     softcuda_set_mode: raw::SetModeFn;
+    /// Chooses how pageable memory is copied. 1 if there is no such way.
+    softcuda_set_pageable: raw::SetPageableFn;
     /// Chooses the CUDA version and the kind of devices. 1 if there is no such version or kind.
     softcuda_set_machine: raw::SetMachineFn;
     /// Tells of an access by the calling thread.

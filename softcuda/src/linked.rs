@@ -3,16 +3,17 @@
 //! cudarc declares each function as returning its result enum; Miri demands the same type on both
 //! sides of a call. Each function here is one call of the driver's own, which answers a number.
 
-use std::ffi::{c_char, c_int, c_uchar, c_uint, c_ulonglong, c_void};
+use std::ffi::{c_char, c_int, c_uchar, c_uint, c_ulonglong, c_ushort, c_void};
 use std::io::{self, Write as _};
 use std::process;
 
 use cudarc::driver::sys::{
-    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUhostFn, CUlimit, CUmodule,
-    CUresult, CUstream, CUstreamCaptureStatus, CUuuid,
+    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUhostFn, CUlimit, CUmem_advise,
+    CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule,
+    CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
 };
 
-use crate::driver;
+use crate::driver::{self, Location};
 
 /// Passes an argument of cudarc's type as the driver's.
 trait Pass<To> {
@@ -31,7 +32,7 @@ macro_rules! same_type {
     };
 }
 
-same_type!(u8 i32 u32 u64 usize CUhostFn);
+same_type!(u8 u16 i32 u32 u64 usize CUhostFn);
 
 macro_rules! as_number {
     ($($type:ty)*) => {
@@ -45,11 +46,24 @@ macro_rules! as_number {
     };
 }
 
-as_number!(CUresult CUdevice_attribute CUlimit);
+as_number!(CUresult CUdevice_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
+
+impl Pass<Location> for CUmemLocation {
+    fn pass(self) -> Location {
+        // SAFETY: two names of one C type, all of whose bytes are numbers; this crate has it as two of 32 bits.
+        unsafe { std::mem::transmute(self) }
+    }
+}
 
 impl<From, To> Pass<*mut To> for *mut From {
     fn pass(self) -> *mut To {
         self.cast()
+    }
+}
+
+impl<From, To> Pass<*const To> for *mut From {
+    fn pass(self) -> *const To {
+        self.cast_const().cast()
     }
 }
 
@@ -183,6 +197,11 @@ checked_exports! {
     fn cuStreamGetFlags(stream: CUstream, flags: *mut c_uint);
     fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
     fn cuStreamIsCapturing(stream: CUstream, status: *mut CUstreamCaptureStatus);
+    fn cuStreamWaitValue32_v2(stream: CUstream, address: CUdeviceptr, value: c_uint, flags: c_uint);
+    fn cuStreamWaitValue64_v2(stream: CUstream, address: CUdeviceptr, value: u64, flags: c_uint);
+    fn cuStreamWriteValue32_v2(stream: CUstream, address: CUdeviceptr, value: c_uint, flags: c_uint);
+    fn cuStreamWriteValue64_v2(stream: CUstream, address: CUdeviceptr, value: u64, flags: c_uint);
+    fn cuStreamBatchMemOp_v2(stream: CUstream, count: c_uint, params: *mut CUstreamBatchMemOpParams, flags: c_uint);
     fn cuLaunchHostFunc(stream: CUstream, function: CUhostFn, user: *mut c_void);
 
     fn cuEventCreate(event: *mut CUevent, flags: c_uint);
@@ -198,15 +217,58 @@ checked_exports! {
     fn cuMemAllocAsync(address: *mut CUdeviceptr, bytes: usize, stream: CUstream);
     fn cuMemFreeAsync(address: CUdeviceptr, stream: CUstream);
     fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize);
+    fn cuPointerGetAttribute(value: *mut c_void, attribute: CUpointer_attribute, address: CUdeviceptr);
+    fn cuPointerGetAttributes(count: c_uint, attributes: *mut CUpointer_attribute, values: *mut *mut c_void, address: CUdeviceptr);
+    fn cuMemGetAddressRange_v2(start: *mut CUdeviceptr, bytes: *mut usize, address: CUdeviceptr);
+    fn cuDeviceGetDefaultMemPool(pool: *mut CUmemoryPool, device: CUdevice);
+    fn cuDeviceGetMemPool(pool: *mut CUmemoryPool, device: CUdevice);
+    fn cuDeviceSetMemPool(device: CUdevice, pool: CUmemoryPool);
+    fn cuMemPoolCreate(pool: *mut CUmemoryPool, properties: *const CUmemPoolProps);
+    fn cuMemPoolDestroy(pool: CUmemoryPool);
+    fn cuMemPoolTrimTo(pool: CUmemoryPool, bytes: usize);
+    fn cuMemPoolSetAttribute(pool: CUmemoryPool, attribute: CUmemPool_attribute, value: *mut c_void);
+    fn cuMemPoolGetAttribute(pool: CUmemoryPool, attribute: CUmemPool_attribute, value: *mut c_void);
+    fn cuMemPoolSetAccess(pool: CUmemoryPool, accesses: *const CUmemAccessDesc, count: usize);
+    fn cuMemPoolGetAccess(flags: *mut CUmemAccess_flags, pool: CUmemoryPool, location: *mut CUmemLocation);
+    fn cuMemAllocFromPoolAsync(address: *mut CUdeviceptr, bytes: usize, pool: CUmemoryPool, stream: CUstream);
     fn cuMemHostAlloc(start: *mut *mut c_void, bytes: usize, flags: c_uint);
     fn cuMemFreeHost(start: *mut c_void);
     fn cuMemHostGetDevicePointer_v2(address: *mut CUdeviceptr, start: *mut c_void, flags: c_uint);
+    fn cuMemAllocHost_v2(start: *mut *mut c_void, bytes: usize);
+    fn cuMemHostGetFlags(flags: *mut c_uint, start: *mut c_void);
+    fn cuMemHostRegister_v2(start: *mut c_void, bytes: usize, flags: c_uint);
+    fn cuMemHostUnregister(start: *mut c_void);
+    fn cuMemAllocManaged(address: *mut CUdeviceptr, bytes: usize, flags: c_uint);
+    fn cuStreamAttachMemAsync(stream: CUstream, address: CUdeviceptr, bytes: usize, flags: c_uint);
+    fn cuMemAdvise_v2(address: CUdeviceptr, bytes: usize, advice: CUmem_advise, location: CUmemLocation);
+    fn cuMemPrefetchAsync_v2(address: CUdeviceptr, bytes: usize, location: CUmemLocation, flags: c_uint, stream: CUstream);
     fn cuMemcpyHtoD_v2(target: CUdeviceptr, source: *const c_void, bytes: usize);
     fn cuMemcpyDtoH_v2(target: *mut c_void, source: CUdeviceptr, bytes: usize);
     fn cuMemcpyHtoDAsync_v2(target: CUdeviceptr, source: *const c_void, bytes: usize, stream: CUstream);
     fn cuMemcpyDtoHAsync_v2(target: *mut c_void, source: CUdeviceptr, bytes: usize, stream: CUstream);
     fn cuMemcpyDtoDAsync_v2(target: CUdeviceptr, source: CUdeviceptr, bytes: usize, stream: CUstream);
+    fn cuMemcpyDtoD_v2(target: CUdeviceptr, source: CUdeviceptr, bytes: usize);
+    fn cuMemcpy(target: CUdeviceptr, source: CUdeviceptr, bytes: usize);
+    fn cuMemcpyAsync(target: CUdeviceptr, source: CUdeviceptr, bytes: usize, stream: CUstream);
+    fn cuMemcpyPeer(
+        target: CUdeviceptr,
+        target_context: CUcontext,
+        source: CUdeviceptr,
+        source_context: CUcontext,
+        bytes: usize
+    );
+    fn cuMemcpyPeerAsync(
+        target: CUdeviceptr,
+        target_context: CUcontext,
+        source: CUdeviceptr,
+        source_context: CUcontext,
+        bytes: usize,
+        stream: CUstream
+    );
     fn cuMemsetD8_v2(target: CUdeviceptr, value: c_uchar, count: usize);
+    fn cuMemsetD16_v2(target: CUdeviceptr, value: c_ushort, count: usize);
+    fn cuMemsetD32_v2(target: CUdeviceptr, value: c_uint, count: usize);
+    fn cuMemsetD16Async(target: CUdeviceptr, value: c_ushort, count: usize, stream: CUstream);
     fn cuMemsetD8Async(target: CUdeviceptr, value: c_uchar, count: usize, stream: CUstream);
     fn cuMemsetD32Async(target: CUdeviceptr, value: c_uint, count: usize, stream: CUstream);
 
@@ -233,6 +295,11 @@ exports! {
     fn cuDeviceGetUuid(uuid: *mut CUuuid, device: CUdevice);
     fn cuCtxCreate_v2(context: *mut CUcontext, flags: c_uint, device: CUdevice);
     fn cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
+    fn cuMemAdvise(address: CUdeviceptr, bytes: usize, advice: CUmem_advise, device: CUdevice);
+    fn cuMemPrefetchAsync(address: CUdeviceptr, bytes: usize, device: CUdevice, stream: CUstream);
+    fn cuMemGetDefaultMemPool(pool: *mut CUmemoryPool, location: *mut CUmemLocation, allocation_type: CUmemAllocationType);
+    fn cuMemGetMemPool(pool: *mut CUmemoryPool, location: *mut CUmemLocation, allocation_type: CUmemAllocationType);
+    fn cuMemSetMemPool(location: *mut CUmemLocation, allocation_type: CUmemAllocationType, pool: CUmemoryPool);
 }
 
 /// Exports functions that the driver lacks but cudarc's safe layer reaches. One that is missing
@@ -251,6 +318,5 @@ macro_rules! unsupported_exports {
 }
 
 unsupported_exports! {
-    fn cuMemcpyPeerAsync(CUdeviceptr, CUcontext, CUdeviceptr, CUcontext, usize, CUstream);
     fn cuModuleLoad(*mut CUmodule, *const c_char);
 }

@@ -39,7 +39,7 @@ macro_rules! as_is {
     };
 }
 
-as_is!(u8, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *mut c_void, Option<HostFunction>);
+as_is!(u8, u16, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *mut c_void, Option<HostFunction>);
 
 /// A function of the caller that runs in stream order.
 pub type HostFunction = unsafe extern "C" fn(*mut c_void);
@@ -58,6 +58,28 @@ impl<T> Out<T> {
 impl<T> fmt::Debug for Out<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Out").field(&self.0).finish()
+    }
+}
+
+/// A value of the caller's that is passed by its address.
+#[derive(Clone, Copy, Debug)]
+pub struct In<T>(T);
+
+impl<T: Copy> In<T> {
+    pub(super) fn get(self) -> T {
+        self.0
+    }
+}
+
+impl<T: Copy> Argument for In<T> {
+    type Abi = *const T;
+
+    unsafe fn accept(abi: *const T) -> Outcome<Self> {
+        if abi.is_null() {
+            return Err(codes::INVALID_VALUE);
+        }
+        // SAFETY: whoever called promised a value there.
+        Ok(Self(unsafe { abi.read() }))
     }
 }
 

@@ -3,10 +3,12 @@
 use std::ffi::c_void;
 
 use super::abi::Out;
+use super::buffer::Buffer;
+use super::checks::Waits;
 use super::codes::{self, Outcome};
 use super::freed::Freed;
-use super::handle::Handle;
-use super::memory::{Allocation, Buffer, Home};
+use super::handle::{Handle, Kind};
+use super::memory::{Allocation, Origin};
 use super::objects::{Serial, Work};
 use super::raw::Topic;
 use super::state::{Locked, State, lock};
@@ -15,32 +17,54 @@ use super::{device, report, worker};
 pub(super) fn allocate(out: Out<u64>, bytes: usize) -> Outcome {
     let state = lock();
     let context = state.current()?;
-    out.set(device_memory(state, context, bytes)?);
+    out.set(device_memory(state, context, None, bytes)?);
     Ok(())
 }
 
-/// Memory of a context's device. It is filled without the lock, which other threads need meanwhile.
-fn device_memory(state: Locked, context: Serial, bytes: usize) -> Outcome<u64> {
-    let device = state.contexts[&context].device;
-    state.memory.check_room(device, bytes)?;
+/// Memory of a context's device, or of a pool. It is filled without the lock, which other threads need meanwhile.
+fn device_memory(state: Locked, context: Serial, pool: Option<u64>, bytes: usize) -> Outcome<u64> {
+    let device = match pool {
+        Some(pool) => state.memory.pools.get(pool)?.device,
+        None => state.contexts[&context].device,
+    };
+    let check_room = |state: &State| {
+        pool.map_or(Ok(()), |pool| state.memory.pools.check_room(pool, bytes))?;
+        state.memory.check_room(device, bytes)
+    };
+    check_room(&state)?;
     drop(state);
     let buffer = Buffer::of_device(bytes)?;
     let mut state = lock();
     state.check_again(context)?;
-    state.memory.check_room(device, bytes)?;
-    Ok(state.memory.add(context, device, buffer))
+    check_room(&state)?;
+    Ok(match pool {
+        Some(pool) => state.memory.add_to_pool(context, device, pool, buffer),
+        None => state.memory.add(context, device, buffer),
+    })
 }
 
-/// Waits for all work of the context, as a real driver does, and frees.
+/// Waits for all work of the context, as a real driver does, and frees. For memory of a pool that is not
+/// documented: it is freed at once.
 pub(super) fn free(address: u64) -> Outcome {
     let mut state = lock();
     if address == 0 {
         return Ok(());
     }
-    let context = device_allocation(&mut state, address)?.context;
+    let is_freed_here = |allocation: &&mut Allocation| allocation.is_live_on_device() || allocation.is_live_and_managed();
+    let allocation = state.memory.at(address).filter(is_freed_here);
+    let (context, origin) = match allocation {
+        Some(allocation) => (allocation.context, allocation.origin),
+        None => return Err(not_allocated(&state.freed, address)),
+    };
+    if matches!(origin, Origin::Pool(_)) {
+        state.check(context)?;
+        state.host_frees(address, Waits::Not);
+        state.memory.remove(address);
+        return Ok(());
+    }
     let ends = state.ends_of(context);
     worker::check_wait(&state, &ends)?;
-    state.host_frees(address);
+    state.host_frees(address, Waits::ForAll);
     // No work may begin with it from now on.
     if let Some(allocation) = state.memory.at(address) {
         allocation.freed = true;
@@ -49,14 +73,14 @@ pub(super) fn free(address: u64) -> Outcome {
     Ok(())
 }
 
-/// The allocation on a device that begins at `address` and can be freed.
+/// The memory of a device that begins at `address` and can be freed.
 fn device_allocation(state: &mut State, address: u64) -> Outcome<&mut Allocation> {
     let freed = &state.freed;
     let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
     allocation.ok_or_else(|| not_allocated(freed, address))
 }
 
-fn not_allocated(freed: &Freed, address: u64) -> codes::Code {
+pub(super) fn not_allocated(freed: &Freed, address: u64) -> codes::Code {
     let freed = freed.describe(address);
     report::add(Topic::Memory, format_args!("no live allocation begins at {address:#x}{freed}"));
     codes::INVALID_VALUE
@@ -67,12 +91,28 @@ pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> O
     let mut state = lock();
     let stream = state.stream(stream)?;
     let context = state.streams[&stream].context;
+    let device = state.contexts[&context].device;
+    let pool = state.memory.pools.current_of(device);
+    allocate_in_order(out, bytes, state, stream, pool)
+}
+
+/// The same, from a pool that the caller names.
+pub(super) fn allocate_from(out: Out<u64>, bytes: usize, pool: Handle, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    let pool = pool.serial(Kind::Pool).ok_or(codes::INVALID_VALUE)?;
+    state.memory.pools.get(pool)?;
+    allocate_in_order(out, bytes, state, stream, pool)
+}
+
+fn allocate_in_order(out: Out<u64>, bytes: usize, state: Locked, stream: Serial, pool: u64) -> Outcome {
     // Other than a plain allocation, one of nothing is allowed.
     if bytes == 0 {
         out.set(0);
         return Ok(());
     }
-    let address = device_memory(state, context, bytes)?;
+    let context = state.streams[&stream].context;
+    let address = device_memory(state, context, Some(pool), bytes)?;
     lock().allocates(stream, address, bytes);
     out.set(address);
     Ok(())
@@ -118,7 +158,17 @@ pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> 
     let buffer = Buffer::of_host(bytes)?;
     let mut state = lock();
     state.check_again(context)?;
-    out.set(state.memory.add_host(context, buffer).cast());
+    out.set(state.memory.add_host(context, Origin::Pinned(flags), buffer).cast());
+    Ok(())
+}
+
+/// The flags that page-locked memory was allocated or registered with.
+pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
+    let state = lock();
+    match state.memory.around(start.addr() as u64).map(|(_, allocation)| allocation.origin) {
+        Some(Origin::Pinned(flags) | Origin::Registered(flags)) => out.set(flags),
+        _ => return Err(codes::INVALID_VALUE),
+    }
     Ok(())
 }
 
@@ -129,7 +179,7 @@ pub(super) fn free_host(start: *mut c_void) -> Outcome {
     }
     let mut state = lock();
     let address = host_allocation(&mut state, start)?;
-    state.host_frees(address);
+    state.host_frees(address, Waits::Not);
     state.memory.remove(address);
     Ok(())
 }
@@ -141,8 +191,8 @@ pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> O
     let state = lock();
     state.current()?;
     let address = start.addr() as u64;
-    let (allocation, _) = state.memory.span(address, 1).ok_or_else(|| not_allocated(&state.freed, address))?;
-    if allocation.home != Home::Host {
+    let (_, allocation) = state.memory.around(address).ok_or_else(|| not_allocated(&state.freed, address))?;
+    if !allocation.is_page_locked() {
         return Err(codes::INVALID_VALUE);
     }
     // One address space: what the host calls it, the device calls it.
@@ -154,7 +204,7 @@ pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> O
 fn host_allocation(state: &mut State, start: *mut c_void) -> Outcome<u64> {
     let address = start.addr() as u64;
     match state.memory.at(address) {
-        Some(allocation) if allocation.home == Home::Host => Ok(address),
+        Some(allocation) if matches!(allocation.origin, Origin::Pinned(_)) => Ok(address),
         _ => Err(not_allocated(&state.freed, address)),
     }
 }

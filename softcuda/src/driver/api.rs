@@ -1,22 +1,50 @@
-//! The functions that this driver implements, as C sees them; each says what answers it.
+//! The functions that this driver implements, as C sees them; each says what answers it. Those of
+//! memory are in `memory.rs`; the table has all.
 
 use std::ffi::{CStr, c_char, c_void};
 
 use super::abi::{Argument, HostFunction, Out, Text};
 use super::calls::{self, Function};
 use super::codes::Code;
-use super::copy::HostMemory;
 use super::entry::{self, driver_api};
 use super::handle::{Handle, RawHandle};
-use super::job::Pattern;
 use super::launch::Config;
-use super::{allocation, context, copy, device, errors, event, host_function, launch, limit, module, primary, stream, version};
+use super::mem_op::Kind::{Wait, Write};
+use super::mem_op::{self, Operation};
+use super::word::Width::{Bits32, Bits64};
+use super::{context, device, errors, event, host_function, launch, limit, module, primary, stream, version};
+
+mod memory;
+
+pub use self::memory::*;
 
 /// The address of a driver function.
 #[derive(Clone, Copy)]
 pub(super) struct Address(pub(super) *const c_void);
 
+/// A row of the table: a function's name and address.
+type Export = (&'static str, Address);
+
+/// Every function of this driver with its address, by index.
+pub(super) const EXPORTS: &[Export] = &join::<{ OTHERS.len() + memory::OF_MEMORY.len() }>(OTHERS, memory::OF_MEMORY);
+
+const _: () = assert!(EXPORTS.len() <= calls::MAX_FUNCTIONS);
+
+/// One table of two.
+const fn join<const N: usize>(first: &[Export], second: &[Export]) -> [Export; N] {
+    assert!(first.len() + second.len() == N);
+    let mut table = [first[0]; N];
+    let mut at = 0;
+    while at < N {
+        table[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    table
+}
+
 driver_api! {
+    OTHERS from 0;
+
     /// Initialises the driver.
     [before_init] cuInit(flags: u32) => context::initialize(flags);
 
@@ -191,6 +219,28 @@ driver_api! {
     cuStreamIsCapturing(stream: Handle, status: Out<u32>)
         => stream::is_capturing(stream, status);
 
+    /// Lets a stream wait for a word of 32 bits.
+    cuStreamWaitValue32_v2(stream: Handle, address: u64, value: u32, flags: u32)
+        => mem_op::operate(stream, Operation { kind: Wait, width: Bits32, address, value: value.into(), flags });
+
+    /// Lets a stream wait for a word of 64 bits.
+    cuStreamWaitValue64_v2(stream: Handle, address: u64, value: u64, flags: u32)
+        => mem_op::operate(stream, Operation { kind: Wait, width: Bits64, address, value, flags });
+
+    /// Writes a word of 32 bits in stream order.
+    cuStreamWriteValue32_v2(stream: Handle, address: u64, value: u32, flags: u32)
+        => mem_op::operate(stream, Operation { kind: Write, width: Bits32, address, value: value.into(), flags });
+
+    /// Writes a word of 64 bits in stream order.
+    cuStreamWriteValue64_v2(stream: Handle, address: u64, value: u64, flags: u32)
+        => mem_op::operate(stream, Operation { kind: Write, width: Bits64, address, value, flags });
+
+    /// Waits for words and writes words, in order.
+    cuStreamBatchMemOp_v2(stream: Handle, count: u32, params: *mut c_void, flags: u32) => {
+        // SAFETY: the caller passed an array of so many operations.
+        unsafe { mem_op::batch(stream, count, params.cast_const().cast(), flags) }
+    };
+
     /// Calls a function in stream order.
     cuLaunchHostFunc(stream: Handle, function: Option<HostFunction>, user: *mut c_void)
         => host_function::launch(stream, function, user);
@@ -223,76 +273,6 @@ driver_api! {
     /// The time from one record to another in milliseconds.
     cuEventElapsedTime_v2(milliseconds: Option<Out<f32>>, start: Handle, end: Handle)
         => event::elapsed(milliseconds, start, end);
-
-    // Memory.
-
-    /// Allocates memory of the current context's device.
-    cuMemAlloc_v2(address: Out<u64>, bytes: usize) => allocation::allocate(address, bytes);
-
-    /// Frees memory, after all work of its context.
-    cuMemFree_v2(address: u64) => allocation::free(address);
-
-    /// Allocates memory in stream order.
-    cuMemAllocAsync(address: Out<u64>, bytes: usize, stream: Handle)
-        => allocation::allocate_ordered(address, bytes, stream);
-
-    /// Frees memory in stream order.
-    cuMemFreeAsync(address: u64, stream: Handle) => allocation::free_ordered(address, stream);
-
-    /// Free and total memory of the current context's device.
-    cuMemGetInfo_v2(free: Option<Out<usize>>, total: Option<Out<usize>>)
-        => allocation::info(free, total);
-
-    /// Allocates page-locked memory.
-    cuMemHostAlloc(start: Out<*mut c_void>, bytes: usize, flags: u32)
-        => allocation::allocate_host(start, bytes, flags);
-
-    /// Frees page-locked memory.
-    cuMemFreeHost(start: *mut c_void) => allocation::free_host(start);
-
-    /// What a device calls page-locked memory.
-    cuMemHostGetDevicePointer_v2(address: Out<u64>, start: *mut c_void, flags: u32)
-        => allocation::device_pointer(address, start, flags);
-
-    /// Copies to a device and waits.
-    cuMemcpyHtoD_v2(target: u64, source: *const c_void, bytes: usize) => {
-        // SAFETY: the caller passed `bytes` readable bytes, and waits.
-        copy::to_device_and_wait(target, unsafe { HostMemory::new(source, bytes) })
-    };
-
-    /// Copies from a device and waits.
-    cuMemcpyDtoH_v2(target: *mut c_void, source: u64, bytes: usize) => {
-        // SAFETY: the caller passed `bytes` writable bytes, and waits.
-        copy::to_host_and_wait(unsafe { HostMemory::new(target, bytes) }, source)
-    };
-
-    /// Copies to a device in stream order.
-    cuMemcpyHtoDAsync_v2(target: u64, source: *const c_void, bytes: usize, stream: Handle) => {
-        // SAFETY: the caller passed `bytes` readable bytes that stay, if page-locked, until the copy is done.
-        copy::to_device(target, unsafe { HostMemory::new(source, bytes) }, stream)
-    };
-
-    /// Copies from a device in stream order.
-    cuMemcpyDtoHAsync_v2(target: *mut c_void, source: u64, bytes: usize, stream: Handle) => {
-        // SAFETY: the caller passed `bytes` writable bytes that stay, if page-locked, until the copy is done.
-        copy::to_host(unsafe { HostMemory::new(target, bytes) }, source, stream)
-    };
-
-    /// Copies on a device, or from one to another, in stream order.
-    cuMemcpyDtoDAsync_v2(target: u64, source: u64, bytes: usize, stream: Handle)
-        => copy::on_device(target, source, bytes, stream);
-
-    /// Sets bytes, on the legacy stream.
-    cuMemsetD8_v2(target: u64, value: u8, count: usize)
-        => copy::fill(target, Pattern::Byte(value), count, Handle::NULL);
-
-    /// Sets bytes in stream order.
-    cuMemsetD8Async(target: u64, value: u8, count: usize, stream: Handle)
-        => copy::fill(target, Pattern::Byte(value), count, stream);
-
-    /// Sets words of four bytes in stream order.
-    cuMemsetD32Async(target: u64, value: u32, count: usize, stream: Handle)
-        => copy::fill(target, Pattern::Word(value), count, stream);
 
     // Kernels.
 

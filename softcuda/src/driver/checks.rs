@@ -20,6 +20,14 @@ fn range(start: u64, bytes: usize) -> Range<u64> {
     start..start + bytes as u64
 }
 
+/// What a call that frees memory waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// All work of the memory's context.
+    ForAll,
+    Not,
+}
+
 impl State {
     /// Work that is about to be enqueued on a stream touches memory in a live allocation.
     pub(super) fn touches(&mut self, stream: Serial, address: u64, bytes: usize, touch: Touch, kernel: Option<&Arc<Entry>>) {
@@ -111,16 +119,14 @@ impl State {
         self.forgets(base, bytes);
     }
 
-    /// The allocation at `base` is freed by a call that waits for nothing, unless that is documented or seen: where memory
-    /// was not allocated in stream order, the driver waits for all work of its context.
-    pub(super) fn host_frees(&mut self, base: u64) {
+    /// The allocation at `base` is freed by a call. One that waits for all work of the context is no documented order, but
+    /// no race either.
+    pub(super) fn host_frees(&mut self, base: u64, waits: Waits) {
         let Some((_, bytes)) = self.memory.bounds(base) else { return };
         let call = calls::current().unwrap_or_default();
         let known = self.order.known_to(scope::current());
         let range = range(base, bytes);
-        if let Some(OfAllocation { history, is_ordered }) = self.histories.allocations.get(&base)
-            && (*is_ordered || !memory::is_device_address(base))
-        {
+        if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base).filter(|_| waits == Waits::Not) {
             let whole = 0..bytes as u64;
             for first in history.conflicts(&whole, Touch::Write, None, &known) {
                 races::with_the_host(&first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
@@ -148,7 +154,6 @@ impl State {
     }
 
     /// Work that is about to be enqueued on a stream waits for the value at an address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for waits for values"))]
     pub(super) fn waits_for_value(&mut self, stream: Serial, address: u64, bytes: usize) {
         self.order.arrive(stream, scope::current());
         self.order.acquire(stream, address);
@@ -157,7 +162,6 @@ impl State {
 
     /// Work that is about to be enqueued on a stream writes a value, after all work before it. Where
     /// the host sees the value, `tells` is to follow.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for writes of values"))]
     pub(super) fn writes_value(&mut self, stream: Serial, address: u64, bytes: usize) {
         self.touches(stream, address, bytes, Touch::Atomic, None);
         self.order.release(stream, address);

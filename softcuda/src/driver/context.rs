@@ -2,8 +2,8 @@
 
 use super::abi::Out;
 use super::codes::{self, Outcome};
-use super::handle::{Handle, RawHandle};
-use super::objects::{Context, Role, Serial, Stream};
+use super::handle::{Handle, Kind, RawHandle};
+use super::objects::{Context, Point, Role, Serial, Stream};
 use super::raw::Topic;
 use super::scope::PROCESS;
 use super::state::{Locked, State, lock};
@@ -76,7 +76,8 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
             state.remove_context(context);
             return Ok(());
         }
-        state = worker::wait_for(state, &ends)?;
+        let points = if state.has_value_waits(context) { steps_to_end(&state, context).unwrap_or(ends) } else { ends };
+        state = worker::wait_for(state, &points)?;
     }
 }
 
@@ -102,6 +103,24 @@ fn report_leak(state: &State, context: Serial) {
         let handle = state.contexts[&context].handle;
         report::add(Topic::Leak, format_args!("context {handle:?} ended with {objects} in it"));
     }
+}
+
+/// What to wait for next while a context ends whose streams wait for words in memory. Such a wait is
+/// over once nothing that is at work can satisfy it.
+fn steps_to_end(state: &State, context: Serial) -> Option<Vec<Point>> {
+    if let Some(step) = state.next_step() {
+        return Some(vec![step]);
+    }
+    let held = state.held_by_words(context);
+    if held.is_empty() {
+        return None;
+    }
+    for stream in &held {
+        let handle = Handle::new(Kind::Stream, *stream);
+        report::add(Topic::Misuse, format_args!("the context ends while stream {handle:?} waits for a word that nothing writes"));
+        state.end_value_wait(*stream);
+    }
+    Some(held.into_iter().map(|stream| state.end_of(stream)).collect())
 }
 
 pub(super) fn get_current(out: Out<RawHandle>) {

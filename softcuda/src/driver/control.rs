@@ -10,7 +10,7 @@ use super::raw::{self, CONTROL_VERSION, RawKernel, RawReport};
 use super::report::Report;
 use super::scope::{PROCESS, ScopeId};
 use super::state::lock;
-use super::{calls, kernel, mode, profile, report, scope, version, worker};
+use super::{calls, kernel, mode, pageable, profile, report, scope, version, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -83,6 +83,11 @@ control! {
     /// Changes the mode to one of `raw.rs`. 1 if it is none of these.
     fn softcuda_set_mode(mode: u32) -> u32: SetModeFn {
         if mode::set(mode) { DONE } else { REFUSED }
+    }
+
+    /// Changes how pageable memory is copied to one of `raw.rs`. 1 if it is none of these.
+    fn softcuda_set_pageable(setting: u32) -> u32: SetPageableFn {
+        if pageable::set(setting) { DONE } else { REFUSED }
     }
 
     /// Changes the CUDA version and the kind of the devices to those of `raw.rs`; to be called before

@@ -1,71 +1,144 @@
 //! `cuMemcpy*` and `cuMemset*`.
 //!
-//! Page-locked memory is copied in stream order. Pageable memory is read at the call, and written
-//! before the call returns: that is how a real driver was seen to behave.
+//! Memory that the driver knows is copied in stream order. Pageable memory is read at the call, and
+//! written before the call returns: that is how a real driver was seen to behave. `pageable.rs` has a
+//! switch for copies that are as asynchronous as the documentation allows.
 
 use std::ffi::c_void;
+use std::ptr;
 
+use super::buffer::{Buffer, Span};
 use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::handle::Handle;
 use super::history::Touch;
 use super::job::{CallerMemory, Job, Pattern, Place};
-use super::memory::{self, Buffer, Home, Span};
+use super::memory::{self, Home};
 use super::objects::{Point, Serial, Work};
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{report, worker};
+use super::{pageable, report, worker};
 
 /// Memory of the host that a caller named: readable, or writable, as the call needs it.
 #[derive(Clone, Copy)]
-pub(super) struct HostMemory {
-    start: *mut u8,
-    bytes: usize,
-}
+pub(super) struct HostMemory(*mut u8);
 
 impl HostMemory {
-    /// `bytes` at `start`.
+    /// The bytes at `start`, as many as the copy has.
     ///
     /// # Safety
     ///
-    /// They are valid during the call, and if they are page-locked until the copy is done.
-    pub(super) unsafe fn new(start: *const c_void, bytes: usize) -> Self {
-        Self { start: start.cast_mut().cast(), bytes }
+    /// They are valid during the call, and until the copy is done unless the call waits for it: if they
+    /// are page-locked, or if pageable memory is copied asynchronously.
+    pub(super) unsafe fn new(start: *const c_void) -> Self {
+        Self(start.cast_mut().cast())
     }
 
     fn address(self) -> u64 {
-        self.start.addr() as u64
+        self.0.addr() as u64
     }
 
-    /// The page-locked memory that it is, if it is all in one allocation.
-    fn locked(self, state: &State) -> Option<Span> {
-        let (allocation, span) = state.memory.span(self.address(), self.bytes)?;
+    /// The memory that the driver knows it as, if it is all in one allocation.
+    fn known(self, state: &State, bytes: usize) -> Option<Span> {
+        let (allocation, span) = state.memory.span(self.address(), bytes)?;
         (allocation.home == Home::Host).then_some(span)
     }
 
     fn check(self) -> Outcome {
-        if self.start.is_null() {
+        if self.0.is_null() {
             return Err(codes::INVALID_VALUE);
         }
         if memory::is_device_address(self.address()) {
-            report::add(Topic::Memory, format_args!("{:?} is an address of a device, not of the host", self.start));
+            report::add(Topic::Memory, format_args!("{:?} is an address of a device, not of the host", self.0));
             return Err(codes::INVALID_VALUE);
         }
         Ok(())
     }
 
     /// A copy of the bytes, made now.
-    fn read(self) -> Outcome<Span> {
-        let copy = Span::whole(Buffer::unfilled(self.bytes, align_of::<u64>())?);
+    fn read(self, bytes: usize) -> Outcome<Span> {
+        let copy = Span::whole(Buffer::unfilled(bytes, align_of::<u64>())?);
         // SAFETY: the caller's bytes are valid now, and the copy is as long and nobody else's.
-        unsafe { copy.start().copy_from_nonoverlapping(self.start, self.bytes) };
+        unsafe { copy.start().copy_from_nonoverlapping(self.0, bytes) };
         Ok(copy)
+    }
+
+    /// The bytes themselves, for a copy that is made later.
+    fn later(self) -> Place {
+        Place::Callers(CallerMemory(self.0))
     }
 }
 
-/// The device memory at `address`, or a report.
-fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
-    let found = state.memory.span(address, bytes).map(|(_, span)| span);
+/// One side of a copy, as a caller names it.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    /// Memory that devices reach.
+    Device(u64),
+    Host(HostMemory),
+    /// Either: there is one address space for all memory.
+    Unified(u64, HostMemory),
+}
+
+impl Side {
+    /// Whatever is at `address`.
+    ///
+    /// # Safety
+    ///
+    /// If that is memory of the host, what `HostMemory::new` asks.
+    pub(super) unsafe fn unified(address: u64) -> Self {
+        // Lossless: addresses have 64 bits on every platform with this driver.
+        let start = ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0));
+        // SAFETY: the same promise.
+        Self::Unified(address, unsafe { HostMemory::new(start) })
+    }
+
+    fn address(self) -> u64 {
+        match self {
+            Self::Device(address) | Self::Unified(address, _) => address,
+            Self::Host(memory) => memory.address(),
+        }
+    }
+
+    /// What lies there.
+    fn find(self, state: &State, bytes: usize) -> Outcome<Found> {
+        match self {
+            Self::Device(address) => known(state, address, bytes),
+            Self::Host(memory) => {
+                memory.check()?;
+                let span = memory.known(state, bytes);
+                Ok(span.map_or(Found::Pageable(memory), |span| Found::Known(span, Home::Host)))
+            }
+            Self::Unified(address, memory) => {
+                if memory::is_device_address(address) || state.memory.around(address).is_some() {
+                    return known(state, address, bytes);
+                }
+                memory.check()?;
+                Ok(Found::Pageable(memory))
+            }
+        }
+    }
+}
+
+/// What lies on one side of a copy.
+enum Found {
+    Known(Span, Home),
+    Pageable(HostMemory),
+}
+
+impl Found {
+    fn is_on_host(&self) -> bool {
+        !matches!(self, Self::Known(_, Home::Device(_)))
+    }
+}
+
+fn known(state: &State, address: u64, bytes: usize) -> Outcome<Found> {
+    let (home, span) = device_memory(state, address, bytes)?;
+    Ok(Found::Known(span, home))
+}
+
+/// The memory at `address`, which devices reach, or a report.
+fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<(Home, Span)> {
+    let found = state.memory.span(address, bytes).map(|(allocation, span)| (allocation.home, span));
     found.ok_or_else(|| {
         let freed = state.freed.describe(address);
         report::add(Topic::Memory, format_args!("{bytes} bytes at {address:#x} are not all in one live allocation{freed}"));
@@ -73,123 +146,186 @@ fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<Span> {
     })
 }
 
-/// A copy that was enqueued.
-struct Enqueued {
+/// When a call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Returns {
+    /// Once the copy is enqueued, if its memory allows that.
+    Enqueued,
+    /// Once the copy is done, if it is not between devices.
+    Done,
+}
+
+/// Copies in stream order.
+pub(super) fn copy(to: Side, from: Side, bytes: usize, stream: Handle) -> Outcome {
+    enqueue(to, from, bytes, stream, Returns::Enqueued)
+}
+
+/// Copies on the legacy stream, and waits for that and for nothing that was enqueued later.
+pub(super) fn copy_and_wait(to: Side, from: Side, bytes: usize) -> Outcome {
+    worker::may_wait()?;
+    enqueue(to, from, bytes, Handle::NULL, Returns::Done)
+}
+
+/// Nothing is enqueued for no bytes.
+fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns) -> Outcome {
+    let mut state = lock();
+    let stream = state.stream(stream)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let context = state.streams[&stream].context;
+    let is_unified = matches!(to, Side::Unified(..));
+    let [from_address, to_address] = [from, to].map(Side::address);
+    // The host's side is looked at first.
+    let (from, to) = match to {
+        Side::Host(_) => {
+            let to = to.find(&state, bytes)?;
+            (from.find(&state, bytes)?, to)
+        }
+        Side::Device(_) | Side::Unified(..) => (from.find(&state, bytes)?, to.find(&state, bytes)?),
+    };
+    let on_hosts = [&from, &to].map(Found::is_on_host);
+    let may_be_late = returns == Returns::Enqueued && on_hosts != [true; 2] && pageable::is_async();
+    let wait = match (returns, &to) {
+        (Returns::Done, _) if on_hosts == [false; 2] => Wait::No,
+        (_, Found::Pageable(_)) if !may_be_late => Wait::ForTheCopy,
+        // From the host to the host, which only these calls copy, is documented to be synchronous.
+        _ if is_unified && on_hosts == [true; 2] => Wait::ForTheCopy,
+        (Returns::Done, _) => Wait::UnlessFaulted,
+        (Returns::Enqueued, _) => Wait::No,
+    };
+    if wait != Wait::No {
+        worker::may_wait()?;
+    }
+    let mut is_read_now = false;
+    let from = match from {
+        Found::Known(span, _) => Place::Known(span),
+        Found::Pageable(memory) if may_be_late => memory.later(),
+        Found::Pageable(memory) => {
+            state.host_touches(from_address, bytes, Touch::Read);
+            is_read_now = true;
+            // Read without the lock, which other threads need.
+            drop(state);
+            let copy = memory.read(bytes)?;
+            state = lock();
+            Place::Known(copy)
+        }
+    };
+    let to = match to {
+        Found::Known(span, _) => Place::Known(span),
+        Found::Pageable(memory) => memory.later(),
+    };
+    if !is_read_now {
+        touch(&mut state, stream, &from, from_address, bytes, Touch::Read);
+    }
+    touch(&mut state, stream, &to, to_address, bytes, Touch::Write);
+    let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
+    let reached = state.order.moment(stream).into();
+    match wait {
+        Wait::No => Ok(()),
+        Wait::UnlessFaulted => worker::finish(state, context, &[end], &reached),
+        Wait::ForTheCopy => {
+            let mut state = worker::wait_for(state, &[end])?;
+            state.check(context)?;
+            state.learns(&reached);
+            Ok(())
+        }
+    }
+}
+
+/// Takes note of what a copy does with one of its sides.
+fn touch(state: &mut State, stream: Serial, place: &Place, address: u64, bytes: usize, touch: Touch) {
+    match place {
+        Place::Known(_) => state.touches(stream, address, bytes, touch, None),
+        Place::Callers(_) => state.touches_pageable(stream, address, bytes, touch),
+    }
+}
+
+/// What a call waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    No,
+    /// The copy, or a fault of its context.
+    UnlessFaulted,
+    /// The copy, and not only until a fault: it may be at work on the caller's memory.
+    ForTheCopy,
+}
+
+/// Copies between devices, or on one, in stream order. The contexts need only be there: an address
+/// tells whose memory it is.
+pub(super) fn between_contexts(to: (u64, Handle), from: (u64, Handle), bytes: usize, stream: Handle) -> Outcome {
+    check_contexts(&lock(), to.1, from.1)?;
+    copy(Side::Device(to.0), Side::Device(from.0), bytes, stream)
+}
+
+/// The same, after all work of the current and both other contexts, and before all later work of them.
+pub(super) fn between_contexts_and_wait(to: (u64, Handle), from: (u64, Handle), bytes: usize) -> Outcome {
+    worker::may_wait()?;
+    let mut state = lock();
+    let current = state.current()?;
+    let (to_context, from_context) = check_contexts(&state, to.1, from.1)?;
+    let contexts = [current, to_context, from_context];
+    let ends: Vec<Point> = contexts.into_iter().flat_map(|context| state.ends_of(context)).collect();
+    let reached = contexts.map(|context| state.order.reached_by_context(context));
+    state = worker::wait_unless_faulted(state, current, &ends)?;
+    reached.iter().for_each(|reached| state.learns(reached));
+    let legacy = state.contexts[&current].legacy;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let (_, source) = device_memory(&state, from.0, bytes)?;
+    let (_, target) = device_memory(&state, to.0, bytes)?;
+    state.touches(legacy, from.0, bytes, Touch::Read, None);
+    state.touches(legacy, to.0, bytes, Touch::Write, None);
+    let copy = Job::Copy { from: Place::Known(source), to: Place::Known(target), bytes };
+    let end = state.submit(legacy, None, Work::Run(copy));
+    let reached = state.order.moment(legacy).into();
+    worker::finish(state, current, &[end], &reached)
+}
+
+fn check_contexts(state: &State, to: Handle, from: Handle) -> Outcome<(Serial, Serial)> {
+    let (to, from) = (state.named_context(to)?, state.named_context(from)?);
+    state.check(to)?;
+    state.check(from)?;
+    Ok((to, from))
+}
+
+/// Sets memory in stream order.
+pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome {
+    enqueue_fill(target, pattern, count, stream).map(drop)
+}
+
+/// Sets memory on the legacy stream, and waits for that if it is memory of the host.
+pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outcome {
+    match enqueue_fill(target, pattern, count, Handle::NULL)? {
+        Some(Fill { home: Home::Host, context, end, moment }) => worker::finish(lock(), context, &[end], &moment.into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A fill that was enqueued.
+struct Fill {
+    home: Home,
     context: Serial,
     end: Point,
     moment: Option<Moment>,
 }
 
-impl Enqueued {
-    /// Waits for it, and for nothing that was enqueued later.
-    fn finish(self) -> Outcome {
-        worker::finish(lock(), self.context, &[self.end], &self.moment.into())
-    }
-}
-
-pub(super) fn to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome {
-    enqueue_to_device(target, source, stream).map(drop)
-}
-
-/// On the legacy stream; returns when it is done.
-pub(super) fn to_device_and_wait(target: u64, source: HostMemory) -> Outcome {
-    worker::may_wait()?;
-    enqueue_to_device(target, source, Handle::NULL)?.map_or(Ok(()), Enqueued::finish)
-}
-
 /// Nothing is enqueued for no bytes.
-fn enqueue_to_device(target: u64, source: HostMemory, stream: Handle) -> Outcome<Option<Enqueued>> {
-    let mut state = lock();
-    let stream = state.stream(stream)?;
-    if source.bytes == 0 {
-        return Ok(None);
-    }
-    source.check()?;
-    let context = state.streams[&stream].context;
-    let to = device_memory(&state, target, source.bytes)?;
-    let from = if let Some(span) = source.locked(&state) {
-        state.touches(stream, source.address(), source.bytes, Touch::Read, None);
-        span
-    } else {
-        state.host_touches(source.address(), source.bytes, Touch::Read);
-        // Read without the lock, which other threads need.
-        drop(state);
-        let copy = source.read()?;
-        state = lock();
-        copy
-    };
-    state.touches(stream, target, source.bytes, Touch::Write, None);
-    let copy = Job::Copy { from: Place::Known(from), to: Place::Known(to), bytes: source.bytes };
-    let end = state.submit(stream, None, Work::Run(copy));
-    Ok(Some(Enqueued { context, end, moment: state.order.moment(stream) }))
-}
-
-/// Returns when it is done if the target is pageable.
-pub(super) fn to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome {
-    enqueue_to_host(target, source, stream).map(drop)
-}
-
-/// On the legacy stream; returns when it is done.
-pub(super) fn to_host_and_wait(target: HostMemory, source: u64) -> Outcome {
-    worker::may_wait()?;
-    enqueue_to_host(target, source, Handle::NULL)?.map_or(Ok(()), Enqueued::finish)
-}
-
-fn enqueue_to_host(target: HostMemory, source: u64, stream: Handle) -> Outcome<Option<Enqueued>> {
-    let mut state = lock();
-    let stream = state.stream(stream)?;
-    if target.bytes == 0 {
-        return Ok(None);
-    }
-    target.check()?;
-    let context = state.streams[&stream].context;
-    let from = Place::Known(device_memory(&state, source, target.bytes)?);
-    if let Some(span) = target.locked(&state) {
-        state.touches(stream, source, target.bytes, Touch::Read, None);
-        state.touches(stream, target.address(), target.bytes, Touch::Write, None);
-        let end = state.submit(stream, None, Work::Run(Job::Copy { from, to: Place::Known(span), bytes: target.bytes }));
-        return Ok(Some(Enqueued { context, end, moment: state.order.moment(stream) }));
-    }
-    worker::may_wait()?;
-    state.touches(stream, source, target.bytes, Touch::Read, None);
-    state.touches_pageable(stream, target.address(), target.bytes, Touch::Write);
-    let to = Place::Waiting(CallerMemory(target.start));
-    let end = state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes: target.bytes }));
-    let moment = state.order.moment(stream);
-    // Not only until a fault: the copy may be at work on the caller's memory.
-    let mut state = worker::wait_for(state, &[end])?;
-    state.check(context)?;
-    state.learns(&moment.clone().into());
-    Ok(Some(Enqueued { context, end, moment }))
-}
-
-pub(super) fn on_device(target: u64, source: u64, bytes: usize, stream: Handle) -> Outcome {
-    let mut state = lock();
-    let stream = state.stream(stream)?;
-    if bytes == 0 {
-        return Ok(());
-    }
-    let from = Place::Known(device_memory(&state, source, bytes)?);
-    let to = Place::Known(device_memory(&state, target, bytes)?);
-    state.touches(stream, source, bytes, Touch::Read, None);
-    state.touches(stream, target, bytes, Touch::Write, None);
-    state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
-    Ok(())
-}
-
-pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome {
+fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome<Option<Fill>> {
     let size = pattern.size();
     let bytes = count.checked_mul(size).ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let stream = state.stream(stream)?;
     if bytes == 0 {
-        return Ok(());
+        return Ok(None);
     }
     if !target.is_multiple_of(size as u64) {
         return Err(codes::INVALID_VALUE);
     }
-    let memory = device_memory(&state, target, bytes)?;
+    let (home, memory) = device_memory(&state, target, bytes)?;
+    let context = state.streams[&stream].context;
     state.touches(stream, target, bytes, Touch::Write, None);
-    state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
-    Ok(())
+    let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
+    Ok(Some(Fill { home, context, end, moment: state.order.moment(stream) }))
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::objects::{Point, Serial, Task};
+use super::objects::{Point, Serial, Stream, Task};
 use super::pace::{Generator, Schedule};
 use super::scope::{self, PROCESS, ScopeId};
 use super::state::State;
@@ -67,6 +67,14 @@ impl State {
         }
     }
 
+    /// After an enqueue: lets go what a stream may wait for that waits for a word. Whoever waits for
+    /// that stream has demanded all there was.
+    pub(super) fn feed(&mut self, end: Point) {
+        if !self.paces.are_plain() && self.streams.values().any(Stream::may_await_a_word) {
+            self.demand(&[end]);
+        }
+    }
+
     /// Gives a scope another schedule. What it has enqueued before stays held, unless the new one is plain.
     pub(super) fn set_schedule(&mut self, scope: ScopeId, schedule: Schedule) {
         self.paces.set(scope, schedule);
@@ -104,13 +112,21 @@ impl State {
     fn needed(&self, points: &[Point]) -> Needed {
         let mut reached = Needed::new();
         let mut open = points.to_vec();
+        let mut is_for_others = false;
         while let Some(Point { stream, position }) = open.pop() {
             let Some(this) = self.streams.get(&stream) else { continue };
             let known = reached.entry(stream).or_insert_with(|| this.begun());
+            let mut waits_for_words = this.may_await_a_word();
             for task in this.tasks(*known, position) {
                 open.extend(&task.after);
+                waits_for_words |= task.work.waits_for_words();
             }
             *known = position.max(*known);
+            // Whoever writes the word has to go, and nobody knows who that is.
+            if waits_for_words && !is_for_others {
+                is_for_others = true;
+                open.extend(self.streams.keys().map(|stream| self.end_of(*stream)));
+            }
         }
         reached.retain(|stream, position| self.streams[stream].let_go < *position);
         reached

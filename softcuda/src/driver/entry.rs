@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
 use super::raw::Topic;
-use super::{mode, report};
+use super::{discard, mode, report};
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
@@ -21,6 +21,7 @@ pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() ->
     };
     calls::end();
     report::print();
+    discard::empty();
     outcome.err().unwrap_or(codes::SUCCESS)
 }
 
@@ -29,23 +30,22 @@ pub(super) fn unsupported() -> Code {
     mode::answer_to_all().map_or(codes::NOT_SUPPORTED, |answer| answer.err().unwrap_or(codes::SUCCESS))
 }
 
-/// Declares the driver's functions: `name(argument: Type, ...) => what answers it;`. Those that look
+/// Declares functions of the driver as `TABLE from INDEX;`, then `name(argument: Type, ...) => what answers it;`. Those that look
 /// at their arguments before `cuInit` too are marked `[before_init]`.
 ///
-/// Each becomes an `extern "C"` function that takes the C types, and a row of `EXPORTS`.
+/// Each becomes an `extern "C"` function that takes the C types, and a row of the table, whose first
+/// has that index in the table of all.
 macro_rules! driver_api {
     (@is_marked) => { false };
     (@is_marked before_init) => { true };
-    ($( $(#[doc = $doc:literal])+ $([$mark:ident])? $name:ident($($arg:ident: $type:ty),* $(,)?) => $work:expr; )+) => {
-        /// The functions' places in the table.
+    ($table:ident from $first:expr; $( $(#[doc = $doc:literal])+ $([$mark:ident])? $name:ident($($arg:ident: $type:ty),* $(,)?) => $work:expr; )+) => {
+        /// The functions' places in the table, from the first.
         #[expect(non_camel_case_types, reason = "the functions' own names")]
         #[derive(Clone, Copy)]
         enum Index { $($name),+ }
 
-        /// Every function of this driver with its address, by index.
-        pub(super) const EXPORTS: &[(&str, Address)] = &[$((stringify!($name), Address($name as *const c_void))),+];
-
-        const _: () = assert!(EXPORTS.len() <= calls::MAX_FUNCTIONS);
+        /// Functions of this driver with their addresses.
+        pub(super) const $table: &[(&str, Address)] = &[$((stringify!($name), Address($name as *const c_void))),+];
 
         $(
             $(#[doc = $doc])+
@@ -56,7 +56,7 @@ macro_rules! driver_api {
             #[cfg_attr(softcuda_linked, expect(non_snake_case, reason = "the function's own name"))]
             #[cfg_attr(not(softcuda_linked), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($arg: <$type as Argument>::Abi),*) -> Code {
-                let function = Function { index: Index::$name as usize, name: stringify!($name) };
+                let function = Function { index: $first + Index::$name as usize, name: stringify!($name) };
                 entry::call(function, driver_api!(@is_marked $($mark)?), || {
                     $(
                         // SAFETY: what this function asks of its caller is what `accept` asks.

@@ -15,10 +15,11 @@ pub(super) enum Kind {
     Event,
     Module,
     Function,
+    Pool,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Context, Self::Stream, Self::Event, Self::Module, Self::Function];
+    const ALL: [Self; 6] = [Self::Context, Self::Stream, Self::Event, Self::Module, Self::Function, Self::Pool];
 }
 
 impl fmt::Display for Kind {
@@ -29,6 +30,7 @@ impl fmt::Display for Kind {
             Self::Event => "event",
             Self::Module => "module",
             Self::Function => "function",
+            Self::Pool => "memory pool",
         })
     }
 }

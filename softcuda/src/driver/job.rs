@@ -3,31 +3,33 @@
 use std::ffi::c_void;
 
 use super::abi::HostFunction;
+use super::buffer::Span;
 use super::codes::Outcome;
 use super::kernel::PendingLaunch;
-use super::memory::Span;
+use super::raw::AccessKind;
+use super::word::ValueWait;
 
 /// One side of a copy.
 #[derive(Debug)]
 pub(super) enum Place {
     /// Memory that the driver knows and holds.
     Known(Span),
-    /// Memory of a caller who waits until the copy is done.
-    Waiting(CallerMemory),
+    /// Pageable memory of a caller, who waits until the copy is done or has promised that it stays until then.
+    Callers(CallerMemory),
 }
 
-/// An address that stays valid while its owner waits inside the driver.
+/// An address that its owner keeps valid.
 #[derive(Debug)]
 pub(super) struct CallerMemory(pub(super) *mut u8);
 
-// SAFETY: the owner waits, so that the thread which copies is the only one to use it.
+// SAFETY: whoever passed it promised that nobody uses it in a way that conflicts with the copy.
 unsafe impl Send for CallerMemory {}
 
 impl Place {
     fn start(&self) -> *mut u8 {
         match self {
             Self::Known(span) => span.start(),
-            Self::Waiting(memory) => memory.0,
+            Self::Callers(memory) => memory.0,
         }
     }
 }
@@ -44,18 +46,21 @@ unsafe impl Send for UserData {}
 pub(super) enum Job {
     /// Bytes from one place to another.
     Copy { from: Place, to: Place, bytes: usize },
-    /// A pattern of one or four bytes, over and over.
+    /// A pattern, over and over.
     Fill { target: Span, pattern: Pattern },
     /// A kernel.
     Kernel(Box<PendingLaunch>),
     /// A function of the caller.
     HostFunction(HostFunction, UserData),
+    /// A word that the stream waits for.
+    ValueWait(ValueWait),
 }
 
 /// What memory is set to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pattern {
     Byte(u8),
+    Half(u16),
     Word(u32),
 }
 
@@ -65,12 +70,21 @@ impl Job {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })
     }
 
+    /// Whether it may wait for a word that others write.
+    pub(super) fn waits_for_words(&self) -> bool {
+        match self {
+            Self::ValueWait(_) => true,
+            Self::Kernel(launch) => launch.ranges.iter().any(|range| range.access.kind == AccessKind::Awaited),
+            _ => false,
+        }
+    }
+
     /// Runs it; an error is a fault of the device.
     pub(super) fn run(self) -> Outcome {
         match self {
             Self::Copy { from, to, bytes } => {
                 // SAFETY: both sides hold `bytes` bytes that stay until this is done: they were checked against
-                // their allocations when this was enqueued, or belong to a caller who vouched for them and waits.
+                // their allocations when this was enqueued, or belong to a caller who vouched for them.
                 unsafe { to.start().copy_from(from.start(), bytes) };
                 Ok(())
             }
@@ -84,6 +98,7 @@ impl Job {
                 unsafe { function(user.0) };
                 Ok(())
             }
+            Self::ValueWait(wait) => wait.run(),
         }
     }
 }
@@ -92,13 +107,16 @@ fn fill(target: &Span, pattern: Pattern) {
     match pattern {
         // SAFETY: the span holds that many bytes.
         Pattern::Byte(byte) => unsafe { target.start().write_bytes(byte, target.bytes()) },
-        Pattern::Word(word) => {
-            for i in 0..target.bytes() / size_of::<u32>() {
-                let place = target.start().cast::<[u8; size_of::<u32>()]>().wrapping_add(i);
-                // SAFETY: word `i` lies in the span.
-                unsafe { place.write(word.to_ne_bytes()) };
-            }
-        }
+        Pattern::Half(half) => repeat(target, half.to_ne_bytes()),
+        Pattern::Word(word) => repeat(target, word.to_ne_bytes()),
+    }
+}
+
+fn repeat<const N: usize>(target: &Span, bytes: [u8; N]) {
+    for i in 0..target.bytes() / N {
+        let place = target.start().cast::<[u8; N]>().wrapping_add(i);
+        // SAFETY: repetition `i` lies in the span.
+        unsafe { place.write(bytes) };
     }
 }
 
@@ -107,6 +125,7 @@ impl Pattern {
     pub(super) fn size(self) -> usize {
         match self {
             Self::Byte(_) => size_of::<u8>(),
+            Self::Half(_) => size_of::<u16>(),
             Self::Word(_) => size_of::<u32>(),
         }
     }

@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::buffer::Span;
 use super::codes::{self, Outcome};
-use super::memory::Span;
 use super::ptx::Entry;
 use super::raw::{DeclareFn, ParamKind, RawAccess, RawKernel, RawLaunch, RawRange, RunFn, Topic};
 use super::report;

@@ -1,139 +1,83 @@
 //! Memory: what is allocated where, and how an address becomes bytes.
 
-use std::alloc::Layout;
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::buffer::{ALIGN, Buffer, Span};
 use super::codes::{self, Outcome};
-use super::device;
+use super::pools::Pools;
 use super::scope::{self, ScopeId};
+use super::{device, discard};
 
-/// What fresh memory holds, so that nobody takes it for zeros.
-const FRESH: u8 = 0xA5;
-/// Alignment of every allocation, as on hardware.
-const ALIGN: usize = 512;
-/// A page, for memory of the host.
-const PAGE: usize = 4096;
 /// Device addresses begin where no host address can be: reading one on the host faults at once.
 const DEVICE_SPACE: u64 = 1 << 48;
-
-/// Bytes that stay where they are until the last user is gone: queued work holds its memory alive.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    start: NonNull<u8>,
-    layout: Layout,
-}
-
-// SAFETY: a buffer is a plain address and a size. Its bytes are only reached through raw pointers, by work whose
-// order the program has to see to, as on a device.
-unsafe impl Send for Buffer {}
-// SAFETY: as above.
-unsafe impl Sync for Buffer {}
-
-impl Buffer {
-    /// Fresh memory for a device.
-    pub(super) fn of_device(bytes: usize) -> Outcome<Self> {
-        Self::fresh(bytes, ALIGN)
-    }
-
-    /// Fresh page-locked memory.
-    pub(super) fn of_host(bytes: usize) -> Outcome<Self> {
-        Self::fresh(bytes, PAGE)
-    }
-
-    fn fresh(bytes: usize, align: usize) -> Outcome<Self> {
-        let buffer = Self::unfilled(bytes, align)?;
-        // SAFETY: the allocation was just made, `bytes` long.
-        unsafe { buffer.start.write_bytes(FRESH, bytes) };
-        Ok(buffer)
-    }
-
-    /// Memory that nobody reads before he writes it.
-    pub(super) fn unfilled(bytes: usize, align: usize) -> Outcome<Self> {
-        let layout = Layout::from_size_align(bytes, align).map_err(|_| codes::OUT_OF_MEMORY)?;
-        if bytes == 0 {
-            return Err(codes::INVALID_VALUE);
-        }
-        // SAFETY: the size is not zero.
-        let start = unsafe { std::alloc::alloc(layout) };
-        let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
-        Ok(Self { start, layout })
-    }
-
-    fn bytes(&self) -> usize {
-        self.layout.size()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        // SAFETY: allocated by `unfilled` with this layout, and this is the owner.
-        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
-    }
-}
-
-/// A range inside a buffer, which it keeps alive.
-#[derive(Clone, Debug)]
-pub(super) struct Span {
-    buffer: Arc<Buffer>,
-    offset: usize,
-    bytes: usize,
-}
-
-impl Span {
-    /// All of a buffer.
-    pub(super) fn whole(buffer: Buffer) -> Self {
-        let bytes = buffer.bytes();
-        Self { buffer: Arc::new(buffer), offset: 0, bytes }
-    }
-
-    pub(super) fn start(&self) -> *mut u8 {
-        // Inside the buffer: `Memory::span` checked it. Wrapping, because that is no matter of memory safety here.
-        self.buffer.start.as_ptr().wrapping_add(self.offset)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
 
 /// Where an allocation lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Home {
     /// The device of this number.
     Device(usize),
-    /// Page-locked memory of the host, which devices reach by the same address.
+    /// Memory of the host, which devices reach by the same address.
     Host,
+}
+
+/// What has made an allocation, and so what frees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// `cuMemAlloc`
+    Plain,
+    /// `cuMemAllocAsync` and its like, from the pool of this number.
+    Pool(u64),
+    /// `cuMemHostAlloc`, with these flags.
+    Pinned(u32),
+    /// `cuMemHostRegister`, with these flags: memory of the caller.
+    Registered(u32),
+    /// `cuMemAllocManaged`
+    Managed,
 }
 
 /// One allocation.
 #[derive(Debug)]
 pub(super) struct Allocation {
+    /// Never another's, as an address of the host may be.
+    pub(super) id: u64,
     pub(super) context: u64,
     /// Who allocated it.
     pub(super) scope: ScopeId,
     pub(super) home: Home,
+    pub(super) origin: Origin,
     /// The call that frees it has been made: work enqueued later is wrong in any order.
     pub(super) freed: bool,
     buffer: Arc<Buffer>,
 }
 
 impl Allocation {
-    fn new(context: u64, home: Home, buffer: Buffer) -> Self {
-        Self { context, scope: scope::current(), home, freed: false, buffer: Arc::new(buffer) }
-    }
-
     /// Whether this is memory of a device that can be freed.
     pub(super) fn is_live_on_device(&self) -> bool {
         self.home != Home::Host && !self.freed
+    }
+
+    /// Whether this is managed memory that can be freed.
+    pub(super) fn is_live_and_managed(&self) -> bool {
+        self.origin == Origin::Managed && !self.freed
+    }
+
+    /// Whether this is page-locked memory, of the driver or of a caller.
+    pub(super) fn is_page_locked(&self) -> bool {
+        matches!(self.origin, Origin::Pinned(_) | Origin::Registered(_))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.buffer.bytes()
     }
 }
 
 /// Everything that is allocated, by address.
 #[derive(Debug)]
 pub(super) struct Memory {
+    pub(super) pools: Pools,
     allocations: BTreeMap<u64, Allocation>,
+    last_id: u64,
     /// Bytes handed out so far; addresses are never reused, so that a stale one is found out.
     reached: [u64; device::COUNT],
     used: [usize; device::COUNT],
@@ -141,7 +85,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) const fn new() -> Self {
-        Self { allocations: BTreeMap::new(), reached: [0; device::COUNT], used: [0; device::COUNT] }
+        Self { pools: Pools::new(), allocations: BTreeMap::new(), last_id: 0, reached: [0; device::COUNT], used: [0; device::COUNT] }
     }
 
     /// Whether a device has room for `bytes`.
@@ -151,20 +95,43 @@ impl Memory {
 
     /// Makes a buffer memory of a device that has room.
     pub(super) fn add(&mut self, context: u64, device: usize, buffer: Buffer) -> u64 {
+        self.add_to_device(context, device, Origin::Plain, buffer)
+    }
+
+    /// Makes a buffer memory of a pool whose device has room.
+    pub(super) fn add_to_pool(&mut self, context: u64, device: usize, pool: u64, buffer: Buffer) -> u64 {
+        self.pools.take(pool, buffer.bytes());
+        self.add_to_device(context, device, Origin::Pool(pool), buffer)
+    }
+
+    fn add_to_device(&mut self, context: u64, device: usize, origin: Origin, buffer: Buffer) -> u64 {
         let bytes = buffer.bytes();
         let address = DEVICE_SPACE * (device as u64 + 1) + self.reached[device];
         // One gap at least, so that the end of an allocation is not the start of the next.
         self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
         self.used[device] += bytes;
-        self.allocations.insert(address, Allocation::new(context, Home::Device(device), buffer));
+        self.insert(address, context, Home::Device(device), origin, buffer);
         address
     }
 
-    /// Makes a buffer page-locked memory of the host; its device address is its own.
-    pub(super) fn add_host(&mut self, context: u64, buffer: Buffer) -> *mut u8 {
-        let start = buffer.start.as_ptr();
-        self.allocations.insert(start.addr() as u64, Allocation::new(context, Home::Host, buffer));
+    /// Makes a buffer memory of the host that devices reach; its device address is its own.
+    pub(super) fn add_host(&mut self, context: u64, origin: Origin, buffer: Buffer) -> *mut u8 {
+        let start = buffer.start();
+        self.insert(start.addr() as u64, context, Home::Host, origin, buffer);
         start
+    }
+
+    fn insert(&mut self, address: u64, context: u64, home: Home, origin: Origin, buffer: Buffer) {
+        self.last_id += 1;
+        let (id, scope, buffer) = (self.last_id, scope::current(), Arc::new(buffer));
+        let allocation = Allocation { id, context, scope, home, origin, freed: false, buffer };
+        self.allocations.insert(address, allocation);
+    }
+
+    /// Whether an allocation has one of `bytes` at `address`.
+    pub(super) fn overlaps(&self, address: u64, bytes: usize) -> bool {
+        let before_end = self.allocations.range(..address.saturating_add(bytes as u64)).next_back();
+        before_end.is_some_and(|(start, allocation)| start + allocation.bytes() as u64 > address)
     }
 
     /// The allocation that begins at `address`.
@@ -175,20 +142,28 @@ impl Memory {
     /// Takes the allocation at `address` away; its bytes stay as long as queued work holds them.
     pub(super) fn remove(&mut self, address: u64) {
         if let Some(allocation) = self.allocations.remove(&address) {
-            give_back(&mut self.used, &allocation);
+            self.give_back(allocation);
         }
     }
 
     /// Takes away all that `context` has allocated.
     pub(super) fn remove_context(&mut self, context: u64) {
-        let used = &mut self.used;
-        self.allocations.retain(|_, allocation| {
-            let stays = allocation.context != context;
-            if !stays {
-                give_back(used, allocation);
-            }
-            stays
-        });
+        let of_context = |(address, allocation): (&u64, &Allocation)| (allocation.context == context).then_some(*address);
+        let addresses: Vec<u64> = self.allocations.iter().filter_map(of_context).collect();
+        for address in addresses {
+            self.remove(address);
+        }
+    }
+
+    fn give_back(&mut self, allocation: Allocation) {
+        if let Home::Device(device) = allocation.home {
+            self.used[device] -= allocation.bytes();
+        }
+        if let Origin::Pool(pool) = allocation.origin {
+            self.pools.give_back(pool, allocation.bytes());
+        }
+        allocation.buffer.set_gone();
+        discard::add(allocation.buffer);
     }
 
     /// Where the allocation that holds `address` begins, and its length.
@@ -202,8 +177,15 @@ impl Memory {
     pub(super) fn span(&self, address: u64, bytes: usize) -> Option<(&Allocation, Span)> {
         let (start, allocation) = self.allocations.range(..=address).next_back()?;
         let offset = usize::try_from(address - start).ok()?;
-        let inside = offset.checked_add(bytes)? <= allocation.buffer.bytes();
-        (inside && !allocation.freed).then(|| (allocation, Span { buffer: Arc::clone(&allocation.buffer), offset, bytes }))
+        let inside = offset.checked_add(bytes)? <= allocation.bytes();
+        (inside && !allocation.freed).then(|| (allocation, Span::new(Arc::clone(&allocation.buffer), offset, bytes)))
+    }
+
+    /// The live allocation that has the byte at `address`, and where it begins.
+    pub(super) fn around(&self, address: u64) -> Option<(u64, &Allocation)> {
+        let (start, allocation) = self.allocations.range(..=address).next_back()?;
+        let inside = address - start < allocation.bytes() as u64;
+        (inside && !allocation.freed).then_some((*start, allocation))
     }
 
     pub(super) fn free_bytes(&self, device: usize) -> usize {
@@ -225,12 +207,6 @@ impl Memory {
     }
 }
 
-fn give_back(used: &mut [usize; device::COUNT], allocation: &Allocation) {
-    if let Home::Device(device) = allocation.home {
-        used[device] -= allocation.buffer.bytes();
-    }
-}
-
 /// Whether `address` can only be a device's.
 pub(super) fn is_device_address(address: u64) -> bool {
     address >= DEVICE_SPACE
@@ -238,6 +214,7 @@ pub(super) fn is_device_address(address: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer;
     use super::*;
 
     #[test]
@@ -258,18 +235,9 @@ mod tests {
         let (_, span) = memory.span(address + 8, 8).unwrap();
         memory.remove(address);
         // SAFETY: the span keeps its buffer, and nobody writes to it.
-        assert_eq!(unsafe { span.start().read() }, FRESH);
+        assert_eq!(unsafe { span.start().read() }, buffer::FRESH);
         assert_eq!(memory.free_bytes(1), device::MEMORY);
         assert!(memory.span(address, 1).is_none());
-    }
-
-    #[test]
-    fn fresh_memory_is_not_zero() {
-        for buffer in [Buffer::of_device(3), Buffer::of_host(3)] {
-            let span = Span::whole(buffer.unwrap());
-            // SAFETY: the buffer has three bytes, which were just filled.
-            assert_eq!(unsafe { span.start().cast::<[u8; 3]>().read() }, [FRESH; 3]);
-        }
     }
 
     #[test]

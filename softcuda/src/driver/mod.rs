@@ -8,17 +8,17 @@
 //! | files | what they hold |
 //! |---|---|
 //! | `sync`, `codes`, `raw` | locks and threads; result codes; what is agreed with the control API |
-//! | `scope`, `calls`, `report`, `setting`, `mode`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
-//! | `pace` | schedules of scopes |
+//! | `scope`, `calls`, `report`, `setting`, `mode`, `pageable`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
+//! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
-//! | `device`, `memory`, `ptx`, `kernel`, `job` | devices, bytes, PTX, twins, work for threads |
+//! | `device`, `buffer`, `pools`, `memory`, `word`, `ptx`, `kernel`, `job` | devices, bytes, pools, allocations, words that streams wait for, PTX, twins, work for threads |
 //! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
 //! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
 //! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
-//! | `schedule`, `demand`, `worker` | what may go next, what a schedule holds back, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `limit`, `allocation`, `copy`, `module`, `launch`, `host_function`, `errors` | what answers the functions |
+//! | `value_waits`, `schedule`, `demand`, `worker` | streams that words hold, what may go next, what a schedule holds back, and the threads it goes on |
+//! | `context`, `primary`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `module`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -26,6 +26,7 @@ use std::ffi::c_void;
 pub mod abi;
 mod allocation;
 mod api;
+mod buffer;
 mod calls;
 mod checks;
 mod clock;
@@ -35,6 +36,7 @@ mod control;
 mod copy;
 mod demand;
 mod device;
+mod discard;
 mod entry;
 mod errors;
 mod event;
@@ -47,6 +49,8 @@ mod kernel;
 mod launch;
 mod limit;
 mod lookup;
+mod managed;
+mod mem_op;
 mod memory;
 mod mode;
 mod module;
@@ -54,12 +58,17 @@ mod objects;
 mod order;
 mod orphans;
 mod pace;
+mod pageable;
 mod per_thread;
+mod pointer;
+mod pool;
+mod pools;
 mod primary;
 mod profile;
 mod ptx;
 mod races;
 pub mod raw;
+mod register;
 mod report;
 mod schedule;
 mod scope;
@@ -70,12 +79,15 @@ mod sync;
 mod thread;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
+mod value_waits;
 mod version;
+mod word;
 mod worker;
 
 pub use self::api::*;
 pub use self::control::*;
 pub use self::handle::Handle;
+pub use self::managed::Location;
 
 /// The address of an implemented function, by its name.
 #[must_use]

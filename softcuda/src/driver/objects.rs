@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::clock::Moment;
@@ -14,6 +15,7 @@ use super::kernel::Registration;
 use super::ptx::Entry;
 use super::scope::{self, ScopeId};
 use super::sync::Condvar;
+use super::word::ValueWrite;
 
 /// Serial numbers of objects. Never reused.
 pub(super) type Serial = u64;
@@ -55,6 +57,8 @@ pub(super) enum Work {
     Wait,
     /// Ends an allocation.
     Free(u64),
+    /// Writes a word.
+    Write(ValueWrite),
     /// A fault of the device.
     Fault(Code),
     /// Something for a thread.
@@ -62,6 +66,11 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether it may wait for a word that others write.
+    pub(super) fn waits_for_words(&self) -> bool {
+        self.job().is_some_and(Job::waits_for_words)
+    }
+
     /// What it has for a thread.
     pub(super) fn job(&self) -> Option<&Job> {
         if let Self::Run(job) = self { Some(job) } else { None }
@@ -129,6 +138,10 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
+    /// Whether the task that a thread does may wait for a word that others write.
+    pub(super) awaits_word: bool,
+    /// Set while it waits for a word in memory: ends that wait.
+    pub(super) value_wait: Option<Arc<AtomicBool>>,
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
@@ -152,6 +165,8 @@ impl Stream {
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
+            awaits_word: false,
+            value_wait: None,
             enqueued: 0,
             done: 0,
             let_go: 0,
@@ -171,6 +186,15 @@ impl Stream {
             Activity::Running => Some(self.at_work),
             Activity::Ready => self.queue.front().map(|task| task.scope),
             Activity::Free | Activity::Blocked => None,
+        }
+    }
+
+    /// Whether what a thread does for it, or is about to do, may wait for a word that others write.
+    pub(super) fn may_await_a_word(&self) -> bool {
+        match self.activity {
+            Activity::Running => self.awaits_word,
+            Activity::Ready => self.queue.front().is_some_and(|task| task.work.waits_for_words()),
+            Activity::Free | Activity::Blocked => false,
         }
     }
 

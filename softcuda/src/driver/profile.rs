@@ -21,11 +21,8 @@ pub(super) const PRIORITIES: (i32, i32) = (0, -5);
 /// is built, its row goes.
 const ABSENT: &[u32] = &[
     44,  // gather from textures: there are no textures
-    83,  // managed memory
-    89,  // managed memory that the host uses meanwhile
     95,  // cooperative launches
     96,  // cooperative launches on several devices
-    99,  // registering memory of the host
     102, // virtual memory management
     103, // its handles as file descriptors
     107, // compressed memory, which needs it
@@ -33,7 +30,6 @@ const ABSENT: &[u32] = &[
     109, // access policies, for the same reason
     110, // remote access by network cards, to memory of that management
     112, // sparse arrays: there are no arrays
-    113, // registering memory of the host that is read only
     114, // semaphores of other programming interfaces
     116, // remote access by network cards
     117, // its flushes
@@ -41,8 +37,6 @@ const ABSENT: &[u32] = &[
     119, // memory pools between processes
     120, // clusters of blocks
     121, // arrays that are mapped later
-    122, // memory operations on streams: on words of 64 bits
-    123, // memory operations on streams: waiting for NOR
     124, // memory as a DMA buffer
     125, // events between processes
     126, // memory synchronisation domains: launches have no attributes

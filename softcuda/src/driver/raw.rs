@@ -65,6 +65,14 @@ pub const PROCESS_SCOPE: u64 = 0;
 /// Stands for every device where one could be named.
 pub const ALL_DEVICES: u32 = u32::MAX;
 
+/// How pageable memory is copied: read at the call, written before it returns.
+pub const PAGEABLE_OBSERVED: u32 = 0;
+/// How pageable memory is copied: when the copy's turn comes, wherever the documentation allows that.
+pub const PAGEABLE_ASYNC: u32 = 1;
+
+/// The two as `SOFTCUDA_PAGEABLE` names them.
+pub const PAGEABLES: [(&str, u32); 2] = [("observed", PAGEABLE_OBSERVED), ("async", PAGEABLE_ASYNC)];
+
 /// A kind of what is counted: streams that were created and not destroyed.
 pub const LIVE_STREAMS: u32 = 0;
 /// A kind of what is counted: events.
@@ -233,6 +241,8 @@ pub type SetModeFn = unsafe extern "C" fn(mode: u32) -> u32;
 pub type SetMachineFn = unsafe extern "C" fn(version: u32, device: u32) -> u32;
 /// `softcuda_host_access`
 pub type HostAccessFn = unsafe extern "C" fn(start: *const c_void, bytes: usize, writes: bool);
+/// `softcuda_set_pageable`
+pub type SetPageableFn = unsafe extern "C" fn(setting: u32) -> u32;
 /// `softcuda_report_count`
 pub type ReportCountFn = unsafe extern "C" fn(scope: u64) -> u64;
 /// `softcuda_report`

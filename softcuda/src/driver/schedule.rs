@@ -6,6 +6,8 @@
 //! time (records, waits, frees) is done on the spot by whoever finds that it may go, so that a
 //! record on an idle stream needs no thread. The rest is handed to a thread.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::codes::{Code, Outcome};
@@ -98,6 +100,7 @@ impl State {
         match work.map(|task| task.work) {
             Some(Work::Record { event, record }) => self.stamp(event, record),
             Some(Work::Free(address)) => self.memory.remove(address),
+            Some(Work::Write(write)) => write.run(),
             Some(Work::Fault(code)) => self.fault(stream, code, woken),
             Some(Work::Run(job)) => {
                 if let Err(code) = job.run() {
@@ -178,6 +181,10 @@ impl State {
             if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
                 this.at_work = scope;
+                this.awaits_word = job.waits_for_words();
+                if let Job::ValueWait(wait) = &job {
+                    this.value_wait = Some(Arc::clone(&wait.over));
+                }
                 let point = Point { stream, position: this.done + 1 };
                 if matches!(job, Job::HostFunction(..)) {
                     self.order.told(point);
@@ -193,11 +200,14 @@ impl State {
         let mut woken = Vec::new();
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.activity = Activity::Free;
+        let gave_up = this.value_wait.take().is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
         let context = this.context;
         let faulted = self.contexts.get(&context).is_some_and(|context| context.fault.is_some());
-        if let Err(code) = outcome {
+        if let Err(code) = outcome
+            && !gave_up
+        {
             self.fault(stream, code, &mut woken);
-        } else if faulted {
+        } else if faulted || gave_up {
             self.drain(stream, &mut woken);
         } else {
             self.pass(stream, &mut woken);
@@ -233,6 +243,7 @@ impl State {
         let streams: Vec<Serial> = self.streams.iter().filter(|(_, other)| other.context == id).map(|(serial, _)| *serial).collect();
         self.ready.retain(|ready| !streams.contains(ready));
         for stream in streams {
+            self.end_value_wait(stream);
             self.drain(stream, woken);
         }
         // What runs is left to end, but nobody has to wait for it.

@@ -10,12 +10,12 @@ use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
 use super::order::Reached;
 use super::raw::Topic;
-use super::report;
 use super::scope::{self, PROCESS, ScopeId};
 use super::state::{Locked, State, lock};
 #[cfg(softcuda_shuttle)]
 use super::sync::KeyOfCell as _;
 use super::sync::{Condvar, global, thread, thread_local};
+use super::{discard, report};
 
 global! {
     /// Told whenever a thread begins.
@@ -35,6 +35,7 @@ impl State {
         self.order.arrive(stream, scope::current());
         let end = self.enqueue(stream, point, work);
         self.draw();
+        self.feed(end);
         self.prune_order();
         self.start_workers(0);
         end
@@ -71,6 +72,7 @@ fn work() {
         let is_host_function = matches!(job, Job::HostFunction(..));
         drop(state);
         report::print();
+        discard::empty();
         scope::enter(scope);
         let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
             report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
@@ -83,6 +85,8 @@ fn work() {
         state.start_workers(1);
     }
     state.workers -= 1;
+    drop(state);
+    discard::empty();
 }
 
 /// Whether the calling thread does the work of a stream.

@@ -25,6 +25,11 @@ pub(crate) fn opened() -> Option<&'static ControlFunctions> {
     CONTROL.get()?.as_ref().ok()
 }
 
+/// There is no library.
+pub(crate) fn image() -> Option<&'static [u8]> {
+    None
+}
+
 /// The address of a driver function.
 pub(crate) fn symbol(name: &CStr) -> Option<*const c_void> {
     driver::symbol(name.to_str().ok()?)

@@ -50,6 +50,12 @@ pub(crate) fn symbol(name: &CStr) -> Option<*const c_void> {
     address(&loaded.library, name)
 }
 
+/// The library itself.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+pub(crate) fn image() -> Option<&'static [u8]> {
+    Some(IMAGE)
+}
+
 fn load(machine: &Machine) -> Result<Loaded, String> {
     let mut image = Cow::Borrowed(IMAGE);
     if !machine.lacks.is_empty() {

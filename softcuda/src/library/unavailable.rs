@@ -21,3 +21,8 @@ pub(crate) fn opened() -> Option<&'static ControlFunctions> {
 pub(crate) fn symbol(_name: &CStr) -> Option<*const c_void> {
     None
 }
+
+/// Always `None`.
+pub(crate) fn image() -> Option<&'static [u8]> {
+    None
+}

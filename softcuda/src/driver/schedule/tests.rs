@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use super::super::buffer::{Buffer, Span};
 use super::super::codes;
 use super::super::job::{Pattern, UserData};
-use super::super::memory::{Buffer, Span};
 use super::super::state::primary_handle;
 use super::*;
 

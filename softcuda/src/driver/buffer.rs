@@ -1,0 +1,140 @@
+//! Bytes: those of an allocation, and ranges of them that queued work holds.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::codes::{self, Outcome};
+
+/// What fresh memory holds, so that nobody takes it for zeros.
+pub(super) const FRESH: u8 = 0xA5;
+/// Alignment of device memory, as on hardware.
+pub(super) const ALIGN: usize = 512;
+/// A page, for memory of the host.
+const PAGE: usize = 4096;
+
+/// Bytes that stay where they are until the last user is gone: queued work holds its memory alive.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    start: NonNull<u8>,
+    layout: Layout,
+    /// Registered memory is not: it stays the caller's.
+    owned: bool,
+    /// No allocation has it any more.
+    gone: AtomicBool,
+}
+
+// SAFETY: a buffer is a plain address and a size. Its bytes are only reached through raw pointers, by work whose
+// order the program has to see to, as on a device.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// Fresh memory for a device.
+    pub(super) fn of_device(bytes: usize) -> Outcome<Self> {
+        Self::fresh(bytes, ALIGN)
+    }
+
+    /// Fresh page-locked memory.
+    pub(super) fn of_host(bytes: usize) -> Outcome<Self> {
+        Self::fresh(bytes, PAGE)
+    }
+
+    fn fresh(bytes: usize, align: usize) -> Outcome<Self> {
+        let buffer = Self::unfilled(bytes, align)?;
+        // SAFETY: the allocation was just made, `bytes` long.
+        unsafe { buffer.start.write_bytes(FRESH, bytes) };
+        Ok(buffer)
+    }
+
+    /// Memory that nobody reads before he writes it.
+    pub(super) fn unfilled(bytes: usize, align: usize) -> Outcome<Self> {
+        let layout = Layout::from_size_align(bytes, align).map_err(|_| codes::OUT_OF_MEMORY)?;
+        if bytes == 0 {
+            return Err(codes::INVALID_VALUE);
+        }
+        // SAFETY: the size is not zero.
+        let start = unsafe { std::alloc::alloc(layout) };
+        let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
+        Ok(Self { start, layout, owned: true, gone: AtomicBool::new(false) })
+    }
+
+    /// Memory of a caller, who promises that it stays until nothing uses this.
+    pub(super) fn of_caller(start: NonNull<u8>, bytes: usize) -> Outcome<Self> {
+        let layout = Layout::from_size_align(bytes, 1).map_err(|_| codes::INVALID_VALUE)?;
+        Ok(Self { start, layout, owned: false, gone: AtomicBool::new(false) })
+    }
+
+    pub(super) fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// No allocation has it from now on.
+    pub(super) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.owned {
+            // SAFETY: allocated by `unfilled` with this layout, and this is the owner.
+            unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+        }
+    }
+}
+
+/// A range inside a buffer, which it keeps alive.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    buffer: Arc<Buffer>,
+    offset: usize,
+    bytes: usize,
+}
+
+impl Span {
+    /// `bytes` from `offset`, which the buffer has.
+    pub(super) fn new(buffer: Arc<Buffer>, offset: usize, bytes: usize) -> Self {
+        Self { buffer, offset, bytes }
+    }
+
+    /// All of a buffer.
+    pub(super) fn whole(buffer: Buffer) -> Self {
+        let bytes = buffer.bytes();
+        Self { buffer: Arc::new(buffer), offset: 0, bytes }
+    }
+
+    pub(super) fn start(&self) -> *mut u8 {
+        // Inside the buffer, as whoever made the span has checked. Wrapping, because that is no matter of memory safety here.
+        self.buffer.start().wrapping_add(self.offset)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the allocation was freed: the bytes are there, but no correct program can mean them.
+    pub(super) fn is_gone(&self) -> bool {
+        self.buffer.gone.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_memory_is_not_zero() {
+        for buffer in [Buffer::of_device(3), Buffer::of_host(3)] {
+            let span = Span::whole(buffer.unwrap());
+            // SAFETY: the buffer has three bytes, which were just filled.
+            assert_eq!(unsafe { span.start().cast::<[u8; 3]>().read() }, [FRESH; 3]);
+        }
+    }
+}
