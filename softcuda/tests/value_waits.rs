@@ -4,7 +4,7 @@ mod support;
 
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use cudarc::driver::sys::CUresult::{
     CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_SUPPORTED, CUDA_SUCCESS,
@@ -47,9 +47,9 @@ fn query(stream: &CudaStream) -> CUresult {
     unsafe { sys::cuStreamQuery(stream.cu_stream()) }
 }
 
-/// A word in pinned memory, which host and streams share.
+/// A word in pinned memory, which host and streams share: one of 64 bits, or its lower half.
 struct SharedWord {
-    word: *const AtomicU64,
+    start: *mut u64,
     _pinned: PinnedHostSlice<u64>,
 }
 
@@ -61,16 +61,21 @@ impl SharedWord {
         // SAFETY: the memory is one word long.
         unsafe { start.write(value) };
         start.expose_provenance();
-        Self { word: start.cast(), _pinned: pinned }
+        Self { start, _pinned: pinned }
     }
 
     fn address(&self) -> CUdeviceptr {
-        self.word.addr() as CUdeviceptr
+        self.start.addr() as CUdeviceptr
     }
 
-    fn word(&self) -> &AtomicU64 {
-        // SAFETY: alive as long as this, and used atomically by all.
-        unsafe { &*self.word }
+    fn store_64(&self, value: u64) {
+        // SAFETY: alive as long as this, and used atomically by all, who take it for a word of this length.
+        unsafe { AtomicU64::from_ptr(self.start) }.store(value, Ordering::Release);
+    }
+
+    fn store_32(&self, value: u32) {
+        // SAFETY: as above.
+        unsafe { AtomicU32::from_ptr(self.start.cast()) }.store(value, Ordering::Release);
     }
 }
 
@@ -111,7 +116,7 @@ fn a_word_that_the_host_writes_holds_a_stream_until_it_fits() -> Result<(), Driv
     let context = context(0);
     let (busy, other) = (context.new_stream()?, context.new_stream()?);
     // What holds each condition with the value 5, and what ends that.
-    for (flags, holds, fits) in [(AT_LEAST, 4, 6), (EQUAL, 6, 5), (AND, 2, 4), (NOR, u64::MAX, 0)] {
+    for (flags, holds, fits) in [(AT_LEAST, 4, 6), (EQUAL, 6, 5), (AND, 2, 4), (NOR, u64::MAX, 0_u32)] {
         for wide in [false, true] {
             let word = SharedWord::new(&context, holds);
             let mut data = busy.clone_htod(&[1_u32; 4])?;
@@ -125,7 +130,11 @@ fn a_word_that_the_host_writes_holds_a_stream_until_it_fits() -> Result<(), Driv
             busy.memset_zeros(&mut data)?;
             round_trips(&context)?;
             assert_eq!((query(&busy), other.clone_dtoh(&data)?), (CUDA_ERROR_NOT_READY, vec![1; 4]), "flags {flags}");
-            word.word().store(fits, Ordering::Release);
+            if wide {
+                word.store_64(fits.into());
+            } else {
+                word.store_32(fits);
+            }
             busy.synchronize()?;
             assert_eq!(busy.clone_dtoh(&data)?, [0; 4], "flags {flags}");
         }
@@ -259,7 +268,7 @@ fn a_batch_is_done_in_order() -> Result<(), DriverError> {
     assert_eq!(batch(&stream, &mut operations, 0), CUDA_SUCCESS);
     round_trips(&context)?;
     assert_eq!((query(&stream), word.get()), (CUDA_ERROR_NOT_READY, 3 << 32));
-    gate.word().store(1, Ordering::Release);
+    gate.store_32(1);
     stream.synchronize()?;
     assert_eq!(word.get(), (3 << 32) | 4);
     Ok(())

@@ -4,6 +4,8 @@
 //! the context hangs. Here a wait is over when its context faults, and when its context ends while
 //! nothing is at work that could still write the word.
 
+use std::sync::atomic::Ordering;
+
 use super::job::Job;
 use super::objects::{Activity, Point, Serial, Stream, Work};
 use super::state::State;
@@ -52,7 +54,7 @@ impl State {
             _ => None,
         };
         if let Some(over) = waiting {
-            over.store(true, std::sync::atomic::Ordering::Release);
+            over.store(true, Ordering::Release);
         }
     }
 }
@@ -66,7 +68,7 @@ mod tests {
     use super::super::objects::Role;
     use super::super::state::{self, lock};
     use super::super::word::{Condition, ValueWait, ValueWrite, Width, Word};
-    use super::super::{codes, context, worker};
+    use super::super::{codes, context, job, worker};
     use super::*;
 
     fn word(memory: &Span) -> Word {
@@ -94,10 +96,28 @@ mod tests {
         state.submit(stream, None, Work::Write(ValueWrite { word: word(&after), value: 7 }));
         assert_eq!(context::end(state, context), Ok(()));
         assert_eq!(lock().primaries[0].fault, None);
-        let unchanged = until_one(&after);
-        let Work::Run(Job::ValueWait(wait)) = unchanged else { unreachable!() };
-        wait.over.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(wait.run(), Err(codes::CONTEXT_IS_DESTROYED), "what came after the wait is not done");
+        // SAFETY: eight bytes, and nobody writes them.
+        assert_eq!(unsafe { after.start().cast::<u64>().read() }, 0, "what came after the wait is not done");
+    }
+
+    #[test]
+    fn a_fault_of_the_context_ends_a_wait() {
+        let memory = memory(0);
+        let mut state = lock();
+        let context = state.add_context(state::primary_handle(0), 0, 0);
+        let [held, faulty] = [(); 2].map(|()| state.add_stream(context, Role::Created { non_blocking: true }, 0));
+        let end = state.submit(held, None, until_one(&memory));
+        while state.streams[&held].activity != Activity::Running {
+            drop(state);
+            std::thread::yield_now();
+            state = lock();
+        }
+        state.submit(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
+        // No later test has this fault.
+        state.primaries[0].fault = None;
+        let mut state = worker::wait_for(state, &[end]).unwrap();
+        assert_eq!(state.check(context), Err(codes::LAUNCH_FAILED));
+        state.remove_context(context);
     }
 
     #[test]
@@ -114,7 +134,7 @@ mod tests {
         state.submit(a, None, until_one(&first));
         state.submit(a, None, Work::Write(ValueWrite { word: word(&second), value: 1 }));
         let copy = memory(1);
-        let place = |span: &Span| super::super::job::Place::Known(span.clone());
+        let place = |span: &Span| job::Place::Known(span.clone());
         let write = Job::Copy { from: place(&copy), to: place(&memory(0)), bytes: 8 };
         state.submit(writer, None, Work::Run(write));
         state.submit(writer, None, Work::Write(ValueWrite { word: word(&first), value: 1 }));
@@ -122,6 +142,5 @@ mod tests {
         assert_eq!(context::end(lock(), context), Ok(()));
         assert!(lock().is_passed(end));
         context::end(lock(), other).unwrap();
-        let _ = worker::count();
     }
 }

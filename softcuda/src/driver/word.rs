@@ -186,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn a_freed_word_ends_a_wait_unless_it_fits() {
+        let buffer = Buffer::of_device(4).unwrap();
+        buffer.set_gone();
+        let memory = Span::whole(buffer);
+        Word::new(memory.clone(), Width::Bits32).unwrap().store(1);
+        let wait = |value| {
+            let word = Word::new(memory.clone(), Width::Bits32).unwrap();
+            ValueWait { word, condition: Condition::Equal, value, over: Arc::new(AtomicBool::new(false)) }
+        };
+        assert_eq!(wait(1).run(), Ok(()));
+        assert_eq!(wait(2).run(), Err(codes::ILLEGAL_ADDRESS));
+    }
+
+    #[test]
     fn a_wait_that_is_over_still_sees_what_was_written() {
         let word = Word::new(Span::whole(Buffer::of_device(4).unwrap()), Width::Bits32).unwrap();
         word.store(1);
