@@ -15,6 +15,7 @@ mod code;
 mod comparison;
 mod driver;
 mod fixture;
+mod forked;
 mod handles;
 mod hold;
 mod host_function;
@@ -26,6 +27,7 @@ mod probes;
 mod recording;
 mod runner;
 mod slots;
+mod structs;
 mod twins;
 
 pub use child::run as run_child;
