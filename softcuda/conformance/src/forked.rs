@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::breakdown::CRASH;
 use crate::code::Code;
@@ -15,6 +15,7 @@ const BEYOND: i32 = 100_000;
 /// of a process that could not be started, as `Command` carries one from the child to here.
 pub(crate) fn call(mut call: impl FnMut() -> Code + Send + Sync + 'static) -> Outcome {
     let mut command = Command::new("/bin/true");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let report = move || Err(io::Error::from_raw_os_error(BEYOND + i32::try_from(call().0).unwrap_or(i32::MAX - BEYOND)));
     // SAFETY: what such a child may do safely is exactly what this asks; the parent waits for its end,
     // and is a process of its own for one probe.

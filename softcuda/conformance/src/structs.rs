@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Operation {
-    pub(crate) operation: u32,
+    pub(crate) code: u32,
     pub(crate) address: u64,
     pub(crate) value: u64,
     pub(crate) flags: u32,
@@ -19,8 +19,8 @@ impl Operation {
     pub(crate) const WAIT_64: u32 = 4;
     pub(crate) const WRITE_64: u32 = 5;
 
-    pub(crate) const fn new(operation: u32, address: u64, value: u64, flags: u32) -> Self {
-        Self { operation, address, value, flags, alias: 0, padding: 0 }
+    pub(crate) const fn new(code: u32, address: u64, value: u64, flags: u32) -> Self {
+        Self { code, address, value, flags, alias: 0, padding: 0 }
     }
 }
 

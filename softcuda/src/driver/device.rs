@@ -1,6 +1,7 @@
 //! The devices: two of one kind, with the figures of an H200 where this driver does what they say.
 
 use super::abi::{Out, Text};
+use super::absent::ABSENT;
 use super::codes::{self, Outcome};
 
 /// How many devices there are.
@@ -24,8 +25,7 @@ const PCI_BUS: [i32; COUNT] = [0x17, 0x65];
 /// The last attribute that a driver of this version knows.
 const LAST_ATTRIBUTE: u32 = 143;
 
-/// Attributes that are not zero, by their number. What this driver lacks (managed memory, cooperative launches,
-/// interprocess events, memory operations on streams ...) is zero: absent.
+/// Attributes that are not zero, by their number. What this driver lacks is in `ABSENT`.
 const ATTRIBUTES: &[(u32, i32)] = &[
     (1, MAX_BLOCK_THREADS.cast_signed()),
     (2, MAX_BLOCK[0].cast_signed()),
@@ -63,10 +63,9 @@ const ATTRIBUTES: &[(u32, i32)] = &[
     (87, 2),         // single to double precision
     (90, 1),         // preemption
     (91, 1),         // pinned host pointers are device pointers
-    (97, MAX_SHARED_BYTES.cast_signed()),
-    (106, 32),      // blocks of a multiprocessor
-    (111, 1 << 10), // reserved shared memory of a block
-    (115, 1),       // stream-ordered allocation
+    (106, 32),       // blocks of a multiprocessor
+    (111, 1 << 10),  // reserved shared memory of a block
+    (115, 1),        // stream-ordered allocation
 ];
 
 /// The number of a device in arrays.
@@ -142,7 +141,10 @@ pub(super) fn attribute(out: Out<i32>, attribute: u32, ordinal: i32) -> Outcome 
     let device = index(ordinal)?;
     out.set(match attribute {
         PCI_BUS_ID => PCI_BUS[device],
-        _ => ATTRIBUTES.iter().find(|row| row.0 == attribute).map_or(0, |row| row.1),
+        _ => match ABSENT.iter().find(|absent| absent.attribute == attribute) {
+            Some(absent) => absent.answer,
+            None => ATTRIBUTES.iter().find(|row| row.0 == attribute).map_or(0, |row| row.1),
+        },
     });
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `codes`, `raw` | result codes; what is agreed with the control API |
+//! | `codes`, `raw`, `absent` | result codes; what is agreed with the control API; what hardware has more of |
 //! | `scope`, `calls`, `report`, `mode` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
 //! | `entry` | what every call goes through |
@@ -21,6 +21,7 @@
 use std::ffi::c_void;
 
 pub mod abi;
+pub mod absent;
 mod allocation;
 mod api;
 mod calls;

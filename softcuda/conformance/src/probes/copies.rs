@@ -160,7 +160,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::current("held: a copy of 4 MiB to pageable memory", |f| {
         let (stream, from) = (f.stream(), f.memory(LARGE / 4, 0));
-        let to: &'static [AtomicU32] = Vec::from_iter((0..LARGE / 4).map(|_| AtomicU32::new(0))).leak();
+        let to: &'static [AtomicU32] = (0..LARGE / 4).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
         f.hold(*stream).wait_and_release(|d| d.cuMemcpyDtoHAsync_v2(to[0].as_ptr().cast(), from.address, LARGE, *stream))
     }),
     Probe::current("held: a copy from registered memory, changed after the call", |f| {

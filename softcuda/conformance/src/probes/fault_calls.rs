@@ -37,7 +37,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::alone("fault: cuMemFree, cuMemFreeHost, cuMemFreeAsync of null", |d| {
         after(d, |d, faulted| [d.cuMemFree_v2(0), d.cuMemFreeHost(std::ptr::null_mut()), d.cuMemFreeAsync(0, faulted.stream)].into())
     }),
-    Probe::alone("fault: cuMemGetInfo, cuMemHostAlloc, cuMemAllocHost, cuMemAllocManaged", |d| {
+    Probe::alone("fault: cuMemGetInfo, the allocation of pinned and managed memory", |d| {
         after(d, |d, _| {
             let mut memory = std::ptr::null_mut();
             [
@@ -178,9 +178,6 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::alone("fault: found by cuEventSynchronize", |d| found(d, |d, _, event| d.cuEventSynchronize(event).into())),
     Probe::alone("fault: found by cuCtxSynchronize", |d| found(d, |d, _, _| d.cuCtxSynchronize().into())),
-    Probe::alone("fault: found by a synchronous copy", |d| {
-        found(d, |d, faulted, _| d.cuMemcpyDtoH_v2(host(faulted.pinned), faulted.memory, 4).into())
-    }),
     Probe::alone("fault: found by cuMemFree", |d| found(d, |d, faulted, _| d.cuMemFree_v2(faulted.memory).into())),
     Probe::alone("fault: a second context's stream, event, synchronize, destroy", |d| {
         Fixture::alone(d, |f| {

@@ -16,24 +16,40 @@ struct Made {
 }
 
 pub(super) const PROBES: &[Probe] = &[
-    Probe::alone("forked child: cuInit", |d| child(d, |d, _| d.cuInit(0))),
-    Probe::alone("forked child: cuDeviceGetCount", |d| child(d, |d, _| d.cuDeviceGetCount(Some(&mut 0)))),
-    Probe::alone("forked child: cuCtxGetCurrent", |d| child(d, |d, _| d.cuCtxGetCurrent(Some(&mut Handle(0))))),
-    Probe::alone("forked child: cuCtxSetCurrent", |d| child(d, |d, made| d.cuCtxSetCurrent(made.context))),
-    Probe::alone("forked child: cuDevicePrimaryCtxRetain", |d| child(d, |d, _| d.cuDevicePrimaryCtxRetain(Some(&mut Handle(0)), 0))),
-    Probe::alone("forked child: cuEventQuery", |d| child(d, |d, made| d.cuEventQuery(made.complete))),
-    Probe::alone("forked child: cuEventDestroy", |d| child(d, |d, made| d.cuEventDestroy_v2(made.complete))),
-    Probe::alone("forked child: cuEventCreate", |d| child(d, |d, _| d.cuEventCreate(Some(&mut Handle(0)), 0))),
-    Probe::alone("forked child: cuEventRecord", |d| child(d, |d, made| d.cuEventRecord(made.complete, made.stream))),
-    Probe::alone("forked child: cuStreamCreate", |d| child(d, |d, _| d.cuStreamCreate(Some(&mut Handle(0)), 1))),
-    Probe::alone("forked child: cuStreamQuery", |d| child(d, |d, made| d.cuStreamQuery(made.stream))),
-    Probe::alone("forked child: cuStreamDestroy", |d| child(d, |d, made| d.cuStreamDestroy_v2(made.stream))),
-    Probe::alone("forked child: cuMemAlloc", |d| child(d, |d, _| d.cuMemAlloc_v2(Some(&mut 0), 4))),
+    Probe::alone("forked child: cuInit, cuDeviceGetCount, cuCtxGetCurrent", |d| {
+        children(d, [|d, _| d.cuInit(0), |d, _| d.cuDeviceGetCount(Some(&mut 0)), |d, _| d.cuCtxGetCurrent(Some(&mut Handle(0)))])
+    }),
+    Probe::alone("forked child: cuEventQuery, cuEventDestroy, cuEventCreate", |d| {
+        children(
+            d,
+            [
+                |d, made| d.cuEventQuery(made.complete),
+                |d, made| d.cuEventDestroy_v2(made.complete),
+                |d, _| d.cuEventCreate(Some(&mut Handle(0)), 0),
+            ],
+        )
+    }),
+    Probe::alone("forked child: cuStreamCreate, cuMemAlloc, cuDevicePrimaryCtxRetain", |d| {
+        children(
+            d,
+            [
+                |d, _| d.cuStreamCreate(Some(&mut Handle(0)), 1),
+                |d, _| d.cuMemAlloc_v2(Some(&mut 0), 4),
+                |d, _| d.cuDevicePrimaryCtxRetain(Some(&mut Handle(0)), 0),
+            ],
+        )
+    }),
+    Probe::alone("forked child: cuCtxSetCurrent", |d| children(d, [|d, made| d.cuCtxSetCurrent(made.context)])),
+    Probe::alone("forked child: cuEventRecord", |d| children(d, [|d, made| d.cuEventRecord(made.complete, made.stream)])),
+    Probe::alone("forked child: cuStreamQuery", |d| children(d, [|d, made| d.cuStreamQuery(made.stream)])),
+    Probe::alone("forked child: cuStreamDestroy", |d| children(d, [|d, made| d.cuStreamDestroy_v2(made.stream)])),
 ];
 
-fn child(driver: &'static Driver, call: fn(&Driver, Made) -> Code) -> Outcome {
+/// A child for each of the calls.
+fn children<const N: usize>(driver: &'static Driver, calls: [fn(&Driver, Made) -> Code; N]) -> Outcome {
     Fixture::alone(driver, |f| {
         let made = Made { context: f.primary, stream: f.stream().into_handle(), complete: f.complete(0).into_handle() };
-        forked::call(move || call(driver, made))
+        let answers = calls.map(|call| forked::call(move || call(driver, made)));
+        answers.into_iter().reduce(Outcome::and).unwrap_or("no call".into())
     })
 }

@@ -11,7 +11,7 @@ use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
 
 /// A call that takes longer does not return.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the calls are made on, none of it busy.
 #[derive(Clone, Copy)]

@@ -204,9 +204,9 @@ fn compare(f: &Fixture, value: u32, words: &[u32], flags: u32, released: u32) ->
 /// The same with words of 64 bits.
 fn compare_long(f: &Fixture, value: u64, words: &[u64], flags: u32, released: u64) -> Outcome {
     let set = |place: &'static [AtomicU32], word: u64| {
-        let [a, b, c, d, e, g, h, i] = word.to_le_bytes();
-        place[0].store(u32::from_le_bytes([a, b, c, d]), Ordering::Release);
-        place[1].store(u32::from_le_bytes([e, g, h, i]), Ordering::Release);
+        for (half, place) in [word & u64::from(u32::MAX), word >> 32].into_iter().zip(place) {
+            place.store(u32::try_from(half).unwrap_or(u32::MAX), Ordering::Release);
+        }
     };
     passing(f, words, released, set, |f, stream, to| f.driver.cuStreamWaitValue64_v2(stream, to, value, flags))
 }
