@@ -60,12 +60,16 @@ pub mod driver;
 #[cfg(softcuda_linked)]
 mod linked;
 #[cfg(softcuda_linked)]
-use driver::raw;
+use driver::{absent, raw};
+#[cfg(not(softcuda_linked))]
+#[path = "driver/absent.rs"]
+mod absent;
 #[cfg(not(softcuda_linked))]
 #[path = "driver/raw.rs"]
 #[expect(unreachable_pub, reason = "public where the same file is a part of the driver")]
 mod raw;
 
+pub use absent::{ABSENT, Absent};
 pub use accesses::Accesses;
 pub use arguments::Arguments;
 pub use choice::{Choice, choose, install, install_with, symbol};

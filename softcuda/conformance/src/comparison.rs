@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::attributes;
 use crate::breakdown::{CRASH, is_breakdown};
 use crate::recording::Recording;
 
@@ -61,6 +62,22 @@ pub fn differences(golden: &Recording, software: &Recording) -> Result<Vec<Diffe
 pub fn breakdowns(software: &Recording) -> impl Iterator<Item = (&str, &str)> {
     let lines = software.lines.iter().map(|(name, outcome)| (name.as_str(), outcome.as_str()));
     lines.filter(|(_, outcome)| is_breakdown(outcome))
+}
+
+/// Why the software driver answers an attribute of a device otherwise, if it says so itself: an answer
+/// that softcuda's list of what it lacks has for it.
+#[must_use]
+pub fn explanation(difference: &Difference) -> Option<&'static str> {
+    let number = difference.name.strip_prefix(attributes::NAME)?.parse();
+    let absent = softcuda::ABSENT.iter().find(|absent| Ok(absent.attribute) == number)?;
+    (difference.software.as_deref() == Some(&absent.answer.to_string())).then_some(absent.reason)
+}
+
+/// The attributes in softcuda's list of what it lacks that explain none of the differences: hardware
+/// has no more.
+pub fn unexplaining(differences: &[Difference]) -> impl Iterator<Item = u32> {
+    let explains = |number: u32| differences.iter().any(|difference| difference.name == format!("{}{number}", attributes::NAME));
+    softcuda::ABSENT.iter().map(|absent| absent.attribute).filter(move |number| !explains(*number))
 }
 
 fn agree(golden: Option<&str>, software: Option<&str>) -> bool {
@@ -172,6 +189,23 @@ mod tests {
         let golden = Recording { digest: "old".to_owned(), ..recording(&[]) };
         let refused = differences(&golden, &recording(&[])).expect_err("the digests differ");
         assert!(refused.contains("--golden"), "{refused}");
+    }
+
+    #[test]
+    fn an_absent_attribute_is_explained_only_as_it_is_answered() {
+        let absent = softcuda::ABSENT[0];
+        let difference = |software: &str| Difference {
+            name: format!("attribute {}", absent.attribute),
+            golden: Some("77".to_owned()),
+            software: Some(software.to_owned()),
+        };
+        assert_eq!(explanation(&difference(&absent.answer.to_string())), Some(absent.reason));
+        assert_eq!(explanation(&difference("76")), None);
+        let warp = Difference { name: "attribute 10".to_owned(), ..difference("0") };
+        assert_eq!(explanation(&warp), None, "softcuda does not lack it");
+        let useless: Vec<u32> = unexplaining(&[difference("0")]).collect();
+        assert_eq!(useless.len(), softcuda::ABSENT.len() - 1);
+        assert!(!useless.contains(&absent.attribute));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use libloading::Library;
 use softcuda::Choice;
 
 use crate::code::Code;
+use crate::structs::{Access, Location, Operation, PoolProperties};
 
-/// A context, stream, event, module or function. The driver judges it; nothing here follows it.
+/// A context, stream, event, module, function or memory pool. The driver judges it; nothing here follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Handle(pub(crate) usize);
@@ -114,6 +115,8 @@ functions! {
     cuCtxGetStreamPriorityRange(least: Out<'_, i32>, greatest: Out<'_, i32>);
     cuCtxEnablePeerAccess(peer: Handle, flags: u32);
     cuCtxDisablePeerAccess(peer: Handle);
+    cuCtxGetLimit(value: Out<'_, usize>, limit: u32);
+    cuCtxSetLimit(limit: u32, value: usize);
 
     cuStreamCreate(stream: Out<'_, Handle>, flags: u32);
     cuStreamCreateWithPriority(stream: Out<'_, Handle>, flags: u32, priority: i32);
@@ -127,6 +130,15 @@ functions! {
     cuStreamGetFlags(stream: Handle, flags: Out<'_, u32>);
     cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>);
     cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>);
+
+    cuStreamWaitValue32(stream: Handle, address: u64, value: u32, flags: u32);
+    cuStreamWaitValue32_v2(stream: Handle, address: u64, value: u32, flags: u32);
+    cuStreamWaitValue64_v2(stream: Handle, address: u64, value: u64, flags: u32);
+    cuStreamWriteValue32(stream: Handle, address: u64, value: u32, flags: u32);
+    cuStreamWriteValue32_v2(stream: Handle, address: u64, value: u32, flags: u32);
+    cuStreamWriteValue64_v2(stream: Handle, address: u64, value: u64, flags: u32);
+    cuStreamBatchMemOp_v2(stream: Handle, count: u32, operations: *const Operation, flags: u32);
+    cuStreamAttachMemAsync(stream: Handle, address: u64, bytes: usize, flags: u32);
 
     cuEventCreate(event: Out<'_, Handle>, flags: u32);
     cuEventDestroy_v2(event: Handle);
@@ -144,19 +156,51 @@ functions! {
     cuMemGetInfo_v2(free: Out<'_, usize>, total: Out<'_, usize>);
     cuMemHostAlloc(memory: Out<'_, *mut c_void>, bytes: usize, flags: u32);
     cuMemFreeHost(memory: *mut c_void);
+    cuMemAllocHost_v2(memory: Out<'_, *mut c_void>, bytes: usize);
     cuMemHostGetDevicePointer_v2(address: Out<'_, u64>, memory: *mut c_void, flags: u32);
+    cuMemHostGetFlags(flags: Out<'_, u32>, memory: *mut c_void);
+    cuMemHostRegister_v2(memory: *mut c_void, bytes: usize, flags: u32);
+    cuMemHostUnregister(memory: *mut c_void);
+    cuMemAllocManaged(address: Out<'_, u64>, bytes: usize, flags: u32);
+    cuMemAdvise(address: u64, bytes: usize, advice: u32, device: i32);
+    cuMemAdvise_v2(address: u64, bytes: usize, advice: u32, location: Location);
+    cuMemPrefetchAsync(address: u64, bytes: usize, device: i32, stream: Handle);
+    cuMemPrefetchAsync_v2(address: u64, bytes: usize, location: Location, flags: u32, stream: Handle);
+    cuMemGetAddressRange_v2(base: Out<'_, u64>, bytes: Out<'_, usize>, address: u64);
+    cuPointerGetAttribute(value: *mut c_void, attribute: u32, address: u64);
     cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize);
     cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize);
     cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle);
     cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle);
     cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle);
+    cuMemcpy(to: u64, from: u64, bytes: usize);
+    cuMemcpyAsync(to: u64, from: u64, bytes: usize, stream: Handle);
+    cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize);
+    cuMemcpyPeer(to: u64, to_context: Handle, from: u64, from_context: Handle, bytes: usize);
+    cuMemcpyPeerAsync(to: u64, to_context: Handle, from: u64, from_context: Handle, bytes: usize, stream: Handle);
     cuMemsetD8_v2(to: u64, value: u8, count: usize);
+    cuMemsetD16_v2(to: u64, value: u16, count: usize);
+    cuMemsetD32_v2(to: u64, value: u32, count: usize);
     cuMemsetD8Async(to: u64, value: u8, count: usize, stream: Handle);
+    cuMemsetD16Async(to: u64, value: u16, count: usize, stream: Handle);
     cuMemsetD32Async(to: u64, value: u32, count: usize, stream: Handle);
+
+    cuDeviceGetDefaultMemPool(pool: Out<'_, Handle>, device: i32);
+    cuDeviceGetMemPool(pool: Out<'_, Handle>, device: i32);
+    cuDeviceSetMemPool(device: i32, pool: Handle);
+    cuMemPoolCreate(pool: Out<'_, Handle>, properties: Option<&PoolProperties>);
+    cuMemPoolDestroy(pool: Handle);
+    cuMemPoolTrimTo(pool: Handle, bytes: usize);
+    cuMemPoolGetAttribute(pool: Handle, attribute: u32, value: Out<'_, u64>);
+    cuMemPoolSetAttribute(pool: Handle, attribute: u32, value: Out<'_, u64>);
+    cuMemPoolGetAccess(flags: Out<'_, u32>, pool: Handle, location: Out<'_, Location>);
+    cuMemPoolSetAccess(pool: Handle, descriptions: *const Access, count: usize);
+    cuMemAllocFromPoolAsync(address: Out<'_, u64>, bytes: usize, pool: Handle, stream: Handle);
 
     cuModuleLoadData(module: Out<'_, Handle>, image: *const c_void);
     cuModuleGetFunction(function: Out<'_, Handle>, module: Handle, name: *const c_char);
     cuModuleUnload(module: Handle);
+    cuFuncGetAttribute(value: Out<'_, i32>, attribute: u32, function: Handle);
     cuLaunchKernel(
         function: Handle,
         grid_x: u32, grid_y: u32, grid_z: u32,

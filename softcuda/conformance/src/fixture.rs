@@ -4,9 +4,11 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::breakdown::NO_FIXTURE;
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::kernels::Kernels;
+use crate::outcome::Outcome;
 use crate::slots::{LIMIT, Slots};
 
 /// A pending event is looked at after this time and this many round trips of an idle stream: what
@@ -58,6 +60,17 @@ impl Fixture {
         Ok(fixture)
     }
 
+    /// The outcome of a probe that has a process of its own and needs all this, the primary context current.
+    pub(crate) fn alone(driver: &'static Driver, probe: impl FnOnce(&Self) -> Outcome) -> Outcome {
+        match Self::new(driver) {
+            Ok(fixture) => {
+                driver.cuCtxSetCurrent(fixture.primary);
+                probe(&fixture)
+            }
+            Err(why) => format!("{NO_FIXTURE}{why}").into(),
+        }
+    }
+
     // The first launch of a kernel may load it, and loading may wait for running kernels: what
     // probes launch beside a held stream has been launched once.
 
@@ -97,6 +110,18 @@ impl Fixture {
             }
             self.round_trip();
             trips += 1;
+        }
+    }
+
+    /// Waits for an event in bounded time: `NOT_READY` if it is not done even then.
+    pub(crate) fn ends(&self, event: Handle) -> Code {
+        let began = Instant::now();
+        loop {
+            let code = self.driver.cuEventQuery(event);
+            if code != Code::NOT_READY || began.elapsed() >= LIMIT {
+                return code;
+            }
+            std::thread::yield_now();
         }
     }
 
@@ -147,6 +172,9 @@ impl Fixture {
     }
 }
 
+/// No allocation is here.
+pub(crate) const NOWHERE: u64 = 0x10;
+
 /// `CU_STREAM_NON_BLOCKING`
 pub(crate) const NON_BLOCKING: u32 = 1;
 
@@ -162,6 +190,18 @@ pub(crate) fn second_context(driver: &Driver) -> Handle {
 /// A word of pinned memory as the driver takes it.
 pub(crate) fn host(word: &'static AtomicU32) -> *mut c_void {
     word.as_ptr().cast()
+}
+
+/// The same as an address of the device.
+pub(crate) fn address(word: &'static AtomicU32) -> u64 {
+    word.as_ptr() as u64
+}
+
+/// A page of this program's own memory, zeroed, never freed.
+pub(crate) fn page() -> &'static [AtomicU32] {
+    #[repr(align(4096))]
+    struct Page([AtomicU32; 1024]);
+    &Box::leak(Box::new(Page([const { AtomicU32::new(0) }; 1024]))).0
 }
 
 /// Allocates pinned memory in the current context.

@@ -9,12 +9,14 @@
 //! SOFTCUDA=real conformance --golden goldens/h200-580.159.04.txt
 //! ```
 
+mod attributes;
 mod breakdown;
 mod child;
 mod code;
 mod comparison;
 mod driver;
 mod fixture;
+mod forked;
 mod handles;
 mod hold;
 mod host_function;
@@ -26,10 +28,11 @@ mod probes;
 mod recording;
 mod runner;
 mod slots;
+mod structs;
 mod twins;
 
 pub use child::run as run_child;
-pub use comparison::{Difference, Excuses, breakdowns, differences};
+pub use comparison::{Difference, Excuses, breakdowns, differences, explanation, unexplaining};
 pub use driver::Driver;
 pub use machine::today;
 pub use recording::Recording;
@@ -40,7 +43,7 @@ use probe::Probe;
 /// Counted up when the lines about error names change their form.
 const ERROR_NAMES_REVISION: u32 = 1;
 
-/// Runs all probes and asks for the names of all codes: a recording of the driver that is open.
+/// Runs all probes, asks for the attributes of device 0 and the names of all codes: a recording of the driver that is open.
 ///
 /// # Errors
 ///
@@ -48,7 +51,7 @@ const ERROR_NAMES_REVISION: u32 = 1;
 pub fn record(driver: &Driver, runner: &Runner, date: String) -> Result<Recording, String> {
     let mut lines = runner.run(driver)?;
     let names = (0..1000).filter_map(|code| Some((format!("error {code}"), driver.error_name(code)?)));
-    lines.extend(names.filter(|line| line.0.starts_with(&runner.only)));
+    lines.extend(attributes::lines(driver).chain(names).filter(|line| line.0.starts_with(&runner.only)));
     Ok(Recording {
         hardware: machine::hardware(driver),
         driver: machine::driver_version(driver),
@@ -58,7 +61,7 @@ pub fn record(driver: &Driver, runner: &Runner, date: String) -> Result<Recordin
     })
 }
 
-/// A digest of the probes' names and revisions in order: recordings of other lists say nothing
+/// A digest of the probes' names and revisions in order, and of the attributes' numbers: recordings of other lists say nothing
 /// about this one.
 fn digest<'a>(probes: impl Iterator<Item = &'a Probe>) -> String {
     // FNV-1a
@@ -73,6 +76,7 @@ fn digest<'a>(probes: impl Iterator<Item = &'a Probe>) -> String {
         add(&[0]);
         add(&probe.revision.to_le_bytes());
     }
+    attributes::numbers().for_each(|number| add(&number.to_le_bytes()));
     add(&ERROR_NAMES_REVISION.to_le_bytes());
     format!("{hash:016x}")
 }

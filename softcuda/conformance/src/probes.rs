@@ -3,48 +3,78 @@
 use crate::probe::Probe;
 
 mod context;
+mod copies;
 mod device;
 mod elapsed;
 mod event;
 mod fault;
+mod fault_calls;
+mod fork;
+mod gone;
 mod held;
 mod host_functions;
+mod host_memory;
 mod init;
+mod inside;
 mod launch;
 mod legacy;
+mod limits;
+mod managed;
 mod memory;
+mod memsets;
 mod module;
+mod pointers;
+mod pools;
+mod precedence;
 mod primary;
 mod stale;
 mod stream;
 mod two;
+mod two_memory;
+mod value;
+mod value_arguments;
 mod wait;
 mod without_context;
 
 /// All probes.
 pub(crate) fn list() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 21] = [
+    let subjects: [&'static [Probe]; 36] = [
         init::PROBES,
         device::PROBES,
         primary::PROBES,
         context::PROBES,
         without_context::PROBES,
+        precedence::PROBES,
+        limits::PROBES,
         stream::PROBES,
         legacy::PROBES,
         event::PROBES,
         wait::PROBES,
+        value::PROBES,
+        value_arguments::PROBES,
         elapsed::PROBES,
         memory::PROBES,
+        host_memory::PROBES,
+        pools::PROBES,
+        managed::PROBES,
+        pointers::PROBES,
+        memsets::PROBES,
+        copies::PROBES,
         held::PROBES,
         module::PROBES,
         launch::PROBES,
         host_functions::PROBES,
+        inside::PROBES,
         two::PROBES,
+        two_memory::PROBES,
+        gone::PROBES,
         &stale::DESTROYED,
         &stale::RESET,
         &stale::REBORN,
         &stale::RELEASED,
         fault::PROBES,
+        fault_calls::PROBES,
+        fork::PROBES,
     ];
     subjects.into_iter().flatten()
 }

@@ -93,6 +93,9 @@ impl Runner {
     }
 }
 
+/// What a process may take to end behind its last outcome.
+const END: Duration = Duration::from_secs(2);
+
 fn device_count(driver: &Driver) -> Result<i32, String> {
     let mut count = 0;
     match [driver.cuInit(0), driver.cuDeviceGetCount(Some(&mut count))].into_iter().find(|code| !code.is_success()) {
@@ -120,11 +123,13 @@ struct Done {
     hung: bool,
 }
 
-/// Takes a line for each probe, then the end of the output; gives up when either is late.
+/// Takes a line for each probe, then the end of the output; gives up when either is late. When all
+/// lines are there, nothing is left to learn from a process that does not end.
 fn take(lines: &Receiver<String>, deadline: Duration, probes: &[&'static Probe], outcomes: &mut HashMap<&'static str, String>) -> Done {
     let mut count = 0;
     loop {
-        match (lines.recv_timeout(deadline), probes.get(count)) {
+        let patience = if count < probes.len() { deadline } else { deadline.min(END) };
+        match (lines.recv_timeout(patience), probes.get(count)) {
             (Ok(outcome), Some(probe)) => outcomes.insert(probe.name, outcome),
             (Ok(_), None) => continue,
             (Err(error), _) => return Done { count, hung: error == RecvTimeoutError::Timeout },

@@ -7,7 +7,7 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `sync`, `codes`, `raw` | locks and threads; result codes; what is agreed with the control API |
+//! | `sync`, `codes`, `raw`, `absent` | locks and threads; result codes; what is agreed with the control API; what hardware has more of |
 //! | `scope`, `calls`, `report`, `setting`, `mode`, `pageable`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
@@ -24,6 +24,7 @@
 use std::ffi::c_void;
 
 pub mod abi;
+pub mod absent;
 mod allocation;
 mod api;
 mod buffer;

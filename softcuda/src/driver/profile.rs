@@ -3,6 +3,7 @@
 //! The H200's are those that driver 580.159.04 (CUDA 13.0) answers. The V100's (SXM2, 16 GB) are what is
 //! published: the toolkit's `deviceQuery`, and the tables of compute capability 7.0.
 
+use super::absent::ABSENT;
 use super::codes::{self, Outcome};
 use super::raw::{DEVICE_V100, DEVICES};
 use super::setting::Setting;
@@ -16,43 +17,6 @@ pub(super) const MAX_GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
 pub(super) const MAX_SHARED_BYTES: u32 = 48 << 10;
 /// Least and greatest priority of streams.
 pub(super) const PRIORITIES: (i32, i32) = (0, -5);
-
-/// Attributes of hardware that are zero here, as nothing in this driver stands behind them. Where one
-/// is built, its row goes.
-const ABSENT: &[u32] = &[
-    44,  // gather from textures: there are no textures
-    95,  // cooperative launches
-    96,  // cooperative launches on several devices
-    102, // virtual memory management
-    103, // its handles as file descriptors
-    107, // compressed memory, which needs it
-    108, // persisting lines of the second-level cache: streams have no attributes
-    109, // access policies, for the same reason
-    110, // remote access by network cards, to memory of that management
-    112, // sparse arrays: there are no arrays
-    114, // semaphores of other programming interfaces
-    116, // remote access by network cards
-    117, // its flushes
-    118, // its ordering
-    119, // memory pools between processes
-    120, // clusters of blocks
-    121, // arrays that are mapped later
-    124, // memory as a DMA buffer
-    125, // events between processes
-    126, // memory synchronisation domains: launches have no attributes
-    127, // tensor maps
-    128, // memory handles between hosts
-    129, // function pointers of libraries
-    141, // virtual memory management of host memory, by its node
-    142, // memory pools of host memory, by its node
-    144, // memory pools of host memory
-    145, // virtual memory management of host memory
-];
-
-/// The figures of this driver where hardware has others.
-const OWN: &[(u32, i32)] = &[
-    (97, MAX_SHARED_BYTES.cast_signed()), // no kernel can ask for more shared memory
-];
 
 /// Attributes that are not zero: number, H200, V100.
 #[rustfmt::skip]
@@ -139,6 +103,7 @@ const ATTRIBUTES: &[(u32, i32, i32)] = &[
     (91, 1, 1), // CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM
     (95, 1, 1), // COOPERATIVE_LAUNCH
     (96, 1, 1), // COOPERATIVE_MULTI_DEVICE_LAUNCH
+    (97, 232_448, 98_304), // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
     (99, 1, 1), // HOST_REGISTER_SUPPORTED
     (102, 1, 1), // VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED
     (103, 1, 1), // HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED
@@ -213,11 +178,8 @@ pub(super) fn attribute(number: u32) -> Option<i32> {
     if !(1..=version::get().last_attribute).contains(&number) {
         return None;
     }
-    if ABSENT.contains(&number) {
-        return Some(0);
-    }
-    let own = OWN.iter().find(|row| row.0 == number).map(|row| row.1);
-    Some(own.unwrap_or_else(|| hardware(number)))
+    let absent = ABSENT.iter().find(|absent| absent.attribute == number);
+    Some(absent.map_or_else(|| hardware(number), |absent| absent.answer))
 }
 
 /// A limit of a new context.
@@ -241,14 +203,14 @@ mod tests {
     #[test]
     fn each_attribute_has_one_row_of_each_table() {
         assert!(ATTRIBUTES.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(ABSENT.is_sorted_by(|a, b| a < b));
-        assert!(OWN.iter().all(|row| !ABSENT.contains(&row.0) && ATTRIBUTES.iter().all(|other| other.0 != row.0)));
+        assert!(ABSENT.is_sorted_by(|a, b| a.attribute < b.attribute));
     }
 
     #[test]
     fn what_is_absent_is_there_on_hardware() {
-        for number in ABSENT {
-            assert!(ATTRIBUTES.iter().any(|row| row.0 == *number), "{number} is zero anyhow");
+        for absent in ABSENT {
+            let hardware = ATTRIBUTES.iter().find(|row| row.0 == absent.attribute);
+            assert!(hardware.is_some_and(|row| row.1 != absent.answer), "{absent:?} is so on hardware");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Contexts: the stack of the thread, identity, second contexts of a device.
 
 use crate::driver::{Driver, Handle};
-use crate::fixture::{NON_BLOCKING, second_context};
+use crate::fixture::{Fixture, NON_BLOCKING, second_context};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
 
@@ -35,6 +35,125 @@ pub(super) const PROBES: &[Probe] = &[
         let below = current(f.driver, f.primary);
         f.driver.cuCtxDestroy_v2(second);
         verdict(popped == f.primary, "popped what was set").and(below)
+    }),
+    Probe::current("context: set null over another one", |f| {
+        f.driver.cuCtxPushCurrent_v2(f.primary);
+        let code = f.driver.cuCtxSetCurrent(Handle::NULL);
+        Outcome::from(code).and(current(f.driver, f.primary)).and(f.driver.cuCtxPopCurrent_v2(Some(&mut Handle(0))))
+    }),
+    Probe::bare("context: set where none is, then popped", |f| {
+        let set = f.driver.cuCtxSetCurrent(f.primary);
+        [set, f.driver.cuCtxPopCurrent_v2(Some(&mut Handle(0))), f.driver.cuCtxPopCurrent_v2(Some(&mut Handle(0)))].into()
+    }),
+    Probe::bare("context: pushed 100 times, popped 100 times", |f| {
+        let pushed = (0..100).filter(|_| f.driver.cuCtxPushCurrent_v2(f.primary).is_success()).count();
+        let popped = (0..100).filter(|_| f.driver.cuCtxPopCurrent_v2(Some(&mut Handle(0))).is_success()).count();
+        Outcome::from(format!("{pushed}, {popped}")).and(current(f.driver, f.primary))
+    }),
+    Probe::alone("second context: destroyed below the current one, then popped to", |d| {
+        Fixture::alone(d, |f| {
+            let second = f.second_context();
+            d.cuCtxSetCurrent(second);
+            d.cuCtxPushCurrent_v2(f.primary);
+            let codes = [d.cuCtxDestroy_v2(second), d.cuCtxPopCurrent_v2(Some(&mut Handle(0)))];
+            let now = current(d, second);
+            Outcome::from(codes).and(now).and([d.cuCtxSynchronize(), d.cuEventCreate(Some(&mut Handle(0)), 0)])
+        })
+    }),
+    Probe::alone("second context: destroyed by another thread while current here", |d| {
+        Fixture::alone(d, |f| {
+            let second = f.second_context();
+            d.cuCtxSetCurrent(second);
+            let code = std::thread::scope(|scope| scope.spawn(|| d.cuCtxDestroy_v2(second)).join()).map_or("panics".into(), Outcome::from);
+            let now = current(d, second);
+            code.and(now).and([
+                d.cuCtxSynchronize(),
+                d.cuEventCreate(Some(&mut Handle(0)), 0),
+                d.cuMemAlloc_v2(Some(&mut 0), 4),
+                d.cuCtxGetDevice(Some(&mut 0)),
+                d.cuStreamQuery(Handle::DEFAULT),
+            ])
+        })
+    }),
+    Probe::alone("second context: destroyed twice", |d| {
+        Fixture::alone(d, |f| {
+            let second = f.second_context();
+            [d.cuCtxDestroy_v2(second), d.cuCtxDestroy_v2(second)].into()
+        })
+    }),
+    Probe::alone("second context: set after it was destroyed", |d| {
+        Fixture::alone(d, |f| {
+            let second = f.second_context();
+            d.cuCtxDestroy_v2(second);
+            d.cuCtxSetCurrent(second).into()
+        })
+    }),
+    Probe::current("second context: destroyed with a stream that is held by an event", |f| {
+        // The end of a context waits for its work.
+        let (context, held) = (f.second_context(), f.stream());
+        let waiting = f.stream_in(context, NON_BLOCKING).into_handle();
+        let hold = f.hold(*held);
+        let event = f.recorded(*held);
+        f.driver.cuStreamWaitEvent(waiting, *event, 0);
+        hold.wait_and_release(|d| d.cuCtxDestroy_v2(context))
+    }),
+    Probe::bare("second context: flags 0 to 7 read back", |f| {
+        (0..8).map(|flags| created_with(f.driver, flags)).reduce(Outcome::and).unwrap_or("none".into())
+    }),
+    Probe::bare("second context: flags 8, 16, 24, 256 read back", |f| {
+        let each = [8, 16, 24, 256].map(|flags| created_with(f.driver, flags));
+        each.into_iter().reduce(Outcome::and).unwrap_or("none".into())
+    }),
+    Probe::bare("second context: version of the API of both", |f| {
+        let (context, mut versions) = (f.second_context(), [0, 0]);
+        f.driver.cuCtxGetApiVersion(context, Some(&mut versions[0]));
+        f.driver.cuCtxGetApiVersion(f.primary, Some(&mut versions[1]));
+        f.driver.cuCtxDestroy_v2(context);
+        format!("{}, {}", versions[0], versions[1]).into()
+    }),
+    Probe::current("second context: memory of the primary one freed there", |f| {
+        let (context, address) = (f.second_context(), f.memory(1, 0).into_address());
+        let code = f.within(context, || f.driver.cuMemFree_v2(address));
+        f.driver.cuCtxDestroy_v2(context);
+        code.into()
+    }),
+    Probe::current("second context: its memory set and copied on a primary stream", |f| {
+        let (context, stream, mut address) = (f.second_context(), f.stream(), 0);
+        f.within(context, || f.driver.cuMemAlloc_v2(Some(&mut address), 4));
+        let (set, word) = (f.driver.cuMemsetD32Async(address, 7, 1, *stream), f.pinned(1));
+        let codes = [
+            set,
+            f.driver.cuMemcpyDtoHAsync_v2(crate::fixture::host(&word[0]), address, 4, *stream),
+            f.driver.cuStreamSynchronize(*stream),
+        ];
+        f.driver.cuCtxDestroy_v2(context);
+        Outcome::from(codes).and(word[0].load(std::sync::atomic::Ordering::Acquire).to_string())
+    }),
+    Probe::alone("second context: its memory in a primary kernel", |d| {
+        Fixture::alone(d, |f| {
+            let (context, stream, mut address) = (f.second_context(), f.stream(), 0);
+            f.within(context, || d.cuMemAlloc_v2(Some(&mut address), 4));
+            [f.kernels.fill(d, address, 7, *stream), d.cuStreamSynchronize(*stream)].into()
+        })
+    }),
+    Probe::current("second context: the handles 0 and 2 are its own when current", |f| {
+        let context = f.second_context();
+        let (mut ids, mut owner) = ([0; 4], Handle::NULL);
+        f.driver.cuStreamGetId(Handle::DEFAULT, Some(&mut ids[0]));
+        f.driver.cuStreamGetId(Handle::PER_THREAD, Some(&mut ids[1]));
+        f.within(context, || {
+            f.driver.cuStreamGetId(Handle::DEFAULT, Some(&mut ids[2]));
+            f.driver.cuStreamGetId(Handle::PER_THREAD, Some(&mut ids[3]));
+            f.driver.cuStreamGetCtx(Handle::DEFAULT, Some(&mut owner))
+        });
+        f.driver.cuCtxDestroy_v2(context);
+        verdict(ids[0] != ids[2] && ids[1] != ids[3], "other ids").and(verdict(owner == context, "its own"))
+    }),
+    Probe::current("peer access: to a second context of the device", |f| {
+        let context = f.second_context();
+        let codes = [f.driver.cuCtxEnablePeerAccess(context, 0), f.driver.cuCtxDisablePeerAccess(context)];
+        f.driver.cuCtxDestroy_v2(context);
+        codes.into()
     }),
     Probe::bare("context: current on this thread, on another", |f| {
         f.driver.cuCtxSetCurrent(f.primary);
@@ -129,6 +248,18 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("peer access: flags 1", |f| f.driver.cuCtxEnablePeerAccess(f.primary, 1).into()),
     Probe::current("peer access: disabled, never enabled", |f| f.driver.cuCtxDisablePeerAccess(f.primary).into()),
 ];
+
+/// A context created with these flags: the answer, and the flags read back.
+fn created_with(driver: &Driver, flags: u32) -> Outcome {
+    let (mut context, mut read) = (Handle::NULL, 99);
+    let code = driver.cuCtxCreate_v2(Some(&mut context), flags, 0);
+    if !code.is_success() {
+        return code.into();
+    }
+    driver.cuCtxGetFlags(Some(&mut read));
+    driver.cuCtxDestroy_v2(context);
+    Outcome::from(code).and(read.to_string())
+}
 
 /// Is `expected` current?
 fn current(driver: &Driver, expected: Handle) -> Outcome {

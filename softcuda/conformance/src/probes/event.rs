@@ -100,6 +100,31 @@ pub(super) const PROBES: &[Probe] = &[
         let code = f.driver.cuStreamDestroy_v2(stream.into_handle());
         Outcome::from(code).and(hold.query_and_release(*event))
     }),
+    Probe::current("event, held: destroyed, 20 others made and recorded", |f| {
+        // The destroyed one's end must be none of theirs.
+        let (stream, free) = (f.stream(), f.stream());
+        let hold = f.hold(*stream);
+        f.driver.cuEventDestroy_v2(f.recorded(*stream).into_handle());
+        let others: Vec<_> = (0..20).map(|_| f.recorded(*free)).collect();
+        let done = others.iter().filter(|event| f.ends(***event).is_success()).count();
+        hold.release();
+        done.to_string().into()
+    }),
+    Probe::current("event, never recorded: query after the destruction of a recorded one", |f| {
+        let stream = f.stream();
+        let hold = f.hold(*stream);
+        f.driver.cuEventDestroy_v2(f.recorded(*stream).into_handle());
+        let code = f.driver.cuEventQuery(*f.event(DISABLE_TIMING));
+        hold.release();
+        code.into()
+    }),
+    Probe::current("event, held twice: recorded on a free stream, then behind the hold", |f| {
+        let (held, free) = (f.stream(), f.stream());
+        let hold = f.hold(*held);
+        let event = f.recorded(*free);
+        f.driver.cuEventRecord(*event, *held);
+        hold.query_and_release(*event)
+    }),
     Probe::current("event of a second context: query, synchronize", |f| {
         second(f, |f, stream, event| {
             f.driver.cuEventRecord(event, stream);

@@ -1,24 +1,24 @@
 //! After a device fault. A context does not recover from one: each probe has a process of its own.
 
+use std::sync::atomic::AtomicU32;
+
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
-use crate::fixture::{Fixture, NON_BLOCKING};
+use crate::fixture::{Fixture, NON_BLOCKING, NOWHERE};
 use crate::kernels::{Shape, launch};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 
-/// No allocation is here.
-const NOWHERE: u64 = 0x10;
-
 /// A process whose primary context has faulted, and what was there before.
-struct Faulted {
-    fixture: Fixture,
+pub(super) struct Faulted {
+    pub(super) fixture: Fixture,
     /// What the wait for the faulting kernel answered.
     noticed: Code,
-    stream: Handle,
-    complete: Handle,
-    fresh: Handle,
-    memory: u64,
+    pub(super) stream: Handle,
+    pub(super) complete: Handle,
+    pub(super) fresh: Handle,
+    pub(super) memory: u64,
+    pub(super) pinned: &'static AtomicU32,
 }
 
 pub(super) const PROBES: &[Probe] = &[
@@ -94,7 +94,7 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Probes after a kernel of the primary context has trapped and the stream was waited for.
-fn after(driver: &'static Driver, probe: fn(&Driver, &Faulted) -> Outcome) -> Outcome {
+pub(super) fn after(driver: &'static Driver, probe: fn(&Driver, &Faulted) -> Outcome) -> Outcome {
     let mut faulted = match Faulted::before(driver) {
         Ok(faulted) => faulted,
         Err(why) => return why.into(),
@@ -106,12 +106,12 @@ fn after(driver: &'static Driver, probe: fn(&Driver, &Faulted) -> Outcome) -> Ou
 
 impl Faulted {
     /// Everything but the fault. The primary context is current.
-    fn before(driver: &'static Driver) -> Result<Self, String> {
+    pub(super) fn before(driver: &'static Driver) -> Result<Self, String> {
         let fixture = Fixture::new(driver)?;
         let stream = fixture.stream().into_handle();
         let (complete, fresh) = (fixture.complete(0).into_handle(), fixture.event(0).into_handle());
-        let memory = fixture.memory(1, 0).into_address();
+        let (memory, pinned) = (fixture.memory(1, 0).into_address(), &fixture.pinned(1)[0]);
         driver.cuCtxSetCurrent(fixture.primary);
-        Ok(Self { fixture, noticed: Code::SUCCESS, stream, complete, fresh, memory })
+        Ok(Self { fixture, noticed: Code::SUCCESS, stream, complete, fresh, memory, pinned })
     }
 }

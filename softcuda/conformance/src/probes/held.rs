@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::code::Code;
 use crate::driver::Handle;
-use crate::fixture::{Fixture, host};
+use crate::fixture::{Fixture, address, host};
 use crate::hold::Hold;
 use crate::kernels::{Shape, launch};
 use crate::outcome::Outcome;
@@ -90,6 +90,16 @@ pub(super) const PROBES: &[Probe] = &[
             ADDRESS.store(0, Ordering::Release);
             VALUE.store(9, Ordering::Release);
             code
+        })
+    }),
+    Probe::current("held: a value of 32 bits", |f| on_device(f, |f, to, stream| f.driver.cuStreamWriteValue32_v2(stream, to, 2, 0))),
+    Probe::current("held: a value of 32 bits to pinned memory", |f| {
+        on_host(f, |f, to, _, stream| f.driver.cuStreamWriteValue32_v2(stream, address(to), 2, 0))
+    }),
+    Probe::current("held: a memset of half words", |f| {
+        on_device(f, |f, to, stream| {
+            f.driver.cuMemsetD32Async(to, 0, 1, stream);
+            f.driver.cuMemsetD16Async(to, 2, 1, stream)
         })
     }),
     Probe::current("held: three writes in order", |f| {

@@ -57,12 +57,10 @@ pub(super) const PROBES: &[Probe] = &[
         code.into()
     }),
     Probe::alone("launch: neither parameters nor extra, where there are some", |d| {
-        let fixture = match Fixture::new(d) {
-            Ok(fixture) => fixture,
-            Err(why) => return why.into(),
-        };
-        let (fill, stream, null) = (fixture.kernels.fill, fixture.stream(), std::ptr::null());
-        fixture.with_primary(|| d.cuLaunchKernel(fill, 1, 1, 1, 1, 1, 1, 0, *stream, null, null)).into()
+        Fixture::alone(d, |f| {
+            let (fill, stream, null) = (f.kernels.fill, f.stream(), std::ptr::null());
+            d.cuLaunchKernel(fill, 1, 1, 1, 1, 1, 1, 0, *stream, null, null).into()
+        })
     }),
 ];
 

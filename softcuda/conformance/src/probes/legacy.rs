@@ -2,8 +2,9 @@
 
 use crate::code::Code;
 use crate::driver::Handle;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, address};
 use crate::handles::DISABLE_TIMING;
+use crate::host_function::enqueue;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 
@@ -40,6 +41,39 @@ pub(super) const PROBES: &[Probe] = &[
         let event = f.event(DISABLE_TIMING);
         between(f, |f| f.driver.cuStreamWaitEvent(Handle::DEFAULT, *event, 0))
     }),
+    Probe::current("legacy barrier: a wait on 1 for a complete event", |f| {
+        let event = f.complete(DISABLE_TIMING);
+        between(f, |f| f.driver.cuStreamWaitEvent(Handle::LEGACY, *event, 0))
+    }),
+    Probe::current("legacy barrier: a wait on 0 for an event of a held free stream", |f| {
+        let stream = f.stream();
+        let event = f.recorded(*stream);
+        f.driver.cuStreamSynchronize(*stream);
+        let (hold, blocking) = (f.hold(*stream), f.blocking_stream());
+        f.driver.cuEventRecord(*event, *stream);
+        let code = f.driver.cuStreamWaitEvent(Handle::DEFAULT, *event, 0);
+        Outcome::from(code).and(hold.query_and_release(*f.recorded(*blocking)))
+    }),
+    Probe::current("legacy barrier: a value written on 0", |f| {
+        let word = address(&f.pinned(1)[0]);
+        between(f, |f| f.driver.cuStreamWriteValue32_v2(Handle::DEFAULT, word, 1, 0))
+    }),
+    Probe::current("legacy barrier: a value waited for on 0", |f| {
+        let word = address(&f.pinned(1)[0]);
+        between(f, |f| f.driver.cuStreamWaitValue32_v2(Handle::DEFAULT, word, 0, 1))
+    }),
+    Probe::current("legacy barrier: a host function on 0", |f| between(f, |f| enqueue(f.driver, Handle::DEFAULT, || ()))),
+    Probe::current("legacy barrier: a copy of 0 bytes on 0", |f| {
+        let memory = f.memory(1, 0);
+        between(f, |f| f.driver.cuMemcpyDtoDAsync_v2(memory.address, memory.address, 0, Handle::DEFAULT))
+    }),
+    Probe::current("legacy barrier: memory allocated and freed on 0", |f| {
+        between(f, |f| {
+            let mut address = 0;
+            f.driver.cuMemAllocAsync(Some(&mut address), 4, Handle::DEFAULT);
+            f.driver.cuMemFreeAsync(address, Handle::DEFAULT)
+        })
+    }),
     Probe::current("legacy barrier: a wait on 2 for a complete event", |f| {
         let event = f.complete(DISABLE_TIMING);
         between(f, |f| f.driver.cuStreamWaitEvent(Handle::PER_THREAD, *event, 0))
@@ -50,6 +84,26 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("legacy: query of 0, itself held", |f| query(f, Handle::DEFAULT)),
     Probe::current("legacy: synchronize 0, a blocking stream held", |f| synchronize(f, *f.blocking_stream())),
     Probe::current("legacy: synchronize 0, a non-blocking stream held", |f| synchronize(f, *f.stream())),
+    Probe::current("legacy: synchronize 2, 0 held", |f| {
+        let hold = f.hold(Handle::DEFAULT);
+        hold.wait_and_release(|d| d.cuStreamSynchronize(Handle::PER_THREAD))
+    }),
+    Probe::current("legacy: query of a blocking stream, 0 held", |f| {
+        let stream = f.blocking_stream();
+        let _hold = f.hold(Handle::DEFAULT);
+        f.driver.cuStreamQuery(*stream).into()
+    }),
+    Probe::current("legacy: 0 of this context held, a second context's blocking stream", |f| {
+        let context = f.second_context();
+        let outcome = {
+            let (stream, tail) = (f.stream_in(context, 0), f.event_in(context, DISABLE_TIMING));
+            let hold = f.hold(Handle::DEFAULT);
+            f.driver.cuEventRecord(*tail, *stream);
+            hold.query_and_release(*tail)
+        };
+        f.driver.cuCtxDestroy_v2(context);
+        outcome
+    }),
     Probe::current("legacy: synchronize a blocking stream, 0 held", |f| {
         let stream = f.blocking_stream();
         let hold = f.hold(Handle::DEFAULT);

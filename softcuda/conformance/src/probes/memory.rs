@@ -3,12 +3,9 @@
 use std::ffi::c_void;
 
 use crate::driver::Handle;
-use crate::fixture::{Fixture, host};
+use crate::fixture::{Fixture, NOWHERE, host};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
-
-/// No allocation is here.
-const NOWHERE: u64 = 0x10;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("memory: allocate 0 bytes", |f| f.driver.cuMemAlloc_v2(Some(&mut 0), 0).into()),

@@ -94,6 +94,54 @@ pub(super) const PROBES: &[Probe] = &[
         let code = d.cuDevicePrimaryCtxSetFlags_v2(0, BLOCKING_SYNC);
         Outcome::from(code).and(flags(d))
     }),
+    Probe::alone("primary: flags 0 to 31 before it is active", |d| {
+        d.cuInit(0);
+        let accepted = (0..32).filter(|&flags| d.cuDevicePrimaryCtxSetFlags_v2(0, flags).is_success());
+        format!("{:?}", accepted.collect::<Vec<_>>()).into()
+    }),
+    Probe::alone("primary: flags 256, 4096 before it is active", |d| {
+        d.cuInit(0);
+        [256, 4096].map(|flags| d.cuDevicePrimaryCtxSetFlags_v2(0, flags)).into()
+    }),
+    Probe::alone("primary: flags set before it is active, seen by cuCtxGetFlags", |d| {
+        d.cuInit(0);
+        d.cuDevicePrimaryCtxSetFlags_v2(0, BLOCKING_SYNC);
+        d.cuCtxSetCurrent(primary(d));
+        let mut flags = 99;
+        let code = d.cuCtxGetFlags(Some(&mut flags));
+        Outcome::from(code).and(flags.to_string())
+    }),
+    Probe::alone("primary: flags when nobody set them, active and not", |d| {
+        d.cuInit(0);
+        let before = flags(d);
+        d.cuCtxSetCurrent(primary(d));
+        let mut current = 99;
+        d.cuCtxGetFlags(Some(&mut current));
+        before.and(flags(d)).and(current.to_string())
+    }),
+    Probe::alone("primary: set current, never retained again after a release", |d| {
+        let context = primary(d);
+        let released = d.cuDevicePrimaryCtxRelease_v2(0);
+        Outcome::from(released).and([d.cuCtxSetCurrent(context), d.cuEventCreate(Some(&mut Handle(0)), 0), d.cuCtxSynchronize()])
+    }),
+    Probe::alone("primary: current while released to zero", |d| {
+        d.cuCtxSetCurrent(primary(d));
+        let mut context = Handle::NULL;
+        let codes = [
+            d.cuDevicePrimaryCtxRelease_v2(0),
+            d.cuCtxGetCurrent(Some(&mut context)),
+            d.cuCtxGetDevice(Some(&mut 0)),
+            d.cuCtxSynchronize(),
+            d.cuMemAlloc_v2(Some(&mut 0), 4),
+        ];
+        Outcome::from(codes).and(verdict(context == Handle::NULL, "null"))
+    }),
+    Probe::alone("primary: current while released to zero, retained again", |d| {
+        d.cuCtxSetCurrent(primary(d));
+        d.cuDevicePrimaryCtxRelease_v2(0);
+        primary(d);
+        [d.cuCtxSynchronize(), d.cuMemAlloc_v2(Some(&mut 0), 4), d.cuEventCreate(Some(&mut Handle(0)), 0)].into()
+    }),
     Probe::alone("primary: flags that are none", |d| {
         d.cuInit(0);
         d.cuDevicePrimaryCtxSetFlags_v2(0, 0xff00).into()

@@ -82,6 +82,18 @@ pub(super) const PROBES: &[Probe] = &[
         drop(before);
         verdict(ids.is_sorted_by(|a, b| a < b), "growing")
     }),
+    Probe::current("stream: handle of the busy one destroyed before, of 20", |f| {
+        let (mut again, mut last, mut before) = (0, Handle::NULL, None);
+        for _ in 0..21 {
+            let stream = f.stream();
+            again += u32::from(*stream == last);
+            last = *stream;
+            before = Some(f.hold(*stream));
+            f.driver.cuStreamDestroy_v2(stream.into_handle());
+        }
+        drop(before);
+        again.to_string().into()
+    }),
     Probe::current("stream: query when idle", |f| f.driver.cuStreamQuery(*f.stream()).into()),
     Probe::current("stream: synchronize when idle", |f| f.driver.cuStreamSynchronize(*f.stream()).into()),
     Probe::current("stream, held: query", |f| {
@@ -103,6 +115,17 @@ pub(super) const PROBES: &[Probe] = &[
         let stream = f.stream();
         let hold = f.hold(*stream);
         hold.wait_and_release(Driver::cuCtxSynchronize)
+    }),
+    Probe::current("stream, held: 20 free ones of the lowest priority, the greatest held", |f| {
+        let (mut held, mut streams) = (Handle::NULL, Vec::new());
+        f.driver.cuStreamCreateWithPriority(Some(&mut held), NON_BLOCKING, -5);
+        streams.extend((0..20).map(|_| f.stream()));
+        let hold = f.hold(held);
+        let tails: Vec<_> = streams.iter().map(|stream| f.recorded(**stream)).collect();
+        let done = tails.iter().filter(|tail| f.settled_query(***tail).is_success()).count();
+        hold.release();
+        f.driver.cuStreamDestroy_v2(held);
+        done.to_string().into()
     }),
     Probe::current("stream, held: work on a free one", |f| {
         let (held, free) = (f.stream(), f.stream());

@@ -73,6 +73,40 @@ pub(super) const PROBES: &[Probe] = &[
         f.driver.cuStreamSynchronize(*stream);
         code.into()
     }),
+    Probe::bare("no context: cuMemcpyDtoD, cuMemcpy", |f| {
+        let (from, to) = (f.memory(1, 0), f.memory(1, 0));
+        [f.driver.cuMemcpyDtoD_v2(to.address, from.address, 4), f.driver.cuMemcpy(to.address, from.address, 4)].into()
+    }),
+    Probe::bare("no context: cuMemcpyPeer", |f| {
+        let (from, to) = (f.memory(1, 0), f.memory(1, 0));
+        f.driver.cuMemcpyPeer(to.address, f.primary, from.address, f.primary, 4).into()
+    }),
+    Probe::bare("no context: cuMemcpyAsync, cuMemcpyPeerAsync", |f| {
+        let (from, to, stream) = (f.memory(1, 0), f.memory(1, 0), f.stream());
+        let codes = [
+            f.driver.cuMemcpyAsync(to.address, from.address, 4, *stream),
+            f.driver.cuMemcpyPeerAsync(to.address, f.primary, from.address, f.primary, 4, *stream),
+        ];
+        f.driver.cuStreamSynchronize(*stream);
+        codes.into()
+    }),
+    Probe::bare("no context: cuMemsetD16, cuMemsetD32", |f| {
+        let to = f.memory(1, 0);
+        [f.driver.cuMemsetD16_v2(to.address, 1, 1), f.driver.cuMemsetD32_v2(to.address, 1, 1)].into()
+    }),
+    Probe::bare("no context: cuMemsetD16Async, cuMemsetD32Async", |f| {
+        let (to, stream) = (f.memory(1, 0), f.stream());
+        [f.driver.cuMemsetD16Async(to.address, 1, 1, *stream), f.driver.cuMemsetD32Async(to.address, 1, 1, *stream)].into()
+    }),
+    Probe::bare("no context: cuModuleUnload", |f| {
+        let mut module = Handle::NULL;
+        f.with_primary(|| f.driver.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast::<c_void>()));
+        f.driver.cuModuleUnload(module).into()
+    }),
+    Probe::bare("no context: cuCtxDestroy, cuCtxGetId of a second one", |f| {
+        let context = f.second_context();
+        [f.driver.cuCtxGetId(context, Some(&mut 0)), f.driver.cuCtxDestroy_v2(context)].into()
+    }),
     Probe::bare("no context: cuModuleLoadData", |f| f.driver.cuModuleLoadData(Some(&mut Handle(0)), TEXT.as_ptr().cast::<c_void>()).into()),
     Probe::bare("no context: cuModuleGetFunction", |f| {
         f.driver.cuModuleGetFunction(Some(&mut Handle(0)), f.kernels.module, c"fill".as_ptr()).into()
@@ -99,6 +133,26 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::bare("no context, handles 0 1 2: cuLaunchHostFunc", |f| defaults(|stream| host_function(f, stream))),
     Probe::bare("no context, handles 0 1 2: cuLaunchKernel", |f| defaults(|stream| launch(f, stream))),
     Probe::bare("no context, handles 0 1 2: cuMemAllocAsync", |f| defaults(|stream| f.driver.cuMemAllocAsync(Some(&mut 0), 4, stream))),
+    Probe::bare("no context, handles 0 1 2: cuMemFreeAsync", |f| {
+        let memory = f.memory(1, 0);
+        defaults(|stream| f.driver.cuMemFreeAsync(memory.address, stream))
+    }),
+    Probe::bare("no context, handles 0 1 2: cuMemcpyHtoDAsync", |f| {
+        let (memory, words) = (f.memory(1, 0), f.pinned(1));
+        defaults(|stream| f.driver.cuMemcpyHtoDAsync_v2(memory.address, host(&words[0]), 4, stream))
+    }),
+    Probe::bare("no context, handles 0 1 2: cuMemcpyDtoHAsync", |f| {
+        let (memory, words) = (f.memory(1, 0), f.pinned(1));
+        defaults(|stream| f.driver.cuMemcpyDtoHAsync_v2(host(&words[0]), memory.address, 4, stream))
+    }),
+    Probe::bare("no context, handles 0 1 2: cuMemcpyAsync", |f| {
+        let (from, to) = (f.memory(1, 0), f.memory(1, 0));
+        defaults(|stream| f.driver.cuMemcpyAsync(to.address, from.address, 4, stream))
+    }),
+    Probe::bare("no context, handles 0 1 2: cuMemsetD32Async", |f| {
+        let memory = f.memory(1, 0);
+        defaults(|stream| f.driver.cuMemsetD32Async(memory.address, 1, 1, stream))
+    }),
     Probe::bare("no context, handles 0 1 2: cuMemsetD8Async", |f| {
         let memory = f.memory(1, 0);
         defaults(|stream| f.driver.cuMemsetD8Async(memory.address, 1, 4, stream))

@@ -1,0 +1,67 @@
+//! Structures that the driver takes by pointer, laid out as its headers declare them.
+
+/// `CUstreamBatchMemOpParams`: the members that waits and writes have in common.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Operation {
+    pub(crate) code: u32,
+    pub(crate) address: u64,
+    pub(crate) value: u64,
+    pub(crate) flags: u32,
+    pub(crate) alias: u64,
+    padding: u64,
+}
+
+impl Operation {
+    pub(crate) const WAIT_32: u32 = 1;
+    pub(crate) const WRITE_32: u32 = 2;
+    pub(crate) const FLUSH: u32 = 3;
+    pub(crate) const WAIT_64: u32 = 4;
+    pub(crate) const WRITE_64: u32 = 5;
+
+    pub(crate) const fn new(code: u32, address: u64, value: u64, flags: u32) -> Self {
+        Self { code, address, value, flags, alias: 0, padding: 0 }
+    }
+}
+
+/// `CUmemLocation`
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Location {
+    pub(crate) kind: u32,
+    pub(crate) id: i32,
+}
+
+impl Location {
+    /// Device 0.
+    pub(crate) const DEVICE: Self = Self { kind: 1, id: 0 };
+}
+
+/// `CUmemPoolProps`
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct PoolProperties {
+    pub(crate) allocation: u32,
+    pub(crate) handles: u32,
+    pub(crate) location: Location,
+    pub(crate) security: usize,
+    pub(crate) most_bytes: usize,
+    pub(crate) usage: u16,
+    pub(crate) reserved: [u8; 54],
+}
+
+impl PoolProperties {
+    /// Pinned memory of device 0, for this process alone.
+    pub(crate) const PLAIN: Self =
+        Self { allocation: 1, handles: 0, location: Location::DEVICE, security: 0, most_bytes: 0, usage: 0, reserved: [0; 54] };
+}
+
+/// `CUmemAccessDesc`
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Access {
+    pub(crate) location: Location,
+    pub(crate) flags: u32,
+}
+
+const _: () = assert!(size_of::<Operation>() == 48 && size_of::<PoolProperties>() == 88 && size_of::<Access>() == 12);
