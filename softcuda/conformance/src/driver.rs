@@ -137,6 +137,7 @@ functions! {
     cuStreamWriteValue32(stream: Handle, address: u64, value: u32, flags: u32);
     cuStreamWriteValue32_v2(stream: Handle, address: u64, value: u32, flags: u32);
     cuStreamWriteValue64_v2(stream: Handle, address: u64, value: u64, flags: u32);
+    cuStreamBatchMemOp(stream: Handle, count: u32, operations: *const Operation, flags: u32);
     cuStreamBatchMemOp_v2(stream: Handle, count: u32, operations: *const Operation, flags: u32);
     cuStreamAttachMemAsync(stream: Handle, address: u64, bytes: usize, flags: u32);
 
@@ -168,6 +169,7 @@ functions! {
     cuMemPrefetchAsync_v2(address: u64, bytes: usize, location: Location, flags: u32, stream: Handle);
     cuMemGetAddressRange_v2(base: Out<'_, u64>, bytes: Out<'_, usize>, address: u64);
     cuPointerGetAttribute(value: *mut c_void, attribute: u32, address: u64);
+    cuPointerGetAttributes(count: u32, attributes: *const u32, values: *const *mut c_void, address: u64);
     cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize);
     cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize);
     cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle);

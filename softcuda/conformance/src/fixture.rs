@@ -199,9 +199,17 @@ pub(crate) fn address(word: &'static AtomicU32) -> u64 {
 
 /// A page of this program's own memory, zeroed, never freed.
 pub(crate) fn page() -> &'static [AtomicU32] {
+    pages(1)
+}
+
+/// Pages of this program's own memory, one behind the other.
+pub(crate) fn pages(count: usize) -> &'static [AtomicU32] {
     #[repr(align(4096))]
     struct Page([AtomicU32; 1024]);
-    &Box::leak(Box::new(Page([const { AtomicU32::new(0) }; 1024]))).0
+    let pages: Vec<Page> = (0..count).map(|_| Page([const { AtomicU32::new(0) }; 1024])).collect();
+    let first: &'static [Page] = pages.leak();
+    // SAFETY: a page has no padding: these are `count` times 1024 words in a row, never freed.
+    unsafe { std::slice::from_raw_parts(first.as_ptr().cast::<AtomicU32>(), count * 1024) }
 }
 
 /// Allocates pinned memory in the current context.

@@ -2,7 +2,9 @@
 //!
 //! A probe makes a few driver calls and answers with result codes and small words, never with a
 //! time, an address or anything else that varies. What a real driver answers is recorded and
-//! committed (a golden); a test holds the software driver against every golden.
+//! committed (a golden); a test holds the software driver against every golden. It is to answer the
+//! same but for three things: where a real driver crashes it refuses; an attribute of the device is as
+//! `softcuda::ABSENT` says where hardware has more; and the few rows of excused.txt, each with a reason.
 //!
 //! ```text
 //! SOFTCUDA=soft conformance                                  # one line a probe

@@ -1,10 +1,12 @@
 //! Structures that the driver takes by pointer, laid out as its headers declare them.
 
-/// `CUstreamBatchMemOpParams`: the members that waits and writes have in common.
+/// `CUstreamBatchMemOpParams`: a union, here with the members of all kinds.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Operation {
     pub(crate) code: u32,
+    /// The flags of a barrier and of a flush.
+    pub(crate) short_flags: u32,
     pub(crate) address: u64,
     pub(crate) value: u64,
     pub(crate) flags: u32,
@@ -18,9 +20,14 @@ impl Operation {
     pub(crate) const FLUSH: u32 = 3;
     pub(crate) const WAIT_64: u32 = 4;
     pub(crate) const WRITE_64: u32 = 5;
+    pub(crate) const BARRIER: u32 = 6;
 
     pub(crate) const fn new(code: u32, address: u64, value: u64, flags: u32) -> Self {
-        Self { code, address, value, flags, alias: 0, padding: 0 }
+        Self { code, short_flags: 0, address, value, flags, alias: 0, padding: 0 }
+    }
+
+    pub(crate) const fn barrier(flags: u32) -> Self {
+        Self { short_flags: flags, ..Self::new(Self::BARRIER, 0, 0, 0) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::code::Code;
 use crate::driver::Handle;
-use crate::fixture::{Fixture, NOWHERE, address, host, page};
+use crate::fixture::{Fixture, NOWHERE, address, host, page, pages};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
 
@@ -112,6 +112,21 @@ pub(super) const PROBES: &[Probe] = &[
         f.driver.cuCtxDestroy_v2(context);
         code.into()
     }),
+    Probe::current("copy between contexts: from pinned memory, from pageable", |f| {
+        let to = f.memory(1, 0);
+        [word(&f.pinned(1)[0]), word(&page()[0])].map(|from| f.driver.cuMemcpyPeer(to.address, f.primary, from, f.primary, 4)).into()
+    }),
+    Probe::current("copy: from memory that is registered in part", |f| {
+        let (to, from, stream) = (f.memory(2048, 0), pages(2), f.stream());
+        let registered = f.driver.cuMemHostRegister_v2(host(&from[0]), 4096, 0);
+        let codes = [
+            f.driver.cuMemcpyHtoD_v2(to.address, host(&from[0]), 8192),
+            f.driver.cuMemcpyHtoDAsync_v2(to.address, host(&from[0]), 8192, *stream),
+            f.driver.cuMemcpy(to.address, address(&from[0]), 8192),
+            f.driver.cuStreamSynchronize(*stream),
+        ];
+        Outcome::from(registered).and(codes).and(f.driver.cuMemHostUnregister(host(&from[0])))
+    }),
     Probe::current("copy between contexts: 0 bytes, nowhere", |f| {
         let memory = f.memory(1, 0);
         [
@@ -145,6 +160,12 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("held: cuMemcpyAsync from pinned memory", |f| async_copy(f, f.memory(1, 0).address, word(&f.pinned(1)[0]))),
     Probe::current("held: cuMemcpyAsync to pageable memory", |f| async_copy(f, address(&page()[0]), f.memory(1, 7).address)),
     Probe::current("held: cuMemcpyAsync from pageable memory", |f| async_copy(f, f.memory(1, 0).address, word(&page()[0]))),
+    Probe::current("held: cuMemcpyAsync from pinned to pinned memory", |f| async_copy(f, address(&f.pinned(1)[0]), word(&f.pinned(1)[0]))),
+    Probe::current("held: cuMemcpyAsync from pageable to pageable memory", |f| async_copy(f, address(&page()[0]), word(&page()[0]))),
+    Probe::current("held: a non-blocking stream, cuMemcpyPeer", |f| {
+        let (stream, to, from, context) = (f.stream(), f.memory(1, 0), f.memory(1, 7), f.primary);
+        f.hold(*stream).wait_and_release(|d| d.cuMemcpyPeer(to.address, context, from.address, context, 4))
+    }),
     Probe::current("held: cuMemcpyPeerAsync", |f| {
         let (stream, to, from, context) = (f.stream(), f.memory(1, 0), f.memory(1, 7), f.primary);
         f.hold(*stream).wait_and_release(|d| d.cuMemcpyPeerAsync(to.address, context, from.address, context, 4, *stream))

@@ -105,6 +105,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::current("registered memory: with flags 0, 1, 2, 3", |f| with_flags(f, [0, 1, 2, 3])),
     Probe::current("registered memory: with flags 8 (read only)", |f| with_flags(f, [8])),
+    Probe::current("registered memory: with flags 4 (of a device's registers)", |f| with_flags(f, [4])),
     Probe::current("registered memory: with flags 16, 2^31", |f| with_flags(f, [16, 1 << 31])),
     Probe::current("registered memory: twice", |f| registered(f, |f, page| f.driver.cuMemHostRegister_v2(host(&page[0]), PAGE, 0).into())),
     Probe::current("registered memory: a part of it again", |f| {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::code::Code;
 use crate::driver::Handle;
-use crate::fixture::{Fixture, NOWHERE, address, page};
+use crate::fixture::{Fixture, NOWHERE, address, host, page};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::structs::Location;
@@ -76,6 +76,17 @@ pub(super) const PROBES: &[Probe] = &[
         });
         Outcome::from([host, ordered, synchronized]).and(then)
     }),
+    Probe::current("managed memory: freed while a stream is held", |f| {
+        let (stream, mut memory) = (f.stream(), 0);
+        f.driver.cuMemAllocManaged(Some(&mut memory), BYTES, GLOBAL);
+        f.hold(*stream).wait_and_release(|d| d.cuMemFree_v2(memory))
+    }),
+    Probe::current("managed memory: as if it were pinned: device address, flags", |f| {
+        managed(f, |f, words| {
+            let memory = host(&words[0]);
+            [f.driver.cuMemHostGetDevicePointer_v2(Some(&mut 0), memory, 0), f.driver.cuMemHostGetFlags(Some(&mut 0), memory)].into()
+        })
+    }),
     Probe::current("managed memory: advice 0 to 8", |f| {
         managed(f, |f, words| {
             let to = address(&words[0]);
@@ -85,8 +96,15 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("managed memory: advice for the host, for device 999", |f| {
         managed(f, |f, words| [-1, 999].map(|device| f.driver.cuMemAdvise(address(&words[0]), BYTES, 3, device)).into())
     }),
-    Probe::current("managed memory: advice by location", |f| {
-        managed(f, |f, words| f.driver.cuMemAdvise_v2(address(&words[0]), BYTES, 3, Location::DEVICE).into())
+    Probe::current("managed memory: read-mostly advice for device 999", |f| {
+        managed(f, |f, words| f.driver.cuMemAdvise(address(&words[0]), BYTES, 1, 999).into())
+    }),
+    Probe::current("managed memory: advice by location: device 0, 999, host, 0, 9", |f| {
+        managed(f, |f, words| {
+            [(1, 0), (1, 999), (2, 0), (0, 0), (9, 0)]
+                .map(|(kind, id)| f.driver.cuMemAdvise_v2(address(&words[0]), BYTES, 3, Location { kind, id }))
+                .into()
+        })
     }),
     Probe::current("managed memory: advice on 0 bytes, on more than there is", |f| {
         managed(f, |f, words| [0, 1 << 40].map(|bytes| f.driver.cuMemAdvise(address(&words[0]), bytes, 3, 0)).into())
@@ -149,6 +167,23 @@ pub(super) const PROBES: &[Probe] = &[
                 f.driver.cuStreamAttachMemAsync(*stream, to, BYTES / 2, GLOBAL),
                 f.driver.cuStreamAttachMemAsync(*stream, to, BYTES, GLOBAL),
                 f.driver.cuStreamAttachMemAsync(Handle::DEFAULT, to, 0, GLOBAL),
+            ]
+            .into()
+        })
+    }),
+    Probe::current("managed memory: attached alone to the handles 0, 1, 2", |f| {
+        managed(f, |f, words| {
+            let streams = [Handle::DEFAULT, Handle::LEGACY, Handle::PER_THREAD];
+            let codes = streams.map(|stream| f.driver.cuStreamAttachMemAsync(stream, address(&words[0]), 0, 4));
+            Outcome::from(codes).and(f.driver.cuStreamAttachMemAsync(Handle::PER_THREAD, address(&words[0]), 0, GLOBAL))
+        })
+    }),
+    Probe::current("managed memory: attached at an interior address, with flags 3", |f| {
+        managed(f, |f, words| {
+            let stream = f.stream();
+            [
+                f.driver.cuStreamAttachMemAsync(*stream, address(&words[4]), 0, GLOBAL),
+                f.driver.cuStreamAttachMemAsync(*stream, address(&words[0]), 0, 3),
             ]
             .into()
         })

@@ -19,6 +19,7 @@ const DEVICE_ORDINAL: u32 = 9;
 const RANGE_START: u32 = 11;
 const RANGE_SIZE: u32 = 12;
 const MAPPED: u32 = 13;
+const ACCESS_FLAGS: u32 = 16;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("address: of device memory", |f| {
@@ -80,6 +81,53 @@ pub(super) const PROBES: &[Probe] = &[
         let value: *mut c_void = (&raw mut value).cast();
         [get(0, value), get(999, value), get(MEMORY_TYPE, std::ptr::null_mut())].into()
     }),
+    Probe::current("address, attributes 1 to 21: of device memory", |f| codes(f, f.memory(64, 0).address)),
+    Probe::current("address, attributes 1 to 21: of pinned memory", |f| codes(f, address(&f.pinned(64)[0]))),
+    Probe::current("address, attributes 1 to 21: of memory in stream order", |f| {
+        let (stream, mut memory) = (f.stream(), 0);
+        f.driver.cuMemAllocAsync(Some(&mut memory), 256, *stream);
+        f.driver.cuStreamSynchronize(*stream);
+        let outcome = codes(f, memory);
+        f.driver.cuMemFreeAsync(memory, *stream);
+        outcome
+    }),
+    Probe::current("address, attributes 1 to 21: of registered memory", |f| {
+        let page = page();
+        f.driver.cuMemHostRegister_v2(host(&page[0]), 256, 0);
+        let outcome = codes(f, address(&page[0]));
+        f.driver.cuMemHostUnregister(host(&page[0]));
+        outcome
+    }),
+    Probe::current("address, attributes 1 to 21: of managed memory", |f| {
+        let mut memory = 0;
+        f.driver.cuMemAllocManaged(Some(&mut memory), 256, 1);
+        let outcome = codes(f, memory);
+        f.driver.cuMemFree_v2(memory);
+        outcome
+    }),
+    Probe::current("address, attributes 1 to 21: of pageable memory", |f| codes(f, address(&page()[0]))),
+    Probe::current("address, bytes written: managed, mapped, access, type", |f| {
+        let memory = f.memory(64, 0);
+        let written = [IS_MANAGED, MAPPED, ACCESS_FLAGS, MEMORY_TYPE].map(|number| {
+            let mut bytes = [0xa5_u8; 32];
+            let code = f.driver.cuPointerGetAttribute(bytes.as_mut_ptr().cast(), number, memory.address);
+            let count = bytes.iter().filter(|&&byte| byte != 0xa5).count();
+            if code.is_success() { count.to_string() } else { f.driver.code_name(code) }
+        });
+        written.join(", ").into()
+    }),
+    Probe::current("address, several attributes: of device memory", |f| {
+        let memory = f.memory(64, 0);
+        several(f, memory.address, 4)
+    }),
+    Probe::current("address, several attributes: of pageable memory, nowhere", |f| {
+        several(f, address(&page()[0]), 4).and(several(f, NOWHERE, 4))
+    }),
+    Probe::current("address, several attributes: none, null", |f| {
+        let memory = f.memory(64, 0);
+        let null = f.driver.cuPointerGetAttributes(1, std::ptr::null(), std::ptr::null(), memory.address);
+        several(f, memory.address, 0).and(null)
+    }),
     Probe::current("address: ids of two allocations", |f| {
         let (first, second) = (f.memory(64, 0), f.memory(64, 0));
         let id = |address| attribute(f, BUFFER_ID, address).1;
@@ -120,6 +168,30 @@ pub(super) const PROBES: &[Probe] = &[
     }),
 ];
 
+/// What each attribute of an address answers; the number of those that are answered.
+fn codes(f: &Fixture, address: u64) -> Outcome {
+    let answers = (1..=21).map(|number| {
+        // As much as any attribute takes.
+        let mut value = [0_u64; 8];
+        (number, f.driver.cuPointerGetAttribute(value.as_mut_ptr().cast(), number, address))
+    });
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.partition(|(_, code)| code.is_success());
+    let refused = refused.into_iter().map(|(number, code)| format!("{number} {}", f.driver.code_name(code)));
+    let answered: Vec<u32> = answered.into_iter().map(|(number, _)| number).collect();
+    Outcome::from(format!("{answered:?}")).and(refused.collect::<Vec<_>>().join(", "))
+}
+
+/// The first `count` of type, managed, ordinal and size by one call.
+fn several(f: &Fixture, address: u64, count: u32) -> Outcome {
+    let (attributes, mut values) = ([MEMORY_TYPE, IS_MANAGED, DEVICE_ORDINAL, RANGE_SIZE], [0_u64; 4]);
+    let places = values.each_mut().map(|value| (&raw mut *value).cast::<c_void>());
+    let code = f.driver.cuPointerGetAttributes(count, attributes.as_ptr(), places.as_ptr(), address);
+    let [kind, managed, ordinal, bytes] = values;
+    // The ordinal is an `int`.
+    let ordinal = u32::try_from(ordinal & u64::from(u32::MAX)).unwrap_or_default().cast_signed();
+    Outcome::from(code).and(format!("{kind}, {managed}, {ordinal}, {bytes}"))
+}
+
 /// One attribute of an address, in the low bytes of a word.
 fn attribute(f: &Fixture, number: u32, address: u64) -> (Code, u64) {
     let mut value = 0_u64;
@@ -135,6 +207,8 @@ fn about(f: &Fixture, address: u64, start: u64) -> Outcome {
         Outcome::from(format!("{name} {told}"))
     };
     let number = |value: u64| value.to_string();
+    // The ordinal is an `int`, with -2 for the host.
+    let ordinal = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or_default().cast_signed().to_string();
     let flag = |value: u64| (value & 0xff).to_string();
     let owner = |value: u64| {
         match Handle(usize::try_from(value).unwrap_or_default()) {
@@ -158,7 +232,7 @@ fn about(f: &Fixture, address: u64, start: u64) -> Outcome {
         .and(show("device", DEVICE_POINTER, &place))
         .and(show("host", HOST_POINTER, &place))
         .and(show("managed", IS_MANAGED, &flag))
-        .and(show("ordinal", DEVICE_ORDINAL, &|value| value.cast_signed().to_string()))
+        .and(show("ordinal", DEVICE_ORDINAL, &ordinal))
         .and(show("range", RANGE_START, &place))
         .and(show("bytes", RANGE_SIZE, &number))
         .and(show("mapped", MAPPED, &flag))

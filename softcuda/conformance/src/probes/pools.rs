@@ -84,6 +84,12 @@ pub(super) const PROBES: &[Probe] = &[
         d.cuDeviceGetDefaultMemPool(Some(&mut pool), 0);
         d.cuMemPoolDestroy(pool).into()
     }),
+    Probe::alone("pool: destroyed twice", |d| {
+        let mut pool = Handle::NULL;
+        d.cuInit(0);
+        d.cuMemPoolCreate(Some(&mut pool), Some(&PoolProperties::PLAIN));
+        [d.cuMemPoolDestroy(pool), d.cuMemPoolDestroy(pool)].into()
+    }),
     Probe::bare("pool: used by the device, destroyed", |f| {
         let (mut pool, mut default, mut current) = (Handle::NULL, Handle::NULL, Handle::NULL);
         f.driver.cuMemPoolCreate(Some(&mut pool), Some(&PoolProperties::PLAIN));

@@ -9,6 +9,7 @@ use crate::handles::DISABLE_TIMING;
 use crate::kernels::{Shape, launch};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
+use crate::structs::{Access, Location, PoolProperties};
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::bare("two: peer access possible, each way", |f| {
@@ -199,6 +200,36 @@ pub(super) const PROBES: &[Probe] = &[
             let stream = f.stream();
             let code = f.driver.cuStreamWriteValue32_v2(*stream, other.memory, 7, 0);
             Outcome::from([code, f.driver.cuStreamSynchronize(*stream)]).and(read(f, other.memory))
+        })
+    }),
+    Probe::alone("two: a value in the other's memory with access", |d| {
+        Fixture::alone(d, |f| {
+            on_other(f, |f, other| {
+                let stream = f.stream();
+                let codes = [
+                    d.cuCtxEnablePeerAccess(other.context, 0),
+                    d.cuStreamWriteValue32_v2(*stream, other.memory, 7, 0),
+                    d.cuStreamWaitValue32_v2(*stream, other.memory, 7, 1),
+                    f.ends(*f.recorded(*stream)),
+                ];
+                Outcome::from(codes).and(read(f, other.memory))
+            })
+        })
+    }),
+    Probe::alone("two: a kernel writes memory of a pool of the other that lets it", |d| {
+        Fixture::alone(d, |f| {
+            on_other(f, |f, other| {
+                let (stream, mut pool, mut memory) = (f.stream_in(other.context, NON_BLOCKING), Handle::NULL, 0);
+                let (mut before, mut after, mut device) = (99, 99, Location::DEVICE);
+                let properties = PoolProperties { location: Location { kind: 1, id: 1 }, ..PoolProperties::PLAIN };
+                let created = d.cuMemPoolCreate(Some(&mut pool), Some(&properties));
+                d.cuMemPoolGetAccess(Some(&mut before), pool, Some(&mut device));
+                let set = d.cuMemPoolSetAccess(pool, [Access { location: device, flags: 3 }].as_ptr(), 1);
+                d.cuMemPoolGetAccess(Some(&mut after), pool, Some(&mut device));
+                let allocated = d.cuMemAllocFromPoolAsync(Some(&mut memory), 4, pool, *stream);
+                d.cuStreamSynchronize(*stream);
+                Outcome::from([created, set, allocated]).and(format!("{before}, {after}")).and(fill(f, memory))
+            })
         })
     }),
     Probe::bare("two: their pools", |f| {

@@ -25,10 +25,15 @@ pub(super) const PROBES: &[Probe] = &[
         let (stream, word) = (f.stream(), f.pinned(2));
         [0, 1, 2].map(|flags| f.driver.cuStreamWriteValue64_v2(*stream, address(&word[0]), 1, flags)).into()
     }),
-    Probe::current("value: the first form, wait and write", |f| {
+    Probe::current("value: the first form, wait, write, batch", |f| {
         let (stream, word) = (f.stream(), &f.pinned(1)[0]);
-        let wait = f.driver.cuStreamWaitValue32(*stream, address(word), 0, EQUAL);
-        [wait, f.driver.cuStreamWriteValue32(*stream, address(word), 0, 0)].into()
+        let operation = write(address(word), 0);
+        [
+            f.driver.cuStreamWaitValue32(*stream, address(word), 0, EQUAL),
+            f.driver.cuStreamWriteValue32(*stream, address(word), 0, 0),
+            f.driver.cuStreamBatchMemOp(*stream, 1, &raw const operation, 0),
+        ]
+        .into()
     }),
     Probe::current("value at: device memory", |f| at(f, f.memory(4, 0).address)),
     Probe::current("value at: device memory, 1 byte on", |f| at(f, f.memory(4, 0).address + 1)),
@@ -70,6 +75,17 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("value at: pageable memory", |f| at(f, address(&page()[0]))),
     Probe::current("value at: null", |f| at(f, 0)),
     Probe::current("value at: nowhere", |f| at(f, NOWHERE)),
+    Probe::alone("value at: the end of device memory", |d| {
+        Fixture::alone(d, |f| {
+            let memory = f.memory(1 << 20, 0);
+            at(f, memory.address + (4 << 20))
+        })
+    }),
+    Probe::current("value: flags that are none at null, a flush at null", |f| {
+        let stream = f.stream();
+        let wait = |flags| f.driver.cuStreamWaitValue32_v2(*stream, 0, 0, flags);
+        [wait(8), wait(FLUSH), f.driver.cuStreamWriteValue32_v2(*stream, 0, 0, 8)].into()
+    }),
     Probe::current("value: on the handles 0, 1, 2", |f| {
         let word = address(&f.pinned(1)[0]);
         let waits = defaults(|stream| f.driver.cuStreamWaitValue32_v2(stream, word, 0, EQUAL));
@@ -138,9 +154,13 @@ pub(super) const PROBES: &[Probe] = &[
         let operations = [write(word, 1); 257];
         [batch(f, *stream, &operations[..256], 0), batch(f, *stream, &operations, 0)].into()
     }),
-    Probe::current("batch: operations 0, 3, 9, 99", |f| {
+    Probe::current("batch: barriers with flags 0, 1, 2", |f| {
+        let stream = f.stream();
+        [0, 1, 2].map(|flags| batch(f, *stream, &[Operation::barrier(flags)], 0)).into()
+    }),
+    Probe::current("batch: operations 0, 3, 7, 9, 99", |f| {
         let (stream, word) = (f.stream(), address(&f.pinned(1)[0]));
-        [0, Operation::FLUSH, 9, 99].map(|operation| batch(f, *stream, &[Operation::new(operation, word, 1, 0)], 0)).into()
+        [0, Operation::FLUSH, 7, 9, 99].map(|operation| batch(f, *stream, &[Operation::new(operation, word, 1, 0)], 0)).into()
     }),
     Probe::current("batch: flags 1, flags 2", |f| {
         let (stream, word) = (f.stream(), address(&f.pinned(1)[0]));
