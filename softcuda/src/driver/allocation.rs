@@ -165,10 +165,10 @@ pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> 
 /// The flags that page-locked memory was allocated or registered with.
 pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
     let state = lock();
-    match state.memory.around(start.addr() as u64).map(|(_, allocation)| allocation.origin) {
-        Some(Origin::Pinned(flags) | Origin::Registered(flags)) => out.set(flags),
-        _ => return Err(codes::INVALID_VALUE),
-    }
+    let (_, allocation) = state.memory.around(start.addr() as u64).ok_or(codes::INVALID_VALUE)?;
+    let (Origin::Pinned(flags) | Origin::Registered(flags)) = allocation.origin else { return Err(codes::INVALID_VALUE) };
+    state.check(allocation.context)?;
+    out.set(flags);
     Ok(())
 }
 

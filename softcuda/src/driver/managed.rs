@@ -126,5 +126,8 @@ pub(super) fn prefetch(address: u64, bytes: usize, location: Location, flags: u3
 /// Whether all of a range is managed memory, in one allocation.
 fn check_managed(state: &State, address: u64, bytes: usize) -> Outcome {
     let found = state.memory.span(address, bytes).filter(|(allocation, _)| allocation.origin == Origin::Managed);
-    if bytes != 0 && found.is_some() { Ok(()) } else { Err(codes::INVALID_VALUE) }
+    match found {
+        Some((allocation, _)) if bytes != 0 => state.check(allocation.context),
+        _ => Err(codes::INVALID_VALUE),
+    }
 }

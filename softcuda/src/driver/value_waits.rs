@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(context::end(state, context), Ok(()));
         assert_eq!(lock().primaries[0].fault, None);
         // SAFETY: eight bytes, and nobody writes them.
-        assert_eq!(unsafe { after.start().cast::<u64>().read() }, 0, "what came after the wait is not done");
+        assert_eq!(unsafe { after.start().cast::<[u8; 8]>().read() }, [0; 8], "what came after the wait is not done");
     }
 
     #[test]
