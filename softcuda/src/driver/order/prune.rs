@@ -7,7 +7,7 @@ use super::super::clock::{Actor, Clock, Moment};
 use super::Order;
 
 /// Entries that clocks and histories may grow by before somebody looks for superfluous ones.
-const ROOM: usize = 1 << 16;
+const ROOM: usize = 1 << 12;
 
 impl Order {
     /// Whether it is time to look for superfluous entries: the cost is that of those which were made.
