@@ -38,7 +38,7 @@ pub(super) fn free(address: u64) -> Outcome {
     }
     let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_on_device());
     let context = allocation.ok_or_else(|| not_allocated(address))?.context;
-    let ends = state.ends_of(context);
+    let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
     // No work may begin with it from now on.
     if let Some(allocation) = state.memory.at(address) {

@@ -141,7 +141,7 @@ pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
 pub(super) fn synchronize() -> Outcome {
     let state = lock();
     let context = state.current()?;
-    let ends = state.ends_of(context);
+    let ends = state.ends_for_caller(context);
     worker::finish(state, context, &ends)
 }
 
