@@ -183,5 +183,5 @@ impl State {
     }
 }
 
-#[cfg(all(test, not(softcuda_shuttle)))]
+#[cfg(test)]
 mod tests;
