@@ -15,6 +15,11 @@ use crate::schedule::Schedule;
 /// guard of those that have entered it. Its work then goes, and what is left of it, and found out later,
 /// is the process's.
 ///
+/// Two scopes that were entered are as two programs on one device: a wait for a whole context
+/// (`cuCtxSynchronize`, `cuMemFree`) in the one does not wait for what the schedule of the other holds
+/// back. A wait outside of any scope, and the end of the context, does. Streams that scopes share, the
+/// legacy default stream among them, order the work of both.
+///
 /// A primary context belongs to the scope in which it was retained first.
 ///
 /// # Example

@@ -2,13 +2,23 @@
 
 mod support;
 
-use softcuda::Live;
+use softcuda::{Live, Schedule, Scope};
 
 use cudarc::driver::{DriverError, sys};
 use support::{Hold, context};
 
 #[test]
 fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result<(), DriverError> {
+    // Once as the environment says.
+    program()?;
+    for schedule in [Schedule::Plain, Schedule::Lazy, Schedule::Seeded(1)] {
+        Scope::PROCESS.set_schedule(schedule);
+        program()?;
+    }
+    Ok(())
+}
+
+fn program() -> Result<(), DriverError> {
     let context = context(0);
     assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
     let streams = [context.new_stream()?, context.new_stream()?];
@@ -31,9 +41,10 @@ fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result
     event.synchronize()?;
     assert_eq!(softcuda::live().threads, 0);
 
-    drop((data, event, streams));
+    drop((data, event));
     // The memory is freed in the order of its stream.
-    context.synchronize()?;
+    streams[0].synchronize()?;
+    drop(streams);
     assert_eq!(softcuda::live(), Live { contexts: 1, ..Live::default() });
     drop(context);
     assert_eq!(softcuda::live(), Live::default());

@@ -14,6 +14,7 @@ use cudarc::driver::sys::{
     CUstreamBatchMemOpType,
 };
 use cudarc::driver::{CudaContext, CudaStream, DriverError, PinnedHostSlice, result};
+use softcuda::{Schedule, Scope};
 use support::{Hold, context, round_trips};
 
 const AT_LEAST: u32 = 0;
@@ -254,6 +255,8 @@ fn a_batch_is_done_in_order() -> Result<(), DriverError> {
     use CUstreamBatchMemOpType::{
         CU_STREAM_MEM_OP_BARRIER, CU_STREAM_MEM_OP_WAIT_VALUE_32, CU_STREAM_MEM_OP_WRITE_VALUE_32, CU_STREAM_MEM_OP_WRITE_VALUE_64,
     };
+    // What comes before the wait goes although nobody waits for it; and it is read unordered.
+    let _apart = Scope::enter().scheduled(Schedule::Plain);
     let context = context(0);
     let stream = context.new_stream()?;
     let (gate, before, after) = (SharedWord::new(&context, 0), DeviceWord::new(), DeviceWord::new());

@@ -62,7 +62,7 @@ pub(super) fn free(address: u64) -> Outcome {
         state.memory.remove(address);
         return Ok(());
     }
-    let ends = state.ends_of(context);
+    let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, Waits::ForAll);
     // No work may begin with it from now on.

@@ -76,7 +76,12 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
             state.remove_context(context);
             return Ok(());
         }
-        let points = if state.has_value_waits(context) { steps_to_end(&state, context).unwrap_or(ends) } else { ends };
+        let mut points = ends;
+        if state.has_value_waits(context) {
+            // Held work has to go before anyone can tell what is left to be waited for.
+            state.demand(&points);
+            points = steps_to_end(&state, context).unwrap_or(points);
+        }
         state = worker::wait_for(state, &points)?;
     }
 }
@@ -185,7 +190,7 @@ pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
 pub(super) fn synchronize() -> Outcome {
     let state = lock();
     let context = state.current()?;
-    let (ends, reached) = (state.ends_of(context), state.order.reached_by_context(context));
+    let (ends, reached) = (state.ends_for_caller(context), state.order.reached_by_context(context));
     worker::finish(state, context, &ends, &reached)
 }
 

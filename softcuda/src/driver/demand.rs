@@ -75,6 +75,21 @@ impl State {
         }
     }
 
+    /// The ends of all work of a context, as far as it concerns the calling thread's scope: two scopes
+    /// that were entered are as two programs, and what the one holds the other does not wait for.
+    pub(super) fn ends_for_caller(&self, context: Serial) -> Vec<Point> {
+        let mut ends = self.ends_of(context);
+        let scope = scope::current();
+        if scope != PROCESS && !self.paces.are_plain() {
+            let is_others = |task: &&Task| task.held && task.scope != scope && task.scope != PROCESS;
+            for end in &mut ends {
+                let held = self.streams.get(&end.stream).map_or(0, |stream| stream.queue.iter().rev().take_while(is_others).count());
+                end.position -= held as u64;
+            }
+        }
+        ends
+    }
+
     /// Gives a scope another schedule. What it has enqueued before stays held, unless the new one is plain.
     pub(super) fn set_schedule(&mut self, scope: ScopeId, schedule: Schedule) {
         self.paces.set(scope, schedule);
@@ -186,5 +201,5 @@ impl State {
     }
 }
 
-#[cfg(all(test, not(softcuda_shuttle)))]
+#[cfg(test)]
 mod tests;

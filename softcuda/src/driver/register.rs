@@ -41,7 +41,7 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     let mut state = lock();
     let allocation = state.memory.at(address).filter(|allocation| matches!(allocation.origin, Origin::Registered(_)) && !allocation.freed);
     let context = allocation.ok_or(codes::HOST_MEMORY_NOT_REGISTERED)?.context;
-    let ends = state.ends_of(context);
+    let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, Waits::ForAll);
     // No work may begin with it from now on.

@@ -44,7 +44,8 @@ pub(super) fn add(topic: Topic, what: impl Display) {
         Some(call) => format!("{call}: {what}"),
         None => what.to_string(),
     };
-    reports().add(scope::of_reports(), topic, text);
+    let scope = scope::of_reports();
+    reports().add(scope, topic, text);
 }
 
 impl Reports {

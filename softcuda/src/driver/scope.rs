@@ -85,7 +85,7 @@ pub(super) fn of_reports() -> ScopeId {
     if current == PROCESS || scopes().threads.contains_key(&current) { current } else { PROCESS }
 }
 
-#[cfg(all(test, not(softcuda_shuttle)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -90,6 +90,28 @@ fn a_demand_reaches_behind_work_that_nothing_holds() {
 }
 
 #[test]
+fn scopes_do_not_wait_for_what_others_hold() {
+    let (mut state, context, [own, shared, foreign]) = state(Schedule::Lazy);
+    let [process, here, elsewhere] = [PROCESS, 1, 2];
+    let mut enqueue = |scope, stream| {
+        state.paces.set(scope, Schedule::Lazy);
+        scope::enter(scope);
+        state.enqueue(stream, None, Work::Wait)
+    };
+    let expected = [enqueue(here, own), enqueue(here, shared)];
+    enqueue(elsewhere, shared);
+    enqueue(elsewhere, foreign);
+    let ends = |state: &State, scope| {
+        scope::enter(scope);
+        state.ends_for_caller(context).into_iter().map(|end| (end.stream, end.position)).collect::<Vec<_>>()
+    };
+    let [(first, last), (second, begin)] = expected.map(|point| (point.stream, point.position));
+    assert_eq!(ends(&state, here), [(first, last), (second, begin), (foreign, 0)]);
+    assert_eq!(ends(&state, elsewhere), [(first, 0), (second, 2), (foreign, 1)]);
+    assert_eq!(ends(&state, process), [(first, 1), (second, 2), (foreign, 1)]);
+}
+
+#[test]
 fn the_plain_schedule_lets_all_go() {
     let (mut state, _, [first, second]) = state(Schedule::Lazy);
     let ends = [first, second, first].map(|stream| state.enqueue(stream, None, copy()));
