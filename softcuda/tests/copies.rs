@@ -131,7 +131,7 @@ fn a_long_copy_of_pageable_memory_comes_after_what_is_before_it() -> Result<(), 
         scope.spawn(move || {
             callers.bind_to_thread().expect("alive");
             // SAFETY: as long, and alive.
-            tell.send(unsafe { result::memcpy_htod_async(to, &[5_u8; LONG], stream.cu_stream()) }).expect("the test waits");
+            tell.send(unsafe { result::memcpy_htod_async(to, &vec![5_u8; LONG], stream.cu_stream()) }).expect("the test waits");
         });
         round_trips(&context).expect("nothing holds these");
         assert!(told.try_recv().is_err(), "more than a driver takes along");

@@ -28,7 +28,7 @@ fn an_idle_driver_has_no_thread_and_a_dropped_program_leaves_nothing() -> Result
     }
     assert_eq!(softcuda::live().threads, 2);
     // Each frees pinned memory, which waits for all work.
-    holds.each_ref().map(Hold::release);
+    holds.iter().for_each(Hold::release);
     drop(holds);
     event.synchronize()?;
     assert_eq!(softcuda::live().threads, 0);

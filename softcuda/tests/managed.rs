@@ -4,7 +4,7 @@ mod support;
 
 use std::ptr;
 
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_DEVICE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUdeviceptr, CUmem_advise, CUmemAttach_flags, CUmemLocation, CUresult};
 use cudarc::driver::{DriverError, PushKernelArg, result};
 use support::{Hold, ONE, add, context};

@@ -7,7 +7,7 @@ use std::ptr;
 
 use cudarc::driver::sys::CUresult::{
     CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_FOUND,
-    CUDA_ERROR_NOT_SUPPORTED, CUDA_SUCCESS,
+    CUDA_SUCCESS,
 };
 use cudarc::driver::sys::{self, CUdeviceptr, CUmemAttach_flags, CUpointer_attribute, CUresult};
 use cudarc::driver::{DriverError, result};

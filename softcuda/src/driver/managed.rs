@@ -50,9 +50,9 @@ pub(super) enum Place {
 impl Place {
     fn check(self) -> Outcome {
         match self {
-            Self::Ordinal(Location::HOST_ORDINAL) => Ok(()),
+            Self::Ordinal(Location::HOST_ORDINAL)
+            | Self::Location(Location { kind: Location::HOST | Location::HOST_NUMA | Location::HOST_NUMA_CURRENT, .. }) => Ok(()),
             Self::Ordinal(ordinal) => device::index(ordinal).map(drop),
-            Self::Location(Location { kind: Location::HOST | Location::HOST_NUMA | Location::HOST_NUMA_CURRENT, .. }) => Ok(()),
             Self::Location(location) => location.device().map(drop),
         }
     }

@@ -89,9 +89,7 @@ fn value(state: &State, attribute: u32, address: u64, start: u64, allocation: &A
         attribute::MEMORY_TYPE => Value::Number(if allocation.is_page_locked() { TYPE_HOST } else { TYPE_DEVICE }),
         attribute::DEVICE_POINTER => Value::Wide(address),
         attribute::HOST_POINTER if allocation.home == Home::Host => Value::Wide(address),
-        attribute::HOST_POINTER => return Err(codes::INVALID_VALUE),
-        attribute::P2P_TOKENS if allocation.is_page_locked() => return Err(codes::INVALID_VALUE),
-        attribute::P2P_TOKENS => NO_TOKENS,
+        attribute::P2P_TOKENS if !allocation.is_page_locked() => NO_TOKENS,
         attribute::BUFFER_ID | attribute::MEMORY_BLOCK_ID => Value::Wide(allocation.id),
         attribute::IS_MANAGED => Value::Flag(allocation.origin == Origin::Managed),
         attribute::DEVICE_ORDINAL => Value::Int(match (allocation.home, context) {
@@ -111,6 +109,7 @@ fn value(state: &State, attribute: u32, address: u64, start: u64, allocation: &A
             Origin::Pool(pool) => Handle::new(Kind::Pool, pool).raw(),
             _ => ptr::null_mut(),
         }),
+        // Unknown, or not of this memory.
         _ => return Err(codes::INVALID_VALUE),
     })
 }

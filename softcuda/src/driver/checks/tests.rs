@@ -1,7 +1,7 @@
 //! Accesses as they are enqueued; nothing runs here.
 
+use super::super::buffer::Buffer;
 use super::super::history::History;
-use super::super::memory::Buffer;
 use super::super::objects::Role;
 use super::super::state::primary_handle;
 use super::*;
@@ -32,8 +32,9 @@ fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut Sta
 
 /// Whether there is a report with all the words. The list is the process's, so one of them is an address.
 fn is_reported(words: [&str; 3]) -> bool {
-    let reports = (0..report::count()).filter_map(report::get);
-    reports.into_iter().any(|report| words.iter().all(|word| report.contains(word)))
+    let scope = scope::current();
+    let mut reports = (0..report::count(scope)).filter_map(|index| report::get(scope, index));
+    reports.any(|report| words.iter().all(|word| report.text.contains(word)))
 }
 
 #[test]
