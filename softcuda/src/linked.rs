@@ -8,9 +8,9 @@ use std::io::{self, Write as _};
 use std::process;
 
 use cudarc::driver::sys::{
-    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUhostFn, CUlimit, CUmem_advise,
-    CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule,
-    CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
+    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUfunction_attribute, CUhostFn,
+    CUlimit, CUmem_advise, CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps,
+    CUmemoryPool, CUmodule, CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
 };
 
 use crate::driver::{self, Location};
@@ -46,7 +46,7 @@ macro_rules! as_number {
     };
 }
 
-as_number!(CUresult CUdevice_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
+as_number!(CUresult CUdevice_attribute CUfunction_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
 
 impl Pass<Location> for CUmemLocation {
     fn pass(self) -> Location {
@@ -275,6 +275,7 @@ checked_exports! {
     fn cuModuleLoadData(module: *mut CUmodule, image: *const c_void);
     fn cuModuleGetFunction(function: *mut CUfunction, module: CUmodule, name: *const c_char);
     fn cuModuleUnload(module: CUmodule);
+    fn cuFuncGetAttribute(value: *mut c_int, attribute: CUfunction_attribute, function: CUfunction);
     fn cuLaunchKernel(
         function: CUfunction,
         grid_x: c_uint,

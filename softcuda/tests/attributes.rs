@@ -89,6 +89,7 @@ fn a_limit_is_of_its_context_and_keeps_what_it_is_set_to() -> Result<(), CUresul
     assert_eq!((limit(CU_LIMIT_STACK_SIZE)?, limit(CU_LIMIT_PRINTF_FIFO_SIZE)?), (1024, 8_650_752));
     assert_eq!(set_limit(CU_LIMIT_STACK_SIZE, 4096), CUresult::CUDA_SUCCESS);
     assert_eq!(limit(CU_LIMIT_STACK_SIZE), Ok(4096));
+    assert_eq!((set_limit(CU_LIMIT_STACK_SIZE, 1000), limit(CU_LIMIT_STACK_SIZE)), (CUresult::CUDA_SUCCESS, Ok(1008)), "aligned");
     let _other = context(1);
     assert_eq!(limit(CU_LIMIT_STACK_SIZE), Ok(1024));
     Ok(())

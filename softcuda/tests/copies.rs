@@ -10,7 +10,7 @@ use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUdeviceptr, CUresult};
 use cudarc::driver::{DriverError, result};
-use support::{Hold, context, round_trips};
+use support::{Hold, context, misuse, round_trips};
 
 const BYTES: usize = 8;
 
@@ -91,34 +91,69 @@ fn a_copy_between_contexts_is_in_stream_order() -> Result<(), DriverError> {
     hold.release();
     stream.synchronize()?;
     assert_eq!(to.get(), [3; BYTES]);
-    assert_eq!([copy(ptr::null_mut(), first), copy(second, ptr::null_mut())], [CUDA_ERROR_INVALID_CONTEXT; 2]);
+    assert_eq!(copy(ptr::null_mut(), ptr::null_mut()), CUDA_SUCCESS, "the current context");
+    assert_eq!(copy(second, ptr::without_provenance_mut(7)), CUDA_ERROR_INVALID_CONTEXT);
     Ok(())
 }
 
 #[test]
-fn a_copy_between_contexts_without_a_stream_comes_after_all_their_work() -> Result<(), DriverError> {
+fn a_copy_between_contexts_without_a_stream_lies_between_all_their_work() -> Result<(), DriverError> {
     let contexts = [context(0), context(1)];
-    let [first, second] = contexts.each_ref().map(|context| context.cu_ctx().expose_provenance());
-    let (to, stream) = (Memory::new([0; BYTES]), contexts[1].new_stream()?);
+    let [first, second] = contexts.each_ref().map(|context| context.cu_ctx());
+    let (to, before, after) = (Memory::new([0; BYTES]), contexts[1].new_stream()?, contexts[1].new_stream()?);
     contexts[0].bind_to_thread()?;
     let from = Memory::new([4; BYTES]);
+    let hold = Hold::new(&before);
+    // SAFETY: both are as long, and stay.
+    assert_eq!(unsafe { sys::cuMemcpyPeer(to.0, second, from.0, first, BYTES) }, CUDA_SUCCESS);
+    assert_eq!(query(after.cu_stream()), CUDA_ERROR_NOT_READY, "the copy comes after the held stream of the other context");
+    hold.release();
+    let mut copied = [0_u8; BYTES];
+    // SAFETY: as long; what the stream does comes after the copy.
+    unsafe { result::memcpy_dtoh_async(&mut copied, to.0, after.cu_stream()) }?;
+    after.synchronize()?;
+    assert_eq!(copied, [4; BYTES]);
+    Ok(())
+}
+
+#[test]
+fn a_long_copy_of_pageable_memory_comes_after_what_is_before_it() -> Result<(), DriverError> {
+    const LONG: usize = (64 << 10) + 1;
+    let context = context(0);
+    let (stream, to) = (context.new_stream()?, {
+        // SAFETY: a context is current.
+        unsafe { result::malloc_sync(LONG) }?
+    });
     let hold = Hold::new(&stream);
     let (tell, told) = channel();
     thread::scope(|scope| {
-        let (context, to, from) = (contexts[0].clone(), to.0, from.0);
+        let (callers, stream) = (context.clone(), stream.clone());
         scope.spawn(move || {
-            context.bind_to_thread().expect("alive");
-            let [to_context, from_context] = [second, first].map(ptr::with_exposed_provenance_mut);
-            // SAFETY: both are as long, and stay.
-            let code = unsafe { sys::cuMemcpyPeer(to, to_context, from, from_context, BYTES) };
-            tell.send(code).expect("the test waits");
+            callers.bind_to_thread().expect("alive");
+            // SAFETY: as long, and alive.
+            tell.send(unsafe { result::memcpy_htod_async(to, &vec![5_u8; LONG], stream.cu_stream()) }).expect("the test waits");
         });
-        round_trips(&contexts[0]).expect("nothing holds these");
-        assert!(told.try_recv().is_err(), "the copy comes after the held stream of the other context");
+        round_trips(&context).expect("nothing holds these");
+        assert!(told.try_recv().is_err(), "more than a driver takes along");
         hold.release();
-        assert_eq!(told.recv(), Ok(CUDA_SUCCESS));
+        assert_eq!(told.recv(), Ok(Ok(())));
     });
-    assert_eq!(to.get(), [4; BYTES]);
+    // SAFETY: allocated above, and used no more.
+    unsafe { result::free_sync(to) }
+}
+
+#[test]
+fn the_host_side_of_a_copy_may_be_of_a_device_and_is_reported() -> Result<(), DriverError> {
+    let _misuse = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let (to, from) = (Memory::new([0; BYTES]), Memory::new([6; BYTES]));
+    let host = ptr::without_provenance_mut(usize::try_from(to.0).expect("64 bits"));
+    // SAFETY: the driver looks at the address first.
+    assert_eq!(unsafe { sys::cuMemcpyDtoHAsync_v2(host, from.0, BYTES, stream.cu_stream()) }, CUDA_SUCCESS);
+    stream.synchronize()?;
+    assert!(format!("{:?}", softcuda::reports()).contains("is an address of a device, not of the host"));
+    assert_eq!(to.get(), [6; BYTES]);
     Ok(())
 }
 

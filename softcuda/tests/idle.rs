@@ -37,6 +37,8 @@ fn program() -> Result<(), DriverError> {
         }
     }
     assert_eq!(softcuda::live().threads, 2);
+    // Each frees pinned memory, which waits for all work.
+    holds.iter().for_each(Hold::release);
     drop(holds);
     event.synchronize()?;
     assert_eq!(softcuda::live().threads, 0);

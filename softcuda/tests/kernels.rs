@@ -4,11 +4,11 @@ mod support;
 
 use std::panic::catch_unwind;
 
-use cudarc::driver::sys::CUresult;
+use cudarc::driver::sys::{CUfunction_attribute, CUresult};
 use cudarc::driver::{DriverError, PushKernelArg};
 use softcuda::Kernel;
 use softcuda::ParamKind::{Int32, Int64, Pointer};
-use support::{ONE, context, kernel, misuse};
+use support::{ONE, add, context, kernel, misuse};
 
 fn reported(words: &[&str]) -> bool {
     softcuda::reports().iter().any(|report| words.iter().all(|word| report.text().contains(word)))
@@ -80,4 +80,21 @@ fn a_closure_with_captures_is_registered_once() {
     let register = |code: u32| catch_unwind(move || Kernel::new("captures", []).run(move |launch| launch.fail(code)).register());
     register(700).expect("nothing of that name is registered");
     register(701).expect_err("nobody can tell whether it does the same");
+}
+
+#[test]
+fn a_kernel_tells_what_it_would_be_on_the_device() -> Result<(), DriverError> {
+    use CUfunction_attribute::{
+        CU_FUNC_ATTRIBUTE_BINARY_VERSION, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, CU_FUNC_ATTRIBUTE_MAX,
+        CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, CU_FUNC_ATTRIBUTE_NUM_REGS, CU_FUNC_ATTRIBUTE_PTX_VERSION,
+    };
+    let context = context(0);
+    let kernel = add(&context);
+    let numbers = [CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, CU_FUNC_ATTRIBUTE_PTX_VERSION];
+    assert_eq!(numbers.map(|number| kernel.get_attribute(number)), [Ok(1024), Ok(0), Ok(50)]);
+    let (major, minor) = context.compute_capability()?;
+    assert_eq!(kernel.get_attribute(CU_FUNC_ATTRIBUTE_BINARY_VERSION), Ok(10 * major + minor));
+    assert_eq!(kernel.get_attribute(CU_FUNC_ATTRIBUTE_NUM_REGS), Err(DriverError(CUresult::CUDA_ERROR_NOT_SUPPORTED)));
+    assert_eq!(kernel.get_attribute(CU_FUNC_ATTRIBUTE_MAX), Err(DriverError(CUresult::CUDA_ERROR_INVALID_VALUE)));
+    Ok(())
 }

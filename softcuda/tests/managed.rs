@@ -4,7 +4,7 @@ mod support;
 
 use std::ptr;
 
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_DEVICE, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUdeviceptr, CUmem_advise, CUmemAttach_flags, CUmemLocation, CUresult};
 use cudarc::driver::{DriverError, PushKernelArg, result};
 use support::{Hold, ONE, add, context};
@@ -130,14 +130,14 @@ fn advice_and_prefetches_need_managed_memory_and_a_place() -> Result<(), DriverE
         unsafe { sys::cuMemAdvise_v2(data, bytes, advice, device(id)) }
     };
     assert_eq!([advise(16, MOSTLY_READ, 99), advise(8, PREFERRED, 1)], [CUDA_SUCCESS; 2]);
-    assert_eq!(advise(16, PREFERRED, 2), CUDA_ERROR_INVALID_DEVICE);
+    assert_eq!(advise(16, PREFERRED, 2), CUDA_ERROR_INVALID_VALUE);
     assert_eq!([advise(0, PREFERRED, 0), advise(17, PREFERRED, 0)], [CUDA_ERROR_INVALID_VALUE; 2]);
     let prefetch = |address, id, flags| {
         // SAFETY: as above.
         unsafe { sys::cuMemPrefetchAsync_v2(address, 16, device(id), flags, stream.cu_stream()) }
     };
     assert_eq!([prefetch(data, 0, 0), prefetch(data, 1, 0)], [CUDA_SUCCESS; 2]);
-    assert_eq!([prefetch(data, 2, 0), prefetch(data, 0, 1)], [CUDA_ERROR_INVALID_DEVICE, CUDA_ERROR_INVALID_VALUE]);
+    assert_eq!([prefetch(data, 2, 0), prefetch(data, 0, 1)], [CUDA_ERROR_INVALID_VALUE; 2]);
     let plain = {
         // SAFETY: a context is current.
         unsafe { result::malloc_sync(16) }?

@@ -183,6 +183,19 @@ fn a_wait_that_is_not_documented_orders_nothing() {
 }
 
 #[test]
+fn a_copy_between_contexts_without_a_stream_orders_their_streams() {
+    let world = world();
+    let context = world.context.cu_ctx();
+    check_silent("documented", || {
+        to_device(world.data, &world.first);
+        // SAFETY: both are as long, and stay.
+        let code = unsafe { sys::cuMemcpyPeer(world.other, context, world.data, context, 8) };
+        assert_eq!(code, sys::CUresult::CUDA_SUCCESS);
+        from_device(world.other, &world.second);
+    });
+}
+
+#[test]
 fn atomic_accesses_need_no_order_among_themselves() -> Result<(), DriverError> {
     let world = world();
     Kernel::new("count", [Pointer])

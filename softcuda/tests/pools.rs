@@ -141,7 +141,7 @@ fn a_pool_has_a_limit_and_remembers_the_most_it_had() -> Result<(), DriverError>
 fn what_a_pool_is_made_by_is_checked() {
     let _context = context(0);
     assert_eq!(create(&properties(0, 0, 1)), Err(CUDA_ERROR_NOT_SUPPORTED), "nothing is shared with other processes");
-    assert_eq!(create(&properties(2, 0, 0)), Err(CUresult::CUDA_ERROR_INVALID_DEVICE));
+    assert_eq!(create(&properties(2, 0, 0)), Err(CUDA_ERROR_INVALID_VALUE));
     let mut pool = ptr::null_mut();
     // SAFETY: a valid place, and null.
     assert_eq!(unsafe { sys::cuMemPoolCreate(&raw mut pool, ptr::null()) }, CUDA_ERROR_INVALID_VALUE);
@@ -157,7 +157,7 @@ fn a_pool_says_which_devices_reach_it() -> Result<(), DriverError> {
     stream.synchronize()?;
     let write = || {
         // SAFETY: the driver checks the address.
-        unsafe { sys::cuStreamWriteValue32_v2(other.cu_stream(), word, 1, 0) }
+        unsafe { sys::cuMemsetD32Async(word, 1, 1, other.cu_stream()) }
     };
     contexts[1].bind_to_thread()?;
     // SAFETY: the context is alive.
@@ -174,9 +174,14 @@ fn a_pool_says_which_devices_reach_it() -> Result<(), DriverError> {
     other.synchronize()?;
     assert_eq!([access(1, 0), write()], [CUDA_SUCCESS, CUDA_ERROR_INVALID_VALUE]);
     assert_eq!(
-        [access(0, 0), access(1, 2), access(2, 3)],
-        [CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_INVALID_VALUE, CUresult::CUDA_ERROR_INVALID_DEVICE]
+        [access(0, 0), access(1, 1), access(1, 2), access(2, 3)],
+        [CUresult::CUDA_ERROR_INVALID_DEVICE, CUDA_ERROR_NOT_SUPPORTED, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_INVALID_VALUE]
     );
+    let waited = {
+        // SAFETY: as above.
+        unsafe { sys::cuStreamWaitValue32_v2(stream.cu_stream(), word, 0, 0) }
+    };
+    assert_eq!(waited, CUDA_ERROR_INVALID_VALUE, "no stream waits for memory of a pool");
     // SAFETY: as above.
     assert_eq!(unsafe { sys::cuCtxDisablePeerAccess(contexts[0].cu_ctx()) }, CUDA_SUCCESS);
     // SAFETY: allocated above, and used no more.

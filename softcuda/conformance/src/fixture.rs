@@ -205,6 +205,7 @@ pub(crate) fn page() -> &'static [AtomicU32] {
 /// Pages of this program's own memory, one behind the other.
 pub(crate) fn pages(count: usize) -> &'static [AtomicU32] {
     #[repr(align(4096))]
+    #[expect(dead_code, reason = "used as the words that it is, by their address")]
     struct Page([AtomicU32; 1024]);
     let pages: Vec<Page> = (0..count).map(|_| Page([const { AtomicU32::new(0) }; 1024])).collect();
     let first: &'static [Page] = pages.leak();

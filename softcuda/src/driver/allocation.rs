@@ -62,9 +62,14 @@ pub(super) fn free(address: u64) -> Outcome {
         state.memory.remove(address);
         return Ok(());
     }
+    free_after_all_work(state, context, address, Waits::ForAll)
+}
+
+/// Waits for all work of a context and frees memory of it. After a fault it stays with its context.
+fn free_after_all_work(mut state: Locked, context: Serial, address: u64, waits: Waits) -> Outcome {
     let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
-    state.host_frees(address, Waits::ForAll);
+    state.host_frees(address, waits);
     // No work may begin with it from now on.
     if let Some(allocation) = state.memory.at(address) {
         allocation.freed = true;
@@ -124,6 +129,9 @@ pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     if address == 0 {
         return Ok(());
     }
+    if state.memory.at(address).is_some_and(|allocation| allocation.is_live_and_managed()) {
+        return Err(codes::NOT_SUPPORTED);
+    }
     device_allocation(&mut state, address)?;
     state.frees(stream, address);
     device_allocation(&mut state, address)?.freed = true;
@@ -143,10 +151,13 @@ pub(super) fn info(free: Option<Out<usize>>, total: Option<Out<usize>>) -> Outco
     Ok(())
 }
 
+/// The flag of page-locked memory that devices reach, which all is here.
+pub(super) const MAPPED: u32 = 2;
+
 pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> Outcome {
-    /// Portable, mapped, write-combined: each is true of all page-locked memory here, or no matter.
-    const FLAGS: u32 = 0x7;
-    if flags & !FLAGS != 0 {
+    const PORTABLE: u32 = 1;
+    const WRITE_COMBINED: u32 = 4;
+    if flags & !(PORTABLE | MAPPED | WRITE_COMBINED) != 0 {
         return Err(codes::INVALID_VALUE);
     }
     let context = lock().current()?;
@@ -158,30 +169,42 @@ pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> 
     let buffer = Buffer::of_host(bytes)?;
     let mut state = lock();
     state.check_again(context)?;
-    out.set(state.memory.add_host(context, Origin::Pinned(flags), buffer).cast());
+    // A real driver was seen to tell of portable memory only if it is write-combined.
+    let told = MAPPED | if flags & WRITE_COMBINED != 0 { flags } else { 0 };
+    out.set(state.memory.add_host(context, Origin::Pinned(told), buffer).cast());
     Ok(())
 }
 
-/// The flags that page-locked memory was allocated or registered with.
+/// The flags that memory of the host has for devices.
 pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
     let state = lock();
+    state.current()?;
     let (_, allocation) = state.memory.around(start.addr() as u64).ok_or(codes::INVALID_VALUE)?;
-    let (Origin::Pinned(flags) | Origin::Registered(flags)) = allocation.origin else { return Err(codes::INVALID_VALUE) };
+    let flags = match allocation.origin {
+        Origin::Pinned(flags) | Origin::Registered(flags) => flags,
+        // Which a real driver was seen to answer, too.
+        Origin::Managed => MAPPED,
+        Origin::Plain | Origin::Pool(_) => return Err(codes::INVALID_VALUE),
+    };
     state.check(allocation.context)?;
     out.set(flags);
     Ok(())
 }
 
-/// Queued work that touches the memory keeps it; the caller may not.
+/// Waits for all work of the context, as a real driver was seen to. No documentation promises that: who
+/// relies on it is reported.
 pub(super) fn free_host(start: *mut c_void) -> Outcome {
     if start.is_null() {
         return Ok(());
     }
     let mut state = lock();
-    let address = host_allocation(&mut state, start)?;
-    state.host_frees(address, Waits::Not);
-    state.memory.remove(address);
-    Ok(())
+    let address = start.addr() as u64;
+    let allocation = state.memory.at(address).filter(|allocation| matches!(allocation.origin, Origin::Pinned(_)) && !allocation.freed);
+    let context = match allocation {
+        Some(allocation) => allocation.context,
+        None => return Err(not_allocated(&state.freed, address)),
+    };
+    free_after_all_work(state, context, address, Waits::Not)
 }
 
 pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> Outcome {
@@ -198,13 +221,4 @@ pub(super) fn device_pointer(out: Out<u64>, start: *mut c_void, flags: u32) -> O
     // One address space: what the host calls it, the device calls it.
     out.set(address);
     Ok(())
-}
-
-/// The address of page-locked memory that begins at `start`.
-fn host_allocation(state: &mut State, start: *mut c_void) -> Outcome<u64> {
-    let address = start.addr() as u64;
-    match state.memory.at(address) {
-        Some(allocation) if matches!(allocation.origin, Origin::Pinned(_)) => Ok(address),
-        _ => Err(not_allocated(&state.freed, address)),
-    }
 }

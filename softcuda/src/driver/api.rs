@@ -12,7 +12,7 @@ use super::launch::Config;
 use super::mem_op::Kind::{Wait, Write};
 use super::mem_op::{self, Operation};
 use super::word::Width::{Bits32, Bits64};
-use super::{context, device, errors, event, host_function, launch, limit, module, primary, stream, version};
+use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, version};
 
 mod memory;
 
@@ -285,6 +285,10 @@ driver_api! {
 
     /// Unloads a module; launched kernels still run.
     cuModuleUnload(module: Handle) => module::unload(module);
+
+    /// An attribute of a kernel.
+    cuFuncGetAttribute(value: Out<i32>, attribute: u32, function: Handle)
+        => function::attribute(value, attribute, function);
 
     /// Launches a kernel.
     cuLaunchKernel(

@@ -20,7 +20,7 @@ fn range(start: u64, bytes: usize) -> Range<u64> {
     start..start + bytes as u64
 }
 
-/// What a call that frees memory waits for.
+/// What a call that frees memory can be relied on to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
     /// All work of the memory's context.

@@ -38,21 +38,14 @@ impl HostMemory {
         self.0.addr() as u64
     }
 
-    /// The memory that the driver knows it as, if it is all in one allocation.
-    fn known(self, state: &State, bytes: usize) -> Option<Span> {
-        let (allocation, span) = state.memory.span(self.address(), bytes)?;
-        (allocation.home == Home::Host).then_some(span)
-    }
-
-    fn check(self) -> Outcome {
-        if self.0.is_null() {
-            return Err(codes::INVALID_VALUE);
+    /// What lies there. Pageable is only what the driver knows no byte of: a real one was seen to refuse memory that is
+    /// registered in part.
+    fn find(self, state: &State, bytes: usize) -> Outcome<Found> {
+        match state.memory.overlapping(self.address(), bytes) {
+            _ if self.0.is_null() => Err(codes::INVALID_VALUE),
+            None => Ok(Found::Pageable(self)),
+            Some(_) => known(state, self.address(), bytes),
         }
-        if memory::is_device_address(self.address()) {
-            report::add(Topic::Memory, format_args!("{:?} is an address of a device, not of the host", self.0));
-            return Err(codes::INVALID_VALUE);
-        }
-        Ok(())
     }
 
     /// A copy of the bytes, made now.
@@ -103,18 +96,13 @@ impl Side {
     fn find(self, state: &State, bytes: usize) -> Outcome<Found> {
         match self {
             Self::Device(address) => known(state, address, bytes),
-            Self::Host(memory) => {
-                memory.check()?;
-                let span = memory.known(state, bytes);
-                Ok(span.map_or(Found::Pageable(memory), |span| Found::Known(span, Home::Host)))
+            Self::Unified(address, _) if memory::is_device_address(address) => known(state, address, bytes),
+            // One address space: a real driver copies there, but no documentation promises that.
+            Self::Host(memory) if memory::is_device_address(memory.address()) => {
+                report::add(Topic::Misuse, format_args!("{:?} is an address of a device, not of the host", memory.0));
+                known(state, memory.address(), bytes)
             }
-            Self::Unified(address, memory) => {
-                if memory::is_device_address(address) || state.memory.around(address).is_some() {
-                    return known(state, address, bytes);
-                }
-                memory.check()?;
-                Ok(Found::Pageable(memory))
-            }
+            Self::Host(memory) | Self::Unified(_, memory) => memory.find(state, bytes),
         }
     }
 }
@@ -137,7 +125,7 @@ fn known(state: &State, address: u64, bytes: usize) -> Outcome<Found> {
 }
 
 /// The memory at `address`, which devices reach, or a report.
-fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<(Home, Span)> {
+pub(super) fn device_memory(state: &State, address: u64, bytes: usize) -> Outcome<(Home, Span)> {
     let found = state.memory.span(address, bytes).map(|(allocation, span)| (allocation.home, span));
     found.ok_or_else(|| {
         let freed = state.freed.describe(address);
@@ -192,6 +180,7 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
         // From the host to the host, which only these calls copy, is documented to be synchronous.
         _ if is_unified && on_hosts == [true; 2] => Wait::ForTheCopy,
         (Returns::Done, _) => Wait::UnlessFaulted,
+        (Returns::Enqueued, _) if is_too_long_to_stage(&from, bytes) && !may_be_late => Wait::Undocumented,
         (Returns::Enqueued, _) => Wait::No,
     };
     if wait != Wait::No {
@@ -224,6 +213,7 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
     match wait {
         Wait::No => Ok(()),
         Wait::UnlessFaulted => worker::finish(state, context, &[end], &reached),
+        Wait::Undocumented => worker::wait_unless_faulted(state, context, &[end]).map(drop),
         Wait::ForTheCopy => {
             let mut state = worker::wait_for(state, &[end])?;
             state.check(context)?;
@@ -231,6 +221,13 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
             Ok(())
         }
     }
+}
+
+/// Whether a copy is of more pageable memory than a driver takes along with the call: a real one was seen to
+/// wait for what comes before it on the stream. The bound is the one that is documented for other calls.
+fn is_too_long_to_stage(from: &Found, bytes: usize) -> bool {
+    const MOST_STAGED: usize = 64 << 10;
+    matches!(from, Found::Pageable(_)) && bytes > MOST_STAGED
 }
 
 /// Takes note of what a copy does with one of its sides.
@@ -247,49 +244,10 @@ enum Wait {
     No,
     /// The copy, or a fault of its context.
     UnlessFaulted,
+    /// The same, but nobody may rely on it.
+    Undocumented,
     /// The copy, and not only until a fault: it may be at work on the caller's memory.
     ForTheCopy,
-}
-
-/// Copies between devices, or on one, in stream order. The contexts need only be there: an address
-/// tells whose memory it is.
-pub(super) fn between_contexts(to: (u64, Handle), from: (u64, Handle), bytes: usize, stream: Handle) -> Outcome {
-    check_contexts(&lock(), to.1, from.1)?;
-    copy(Side::Device(to.0), Side::Device(from.0), bytes, stream)
-}
-
-/// The same, after all work of the current and both other contexts, and before all later work of them.
-pub(super) fn between_contexts_and_wait(to: (u64, Handle), from: (u64, Handle), bytes: usize) -> Outcome {
-    worker::may_wait()?;
-    let mut state = lock();
-    let current = state.current()?;
-    let (to_context, from_context) = check_contexts(&state, to.1, from.1)?;
-    let contexts = [current, to_context, from_context];
-    let ends: Vec<Point> = contexts.into_iter().flat_map(|context| state.ends_of(context)).collect();
-    let reached = contexts.map(|context| state.order.reached_by_context(context));
-    state = worker::wait_unless_faulted(state, current, &ends)?;
-    for reached in &reached {
-        state.learns(reached);
-    }
-    let legacy = state.contexts[&current].legacy;
-    if bytes == 0 {
-        return Ok(());
-    }
-    let (_, source) = device_memory(&state, from.0, bytes)?;
-    let (_, target) = device_memory(&state, to.0, bytes)?;
-    state.touches(legacy, from.0, bytes, Touch::Read, None);
-    state.touches(legacy, to.0, bytes, Touch::Write, None);
-    let copy = Job::Copy { from: Place::Known(source), to: Place::Known(target), bytes };
-    let end = state.submit(legacy, None, Work::Run(copy));
-    let reached = state.order.moment(legacy).into();
-    worker::finish(state, current, &[end], &reached)
-}
-
-fn check_contexts(state: &State, to: Handle, from: Handle) -> Outcome<(Serial, Serial)> {
-    let (to, from) = (state.named_context(to)?, state.named_context(from)?);
-    state.check(to)?;
-    state.check(from)?;
-    Ok((to, from))
 }
 
 /// Sets memory in stream order.
@@ -327,6 +285,11 @@ fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> 
     }
     let (home, memory) = device_memory(&state, target, bytes)?;
     let context = state.streams[&stream].context;
+    // Other than a copy.
+    if state.memory.around(target).is_some_and(|(_, allocation)| !state.is_reachable(context, allocation)) {
+        report::add(Topic::Memory, format_args!("a memset does not reach {target:#x}, which is memory of another device"));
+        return Err(codes::INVALID_VALUE);
+    }
     state.touches(stream, target, bytes, Touch::Write, None);
     let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
     Ok(Some(Fill { home, context, end, moment: state.order.moment(stream) }))

@@ -4,11 +4,10 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::codes::{self, Code, Outcome};
-use super::handle::{Handle, Kind};
+use super::handle::Handle;
 use super::history::Touch;
 use super::job::Job;
 use super::kernel::{self, PendingLaunch, Range, Registration, Shape};
-use super::memory::{Allocation, Home, Origin};
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
 use super::raw::{AccessKind, RawAccess, Topic};
@@ -77,8 +76,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
 fn resolve(config: Config) -> Outcome<(Serial, Serial, Registration, Arc<Entry>)> {
     let mut state = lock();
     let stream = state.stream(config.stream)?;
-    let serial = config.function.serial(Kind::Function);
-    let function = serial.and_then(|serial| state.functions.get(&serial)).ok_or_else(|| state.refuse(config.function, Kind::Function))?;
+    let function = state.function(config.function)?;
     let context = state.streams[&stream].context;
     if function.context != context {
         return Err(codes::INVALID_HANDLE);
@@ -142,7 +140,7 @@ fn locate(state: &State, context: Serial, entry: &Entry, shape: &Shape, accesses
         }
         let address = shape.params[access.param];
         let found = state.memory.span(address, access.bytes);
-        let reached = found.filter(|(allocation, _)| is_reachable(state, context, allocation));
+        let reached = found.filter(|(allocation, _)| state.is_reachable(context, allocation));
         reached.map(|(_, span)| Some(span)).ok_or_else(|| Fault::unreachable(state, entry, access, address))
     };
     accesses.iter().map(|access| Ok(Range { access: *access, memory: memory(access)? })).collect()
@@ -160,39 +158,5 @@ fn touch(state: &mut State, stream: Serial, entry: &Arc<Entry>, shape: &Shape, r
             AccessKind::Atomic | AccessKind::Awaited => Touch::Atomic,
         };
         state.touches(stream, shape.params[param], bytes, touch, Some(entry));
-    }
-}
-
-/// Whether kernels of a context reach an allocation.
-pub(super) fn is_reachable(state: &State, context: Serial, allocation: &Allocation) -> bool {
-    let Home::Device(device) = allocation.home else { return true };
-    let Some(context) = state.contexts.get(&context) else { return false };
-    match allocation.origin {
-        Origin::Pool(pool) => state.memory.pools.is_reached_by(pool, context.device),
-        _ => context.device == device || context.peers[device],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::buffer::Buffer;
-    use super::super::state::primary_handle;
-    use super::*;
-
-    #[test]
-    fn memory_of_another_device_needs_peer_access() {
-        let mut state = State::new();
-        let context = state.add_context(primary_handle(0), 0, 0);
-        let pool = state.memory.pools.create(1, None);
-        let [zero, one] = [0, 1].map(|device| state.memory.add(context, device, Buffer::of_device(1).unwrap()));
-        let host = state.memory.add_host(context, Origin::Pinned(0), Buffer::of_host(1).unwrap()).addr() as u64;
-        let pooled = state.memory.add_to_pool(context, 1, pool, Buffer::of_device(1).unwrap());
-        let reaches =
-            |state: &State| [zero, one, host, pooled].map(|address| is_reachable(state, context, state.memory.around(address).unwrap().1));
-        assert_eq!(reaches(&state), [true, false, true, false]);
-        state.contexts.get_mut(&context).unwrap().peers[1] = true;
-        assert_eq!(reaches(&state), [true, true, true, false], "a pool says itself who reaches it");
-        state.memory.pools.get_mut(pool).unwrap().reached_by[0] = true;
-        assert_eq!(reaches(&state), [true; 4]);
     }
 }

@@ -6,6 +6,8 @@ use super::codes::{self, Outcome};
 use super::profile;
 use super::state::lock;
 
+const STACK_SIZE: u32 = 0;
+const STACK_ALIGN: usize = 16;
 /// Whether the context belongs to a client of a graphics interface: to be asked for, not to be set.
 const CIG_ENABLED: u32 = 8;
 
@@ -17,7 +19,7 @@ pub(super) fn get(out: Out<usize>, limit: u32) -> Outcome {
     Ok(())
 }
 
-/// Hardware may round what it is asked for; this driver keeps the number as it is.
+/// A stack is as long as alignment has it; other numbers are kept as they are.
 pub(super) fn set(limit: u32, value: usize) -> Outcome {
     let mut state = lock();
     let context = state.current()?;
@@ -25,6 +27,10 @@ pub(super) fn set(limit: u32, value: usize) -> Outcome {
     if limit == CIG_ENABLED {
         return Err(codes::INVALID_VALUE);
     }
+    let value = match limit {
+        STACK_SIZE => value.checked_next_multiple_of(STACK_ALIGN).ok_or(codes::INVALID_VALUE)?,
+        _ => value,
+    };
     if let Some(context) = state.contexts.get_mut(&context) {
         context.limits.insert(limit, value);
     }

@@ -2,7 +2,7 @@
 
 use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind};
-use super::objects::{Event, Serial};
+use super::objects::{Event, KernelFunction, Serial};
 use super::raw::Topic;
 use super::state::State;
 use super::{report, thread};
@@ -71,6 +71,12 @@ impl State {
         let (serial, event) = found.ok_or_else(|| self.refuse(handle, Kind::Event))?;
         self.check(event.context)?;
         Ok((serial, event))
+    }
+
+    /// The kernel of a caller's handle.
+    pub(super) fn function(&self, handle: Handle) -> Outcome<&KernelFunction> {
+        let serial = handle.serial(Kind::Function);
+        serial.and_then(|serial| self.functions.get(&serial)).ok_or_else(|| self.refuse(handle, Kind::Function))
     }
 
     /// Reports the use of a handle that is not live; a real driver may crash here.

@@ -33,22 +33,27 @@ impl Location {
     /// What stood for the host before there were places.
     const HOST_ORDINAL: i32 = -1;
 
-    /// The place that earlier functions name by the ordinal of a device.
-    pub(super) fn of_ordinal(ordinal: i32) -> Self {
-        let kind = if ordinal == Self::HOST_ORDINAL { Self::HOST } else { Self::DEVICE };
-        Self { kind, id: ordinal }
-    }
-
     /// The device that it is.
     pub(super) fn device(self) -> Outcome<usize> {
-        if self.kind == Self::DEVICE { device::index(self.id) } else { Err(codes::INVALID_VALUE) }
+        if self.kind == Self::DEVICE { device::index(self.id).map_err(|_| codes::INVALID_VALUE) } else { Err(codes::INVALID_VALUE) }
     }
+}
 
+/// Where a call wants managed memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// The device of an ordinal, or the host: what earlier functions take.
+    Ordinal(i32),
+    Location(Location),
+}
+
+impl Place {
     fn check(self) -> Outcome {
-        match self.kind {
-            Self::DEVICE => device::index(self.id).map(drop),
-            Self::HOST | Self::HOST_NUMA | Self::HOST_NUMA_CURRENT => Ok(()),
-            _ => Err(codes::INVALID_VALUE),
+        match self {
+            Self::Ordinal(Location::HOST_ORDINAL)
+            | Self::Location(Location { kind: Location::HOST | Location::HOST_NUMA | Location::HOST_NUMA_CURRENT, .. }) => Ok(()),
+            Self::Ordinal(ordinal) => device::index(ordinal).map(drop),
+            Self::Location(location) => location.device().map(drop),
         }
     }
 }
@@ -85,7 +90,8 @@ pub(super) fn attach(stream: Handle, address: u64, bytes: usize, flags: u32) -> 
         ATTACH_SINGLE => true,
         _ => return Err(codes::INVALID_VALUE),
     };
-    if one && serial == state.contexts[&state.streams[&serial].context].legacy {
+    // Nobody's stream; by its other handle a real driver was seen to take it.
+    if one && stream == Handle::NULL {
         return Err(codes::INVALID_VALUE);
     }
     let allocation = state.memory.at(address).filter(|allocation| allocation.is_live_and_managed()).ok_or(codes::INVALID_VALUE)?;
@@ -96,28 +102,30 @@ pub(super) fn attach(stream: Handle, address: u64, bytes: usize, flags: u32) -> 
     Ok(())
 }
 
-pub(super) fn advise(address: u64, bytes: usize, advice: u32, location: Location) -> Outcome {
+pub(super) fn advise(address: u64, bytes: usize, advice: u32, place: Place) -> Outcome {
     /// Mostly read, preferred place, accessed by: set and taken back.
     const MOSTLY_READ: u32 = 1;
     const NOT_MOSTLY_READ: u32 = 2;
     const NO_PREFERRED_PLACE: u32 = 4;
     const LAST: u32 = 6;
+    let state = lock();
+    state.current()?;
     match advice {
         // These have no place.
         MOSTLY_READ | NOT_MOSTLY_READ | NO_PREFERRED_PLACE => {}
-        1..=LAST => location.check()?,
+        1..=LAST => place.check()?,
         _ => return Err(codes::INVALID_VALUE),
     }
-    check_managed(&lock(), address, bytes)
+    check_managed(&state, address, bytes)
 }
 
-pub(super) fn prefetch(address: u64, bytes: usize, location: Location, flags: u32, stream: Handle) -> Outcome {
+pub(super) fn prefetch(address: u64, bytes: usize, place: Place, flags: u32, stream: Handle) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    location.check()?;
+    place.check()?;
     check_managed(&state, address, bytes)?;
     state.submit(stream, None, Work::Wait);
     Ok(())

@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicBool;
 use super::codes::{self, Outcome};
 use super::handle::Handle;
 use super::job::Job;
-use super::launch;
 use super::memory::{self, Origin};
 use super::objects::{Serial, Work};
 use super::raw::Topic;
@@ -49,7 +48,7 @@ const WRITE_64: u32 = 5;
 const BARRIER: u32 = 6;
 
 /// How many operations a batch may have.
-const MOST: u32 = 256;
+const MOST: u32 = 255;
 
 /// One operation.
 pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
@@ -160,9 +159,8 @@ impl Operation {
                 Ok(Work::Run(Job::ValueWait(wait)))
             }
             Kind::Write => {
-                /// Earlier writes need not be seen before: more than that is no harm.
-                const NO_MEMORY_BARRIER: u32 = 1;
-                if self.flags & !NO_MEMORY_BARRIER != 0 {
+                // The second form of the functions always has a memory barrier.
+                if self.flags != 0 {
                     return Err(codes::INVALID_VALUE);
                 }
                 Ok(Work::Write(ValueWrite { word: self.word(state, stream)?, value: self.value }))
@@ -170,7 +168,8 @@ impl Operation {
         }
     }
 
-    /// Aligned, live, reached by the stream's device, and not managed: that is documented not to work.
+    /// Aligned, live, reached by the stream's device, and neither managed, which is documented not to work,
+    /// nor of a pool, which was seen not to.
     fn word(self, state: &State, stream: Serial) -> Outcome<Word> {
         let bytes = self.width.bytes();
         if self.address == 0 || !self.address.is_multiple_of(bytes as u64) {
@@ -180,7 +179,8 @@ impl Operation {
             report::add(Topic::Memory, format_args!("the word at {:#x} is not in a live allocation", self.address));
             codes::INVALID_VALUE
         })?;
-        if allocation.origin == Origin::Managed || !launch::is_reachable(state, state.streams[&stream].context, allocation) {
+        let is_fit = !matches!(allocation.origin, Origin::Managed | Origin::Pool(_));
+        if !is_fit || !state.is_reachable(state.streams[&stream].context, allocation) {
             return Err(codes::INVALID_VALUE);
         }
         Word::new(span, self.width).ok_or(codes::INVALID_VALUE)

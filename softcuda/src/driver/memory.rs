@@ -28,9 +28,9 @@ pub(super) enum Origin {
     Plain,
     /// `cuMemAllocAsync` and its like, from the pool of this number.
     Pool(u64),
-    /// `cuMemHostAlloc`, with these flags.
+    /// `cuMemHostAlloc`; the flags that the driver tells.
     Pinned(u32),
-    /// `cuMemHostRegister`, with these flags: memory of the caller.
+    /// `cuMemHostRegister`; the flags that the driver tells. Memory of the caller.
     Registered(u32),
     /// `cuMemAllocManaged`
     Managed,
@@ -128,10 +128,10 @@ impl Memory {
         self.allocations.insert(address, allocation);
     }
 
-    /// Whether an allocation has one of `bytes` at `address`.
-    pub(super) fn overlaps(&self, address: u64, bytes: usize) -> bool {
+    /// The last allocation that has one of `bytes` at `address`.
+    pub(super) fn overlapping(&self, address: u64, bytes: usize) -> Option<&Allocation> {
         let before_end = self.allocations.range(..address.saturating_add(bytes as u64)).next_back();
-        before_end.is_some_and(|(start, allocation)| start + allocation.bytes() as u64 > address)
+        before_end.filter(|(start, allocation)| *start + allocation.bytes() as u64 > address).map(|(_, allocation)| allocation)
     }
 
     /// The allocation that begins at `address`.

@@ -18,7 +18,7 @@
 //! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `value_waits`, `schedule`, `demand`, `worker` | streams that words hold, what may go next, what a schedule holds back, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `module`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
+//! | `context`, `primary`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -42,6 +42,7 @@ mod entry;
 mod errors;
 mod event;
 mod freed;
+mod function;
 mod handle;
 mod history;
 mod host_function;
@@ -60,6 +61,7 @@ mod order;
 mod orphans;
 mod pace;
 mod pageable;
+mod peer_copy;
 mod per_thread;
 mod pointer;
 mod pool;

@@ -194,10 +194,7 @@ impl Order {
             self.wait(legacy, &moment);
         }
         if let Some(this) = self.streams.get_mut(&legacy) {
-            self.growth += this.learn_clock(&ended);
-            if ended.is_open() {
-                this.open_since = Some(this.count);
-            }
+            self.growth += this.learn_ended(&ended);
         }
     }
 
@@ -221,6 +218,14 @@ impl Order {
     pub(super) fn wait(&mut self, stream: Actor, moment: &Moment) {
         if let Some(this) = self.streams.get_mut(&stream) {
             self.growth += this.learn(moment, stream);
+        }
+    }
+
+    /// Lets a stream come after all that a wait of a host would be for.
+    pub(super) fn wait_for_all(&mut self, stream: Actor, reached: &Reached) {
+        reached.moments.iter().for_each(|moment| self.wait(stream, moment));
+        if let (Some(this), Some(ended)) = (self.streams.get_mut(&stream), &reached.ended) {
+            self.growth += this.learn_ended(ended);
         }
     }
 

@@ -6,18 +6,20 @@ use std::ptr;
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::device;
-use super::entry;
 use super::handle::{Handle, Kind, RawHandle};
 use super::memory::{Allocation, Home, Origin};
 use super::state::{State, lock};
 
 /// What an attribute says, in the type that C has for it.
 enum Value {
+    /// The documentation has a boolean, which a real driver was seen to write as 32 bits.
     Flag(bool),
     Int(i32),
     Number(u32),
     Wide(u64),
     Pointer(RawHandle),
+    /// `CUDA_POINTER_ATTRIBUTE_P2P_TOKENS`
+    Tokens([u64; 2]),
 }
 
 impl Value {
@@ -27,7 +29,7 @@ impl Value {
     unsafe fn write(self, place: *mut c_void) {
         match self {
             // SAFETY: the caller's promise.
-            Self::Flag(value) => unsafe { place.cast::<u8>().write(value.into()) },
+            Self::Flag(value) => unsafe { place.cast::<u32>().write_unaligned(value.into()) },
             // SAFETY: as above.
             Self::Int(value) => unsafe { place.cast::<i32>().write_unaligned(value) },
             // SAFETY: as above.
@@ -36,6 +38,8 @@ impl Value {
             Self::Wide(value) => unsafe { place.cast::<u64>().write_unaligned(value) },
             // SAFETY: as above.
             Self::Pointer(value) => unsafe { place.cast::<RawHandle>().write_unaligned(value) },
+            // SAFETY: as above.
+            Self::Tokens(value) => unsafe { place.cast::<[u64; 2]>().write_unaligned(value) },
         }
     }
 }
@@ -59,12 +63,17 @@ mod attribute {
     pub(super) const IS_RDMA_CAPABLE: u32 = 15;
     pub(super) const ACCESS_FLAGS: u32 = 16;
     pub(super) const POOL: u32 = 17;
-    pub(super) const LAST: u32 = 21;
+    pub(super) const MAPPING_SIZE: u32 = 18;
+    pub(super) const MAPPING_START: u32 = 19;
+    pub(super) const MEMORY_BLOCK_ID: u32 = 20;
+    pub(super) const IS_HW_DECOMPRESS_CAPABLE: u32 = 21;
 }
 
 const TYPE_HOST: u32 = 1;
 const TYPE_DEVICE: u32 = 2;
 const READ_AND_WRITE: u32 = 3;
+/// No other device on the bus has any use for them here.
+const NO_TOKENS: Value = Value::Tokens([0; 2]);
 /// The device of an address that is none's.
 const NO_DEVICE: i32 = -2;
 
@@ -72,21 +81,27 @@ const NO_DEVICE: i32 = -2;
 fn value(state: &State, attribute: u32, address: u64, start: u64, allocation: &Allocation) -> Outcome<Value> {
     let context = state.contexts.get(&allocation.context);
     Ok(match attribute {
-        attribute::CONTEXT => Value::Pointer(context.map_or(ptr::null_mut(), |context| context.handle.raw())),
+        // Memory of a pool is the device's.
+        attribute::CONTEXT => Value::Pointer(match (allocation.origin, context) {
+            (Origin::Pool(_), _) | (_, None) => ptr::null_mut(),
+            (_, Some(context)) => context.handle.raw(),
+        }),
         attribute::MEMORY_TYPE => Value::Number(if allocation.is_page_locked() { TYPE_HOST } else { TYPE_DEVICE }),
         attribute::DEVICE_POINTER => Value::Wide(address),
         attribute::HOST_POINTER if allocation.home == Home::Host => Value::Wide(address),
-        attribute::HOST_POINTER => return Err(codes::INVALID_VALUE),
-        attribute::BUFFER_ID => Value::Wide(allocation.id),
+        attribute::P2P_TOKENS if !allocation.is_page_locked() => NO_TOKENS,
+        attribute::BUFFER_ID | attribute::MEMORY_BLOCK_ID => Value::Wide(allocation.id),
         attribute::IS_MANAGED => Value::Flag(allocation.origin == Origin::Managed),
         attribute::DEVICE_ORDINAL => Value::Int(match (allocation.home, context) {
             (Home::Device(index), _) => device::ordinal(index),
             (Home::Host, Some(context)) => device::ordinal(context.device),
             (Home::Host, None) => NO_DEVICE,
         }),
-        attribute::SYNC_MEMOPS | attribute::IS_LEGACY_IPC_CAPABLE | attribute::IS_RDMA_CAPABLE => Value::Flag(false),
-        attribute::RANGE_START => Value::Wide(start),
-        attribute::RANGE_SIZE => Value::Wide(allocation.bytes() as u64),
+        attribute::SYNC_MEMOPS | attribute::IS_LEGACY_IPC_CAPABLE | attribute::IS_RDMA_CAPABLE | attribute::IS_HW_DECOMPRESS_CAPABLE => {
+            Value::Flag(false)
+        }
+        attribute::RANGE_START | attribute::MAPPING_START => Value::Wide(start),
+        attribute::RANGE_SIZE | attribute::MAPPING_SIZE => Value::Wide(allocation.bytes() as u64),
         attribute::MAPPED => Value::Flag(true),
         attribute::ALLOWED_HANDLE_TYPES => Value::Wide(0),
         attribute::ACCESS_FLAGS => Value::Number(READ_AND_WRITE),
@@ -94,7 +109,7 @@ fn value(state: &State, attribute: u32, address: u64, start: u64, allocation: &A
             Origin::Pool(pool) => Handle::new(Kind::Pool, pool).raw(),
             _ => ptr::null_mut(),
         }),
-        attribute::P2P_TOKENS..=attribute::LAST => return Err(entry::unsupported()),
+        // Unknown, or not of this memory.
         _ => return Err(codes::INVALID_VALUE),
     })
 }
@@ -107,15 +122,19 @@ fn value_of_nothing(attribute: u32) -> Outcome<Value> {
         attribute::DEVICE_ORDINAL => Value::Int(NO_DEVICE),
         attribute::DEVICE_POINTER
         | attribute::BUFFER_ID
+        | attribute::MEMORY_BLOCK_ID
         | attribute::RANGE_START
         | attribute::RANGE_SIZE
+        | attribute::MAPPING_START
+        | attribute::MAPPING_SIZE
         | attribute::ALLOWED_HANDLE_TYPES => Value::Wide(0),
+        attribute::P2P_TOKENS => NO_TOKENS,
         attribute::IS_MANAGED
         | attribute::MAPPED
         | attribute::SYNC_MEMOPS
         | attribute::IS_LEGACY_IPC_CAPABLE
-        | attribute::IS_RDMA_CAPABLE => Value::Flag(false),
-        attribute::P2P_TOKENS..=attribute::LAST => return Err(entry::unsupported()),
+        | attribute::IS_RDMA_CAPABLE
+        | attribute::IS_HW_DECOMPRESS_CAPABLE => Value::Flag(false),
         _ => return Err(codes::INVALID_VALUE),
     })
 }
@@ -171,6 +190,7 @@ pub(super) unsafe fn attributes(count: u32, attributes: *const u32, places: *con
 /// Where the allocation of an address begins, and its length.
 pub(super) fn range(start: Option<Out<u64>>, bytes: Option<Out<usize>>, address: u64) -> Outcome {
     let state = lock();
+    state.current()?;
     let (found, allocation) = state.memory.around(address).ok_or(codes::NOT_FOUND)?;
     if let Some(start) = start {
         start.set(found);

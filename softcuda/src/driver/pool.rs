@@ -34,6 +34,7 @@ pub(super) struct Access {
 }
 
 const NO_ACCESS: u32 = 0;
+const READ_ONLY: u32 = 1;
 const READ_AND_WRITE: u32 = 3;
 /// The only type of allocation: not moved once it is there.
 const PINNED: u32 = 1;
@@ -53,14 +54,19 @@ pub(super) fn default_of(out: Out<RawHandle>, ordinal: i32) -> Outcome {
     Ok(())
 }
 
+/// The device of an ordinal that a real driver refuses like any other value.
+fn device_at(ordinal: i32) -> Outcome<usize> {
+    device::index(ordinal).map_err(|_| codes::INVALID_VALUE)
+}
+
 pub(super) fn current_of(out: Out<RawHandle>, ordinal: i32) -> Outcome {
-    let device = device::index(ordinal)?;
+    let device = device_at(ordinal)?;
     out.set(raw(lock().memory.pools.current_of(device)));
     Ok(())
 }
 
 pub(super) fn set_current(ordinal: i32, pool: Handle) -> Outcome {
-    let device = device::index(ordinal)?;
+    let device = device_at(ordinal)?;
     lock().memory.pools.set_current(device, serial(pool)?)
 }
 
@@ -186,11 +192,12 @@ pub(super) unsafe fn set_access(pool: Handle, accesses: *const Access, count: us
         let device = location.device()?;
         let reaches = match flags {
             NO_ACCESS => false,
+            READ_ONLY => return Err(codes::NOT_SUPPORTED),
             READ_AND_WRITE => true,
             _ => return Err(codes::INVALID_VALUE),
         };
         if device == pool.device && !reaches {
-            return Err(codes::INVALID_VALUE);
+            return Err(codes::INVALID_DEVICE);
         }
         reached_by[device] = reaches;
     }

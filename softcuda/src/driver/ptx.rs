@@ -8,6 +8,8 @@ use super::{profile, version as cuda};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: String,
+    /// The compute capability that it was compiled for, as one number.
+    pub(super) target: i32,
     /// The class of each parameter, or the text of a declaration that is none of them.
     pub(super) params: Vec<Result<ParamKind, String>>,
 }
@@ -38,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Refusal> {
 fn parse_for(newest: Newest, text: &str) -> Result<Vec<Entry>, Refusal> {
     let text = without_comments(text);
     let mut tokens = Tokens::new(&text);
-    check_header(newest, &mut tokens)?;
+    let target = check_header(newest, &mut tokens)?;
     let mut entries = Vec::new();
     let mut depth = 0_usize;
     while let Some(token) = tokens.next() {
@@ -48,7 +50,7 @@ fn parse_for(newest: Newest, text: &str) -> Result<Vec<Entry>, Refusal> {
                 if entries.iter().any(|entry: &Entry| entry.name == name) {
                     return Err(invalid(format!("there are two entries `{name}`")));
                 }
-                entries.push(Entry { name: name.to_owned(), params: parse_params(&mut tokens)? });
+                entries.push(Entry { name: name.to_owned(), target, params: parse_params(&mut tokens)? });
             }
             "{" => depth += 1,
             "}" => depth = depth.checked_sub(1).ok_or_else(|| invalid("a brace too many is closed"))?,
@@ -58,8 +60,8 @@ fn parse_for(newest: Newest, text: &str) -> Result<Vec<Entry>, Refusal> {
     if depth == 0 { Ok(entries) } else { Err(invalid("a brace is not closed")) }
 }
 
-/// `.version`, `.target` and `.address_size`, which begin every module; the last may be left out.
-fn check_header(newest: Newest, tokens: &mut Tokens<'_>) -> Result<(), Refusal> {
+/// `.version`, `.target` and `.address_size`, which begin every module; the last may be left out. Answers the target.
+fn check_header(newest: Newest, tokens: &mut Tokens<'_>) -> Result<i32, Refusal> {
     let version = directive(tokens, ".version").map_err(|refusal| Refusal { code: codes::INVALID_IMAGE, ..refusal })?;
     let newer = match version.split_once('.').map(|(major, minor)| (major.parse(), minor.parse())) {
         Some((Ok(major), Ok(minor))) => (major, minor) > newest.version,
@@ -69,7 +71,7 @@ fn check_header(newest: Newest, tokens: &mut Tokens<'_>) -> Result<(), Refusal> 
         let why = format!("PTX {version} is newer than {}.{}, the newest supported", newest.version.0, newest.version.1);
         return Err(Refusal { code: codes::UNSUPPORTED_PTX_VERSION, why });
     }
-    check_target(newest, directive(tokens, ".target")?)?;
+    let target = check_target(newest, directive(tokens, ".target")?)?;
     while tokens.take_if(",") {
         tokens.next();
     }
@@ -79,15 +81,15 @@ fn check_header(newest: Newest, tokens: &mut Tokens<'_>) -> Result<(), Refusal> 
             other => return Err(invalid(format!(".address_size is {}, not 64", other.unwrap_or_default()))),
         }
     }
-    Ok(())
+    Ok(target)
 }
 
 /// `sm_` and a compute capability that the devices have or exceed.
-fn check_target(newest: Newest, target: &str) -> Result<(), Refusal> {
+fn check_target(newest: Newest, target: &str) -> Result<i32, Refusal> {
     let capability = target.strip_prefix("sm_").map(|digits| digits.trim_end_matches(['a', 'f']).parse::<i32>());
     let (major, minor) = newest.capability;
     match capability {
-        Some(Ok(capability)) if capability <= major * 10 + minor => Ok(()),
+        Some(Ok(capability)) if capability <= major * 10 + minor => Ok(capability),
         _ => Err(invalid(format!(".target {target} is not for devices of compute capability {major}.{minor}"))),
     }
 }
@@ -238,7 +240,7 @@ mod tests {
     fn params(list: &str) -> Vec<Result<ParamKind, String>> {
         let entries = parse(&format!("{HEADER}.visible .entry k({list}) {{ ret; }}")).unwrap();
         assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].name, "k");
+        assert_eq!((entries[0].name.as_str(), entries[0].target), ("k", 50));
         entries[0].params.clone()
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
+use super::allocation::MAPPED;
 use super::buffer::Buffer;
 use super::checks::Waits;
 use super::codes::{self, Outcome};
@@ -10,27 +11,26 @@ use super::memory::Origin;
 use super::state::lock;
 use super::worker;
 
-/// Portable, mapped, read-only for the device: the first two are true of all page-locked memory here.
-const FLAGS: u32 = 0xb;
-/// Memory of another device on the bus, which there is none of.
-const IO_MEMORY: u32 = 4;
+const PORTABLE: u32 = 1;
+const READ_ONLY: u32 = 8;
 
 /// The memory is used in place, by work that is enqueued until it is unregistered.
 pub(super) fn register(start: *mut c_void, bytes: usize, flags: u32) -> Outcome {
-    if flags & IO_MEMORY != 0 {
-        return Err(codes::NOT_SUPPORTED);
-    }
-    if flags & !FLAGS != 0 || bytes == 0 {
+    // Registers of another device on the bus have a flag too, but there are none.
+    if flags & !(PORTABLE | MAPPED | READ_ONLY) != 0 || bytes == 0 {
         return Err(codes::INVALID_VALUE);
     }
     let start = NonNull::new(start.cast()).ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let context = state.current()?;
-    if state.memory.overlaps(start.addr().get() as u64, bytes) {
-        return Err(codes::HOST_MEMORY_ALREADY_REGISTERED);
+    if let Some(known) = state.memory.overlapping(start.addr().get() as u64, bytes) {
+        let is_registered = matches!(known.origin, Origin::Registered(_));
+        return Err(if is_registered { codes::HOST_MEMORY_ALREADY_REGISTERED } else { codes::INVALID_VALUE });
     }
     let buffer = Buffer::of_caller(start, bytes)?;
-    state.memory.add_host(context, Origin::Registered(flags), buffer);
+    // What a real driver was seen to tell of the flags.
+    let told = flags & PORTABLE | MAPPED;
+    state.memory.add_host(context, Origin::Registered(told), buffer);
     Ok(())
 }
 
@@ -39,8 +39,12 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     let start = NonNull::new(start).ok_or(codes::INVALID_VALUE)?;
     let address = start.addr().get() as u64;
     let mut state = lock();
-    let allocation = state.memory.at(address).filter(|allocation| matches!(allocation.origin, Origin::Registered(_)) && !allocation.freed);
-    let context = allocation.ok_or(codes::HOST_MEMORY_NOT_REGISTERED)?.context;
+    let context = match state.memory.around(address) {
+        Some((start, allocation)) if start == address && matches!(allocation.origin, Origin::Registered(_)) => allocation.context,
+        // Inside registered memory, or not the caller's.
+        Some(_) => return Err(codes::INVALID_VALUE),
+        None => return Err(codes::HOST_MEMORY_NOT_REGISTERED),
+    };
     let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, Waits::ForAll);

@@ -8,7 +8,7 @@ use super::device;
 use super::freed::Freed;
 use super::handle::{Handle, Kind};
 use super::history::Histories;
-use super::memory::Memory;
+use super::memory::{Allocation, Home, Memory, Origin};
 use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Primary, Role, Serial, Stream};
 use super::order::Order;
 use super::orphans::Orphans;
@@ -105,6 +105,16 @@ impl State {
     /// The device of a context.
     pub(super) fn device_of(&self, context: Serial) -> Option<usize> {
         self.contexts.get(&context).map(|context| context.device)
+    }
+
+    /// Whether work of a context reaches an allocation.
+    pub(super) fn is_reachable(&self, context: Serial, allocation: &Allocation) -> bool {
+        let Home::Device(device) = allocation.home else { return true };
+        let Some(context) = self.contexts.get(&context) else { return false };
+        match allocation.origin {
+            Origin::Pool(pool) => self.memory.pools.is_reached_by(pool, context.device),
+            _ => context.device == device || context.peers[device],
+        }
     }
 
     /// Whether the work up to `point` is done. Streams that are gone had no work left.
@@ -228,4 +238,27 @@ const FIRST_CREATED_SLOT: u64 = 16;
 /// The handle of a device's primary context: the same each time.
 pub(super) fn primary_handle(device: usize) -> Handle {
     Handle::new(Kind::Context, device as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::buffer::Buffer;
+    use super::*;
+
+    #[test]
+    fn memory_of_another_device_needs_peer_access() {
+        let mut state = State::new();
+        let context = state.add_context(primary_handle(0), 0, 0);
+        let pool = state.memory.pools.create(1, None);
+        let [zero, one] = [0, 1].map(|device| state.memory.add(context, device, Buffer::of_device(1).unwrap()));
+        let host = state.memory.add_host(context, Origin::Pinned(0), Buffer::of_host(1).unwrap()).addr() as u64;
+        let pooled = state.memory.add_to_pool(context, 1, pool, Buffer::of_device(1).unwrap());
+        let reaches =
+            |state: &State| [zero, one, host, pooled].map(|address| state.is_reachable(context, state.memory.around(address).unwrap().1));
+        assert_eq!(reaches(&state), [true, false, true, false]);
+        state.contexts.get_mut(&context).unwrap().peers[1] = true;
+        assert_eq!(reaches(&state), [true, true, true, false], "a pool says itself who reaches it");
+        state.memory.pools.get_mut(pool).unwrap().reached_by[0] = true;
+        assert_eq!(reaches(&state), [true; 4]);
+    }
 }

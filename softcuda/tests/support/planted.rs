@@ -277,9 +277,10 @@ pub(crate) const PROGRAMS: &[Program] = &[
             pinned_to_device(world, world.spare_pinned.get());
         },
         second: |world| {
-            // SAFETY: allocated by the first access; the driver keeps what the copy needs.
+            // SAFETY: allocated by the first access; the driver waits for the copy.
             unsafe { result::free_host(world.spare_pinned.replace(ptr::null_mut()).cast()) }.expect("a free");
         },
+        waits: true,
         report: &["cuMemFreeHost: the free of bytes 0..64", "by the host is not ordered after the read of", "by cuMemcpyHtoDAsync_v2;"],
         ..HOST
     },

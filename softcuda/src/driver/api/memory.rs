@@ -9,9 +9,9 @@ use super::super::copy::{HostMemory, Side};
 use super::super::entry::{self, driver_api};
 use super::super::handle::{Handle, RawHandle};
 use super::super::job::Pattern;
-use super::super::managed::Location;
+use super::super::managed::{Location, Place};
 use super::super::pool::Properties;
-use super::super::{allocation, copy, managed, pointer, pool, register};
+use super::super::{allocation, copy, managed, peer_copy, pointer, pool, register};
 use super::{Address, OTHERS};
 
 driver_api! {
@@ -149,19 +149,19 @@ driver_api! {
 
     /// Says how managed memory is used.
     cuMemAdvise(address: u64, bytes: usize, advice: u32, device: i32)
-        => managed::advise(address, bytes, advice, Location::of_ordinal(device));
+        => managed::advise(address, bytes, advice, Place::Ordinal(device));
 
     /// Says how managed memory is used.
     cuMemAdvise_v2(address: u64, bytes: usize, advice: u32, location: Location)
-        => managed::advise(address, bytes, advice, location);
+        => managed::advise(address, bytes, advice, Place::Location(location));
 
     /// Moves managed memory to where it is used next.
     cuMemPrefetchAsync(address: u64, bytes: usize, device: i32, stream: Handle)
-        => managed::prefetch(address, bytes, Location::of_ordinal(device), 0, stream);
+        => managed::prefetch(address, bytes, Place::Ordinal(device), 0, stream);
 
     /// Moves managed memory to where it is used next.
     cuMemPrefetchAsync_v2(address: u64, bytes: usize, location: Location, flags: u32, stream: Handle)
-        => managed::prefetch(address, bytes, location, flags, stream);
+        => managed::prefetch(address, bytes, Place::Location(location), flags, stream);
 
     // Copies.
 
@@ -215,14 +215,14 @@ driver_api! {
         copy::copy(target, source, bytes, stream)
     };
 
-    /// Copies from one context to another, after and before all other work of both.
+    /// Copies from one context to another, after all earlier and before all later work of both.
     cuMemcpyPeer(target: u64, target_context: Handle, source: u64, source_context: Handle, bytes: usize)
-        => copy::between_contexts_and_wait((target, target_context), (source, source_context), bytes);
+        => peer_copy::copy_between_all_work((target, target_context), (source, source_context), bytes);
 
     /// Copies from one context to another in stream order.
     cuMemcpyPeerAsync(
         target: u64, target_context: Handle, source: u64, source_context: Handle, bytes: usize, stream: Handle,
-    ) => copy::between_contexts((target, target_context), (source, source_context), bytes, stream);
+    ) => peer_copy::copy((target, target_context), (source, source_context), bytes, stream);
 
     /// Sets bytes, on the legacy stream.
     cuMemsetD8_v2(target: u64, value: u8, count: usize)

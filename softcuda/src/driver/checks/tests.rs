@@ -32,7 +32,8 @@ fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut Sta
 
 /// Whether there is a report with all the words. The list is the process's, so one of them is an address.
 fn is_reported(words: [&str; 3]) -> bool {
-    let mut reports = (0..report::count(scope::PROCESS)).filter_map(|index| report::get(scope::PROCESS, index));
+    let scope = scope::current();
+    let mut reports = (0..report::count(scope)).filter_map(|index| report::get(scope, index));
     reports.any(|report| words.iter().all(|word| report.text.contains(word)))
 }
 

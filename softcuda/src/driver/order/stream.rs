@@ -56,4 +56,13 @@ impl StreamClock {
         others.join(clock);
         others.len()
     }
+
+    /// The same with what destroyed streams knew.
+    pub(super) fn learn_ended(&mut self, ended: &Arc<Clock>) -> usize {
+        let growth = self.learn_clock(ended);
+        if ended.is_open() {
+            self.open_since = Some(self.count);
+        }
+        growth
+    }
 }
