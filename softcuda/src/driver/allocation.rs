@@ -14,9 +14,10 @@ use super::raw::Topic;
 use super::state::{Locked, State, lock};
 use super::{device, report, worker};
 
-pub(super) fn allocate(out: Out<u64>, bytes: usize) -> Outcome {
+pub(super) fn allocate(out: Option<Out<u64>>, bytes: usize) -> Outcome {
     let state = lock();
     let context = state.current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     out.set(device_memory(state, context, None, bytes)?);
     Ok(())
 }
@@ -47,6 +48,7 @@ fn device_memory(state: Locked, context: Serial, pool: Option<u64>, bytes: usize
 /// documented: it is freed at once.
 pub(super) fn free(address: u64) -> Outcome {
     let mut state = lock();
+    state.check()?;
     if address == 0 {
         return Ok(());
     }
@@ -57,7 +59,6 @@ pub(super) fn free(address: u64) -> Outcome {
         None => return Err(not_allocated(&state.freed, address)),
     };
     if matches!(origin, Origin::Pool(_)) {
-        state.check(context)?;
         state.host_frees(address, Waits::Not);
         state.memory.remove(address);
         return Ok(());
@@ -69,7 +70,7 @@ pub(super) fn free(address: u64) -> Outcome {
     if let Some(allocation) = state.memory.at(address) {
         allocation.freed = true;
     }
-    worker::wait_unless_faulted(state, context, &ends)?.memory.remove(address);
+    worker::wait_unless_faulted(state, &ends)?.memory.remove(address);
     Ok(())
 }
 
@@ -143,13 +144,14 @@ pub(super) fn info(free: Option<Out<usize>>, total: Option<Out<usize>>) -> Outco
     Ok(())
 }
 
-pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> Outcome {
+pub(super) fn allocate_host(out: Option<Out<*mut c_void>>, bytes: usize, flags: u32) -> Outcome {
     /// Portable, mapped, write-combined: each is true of all page-locked memory here, or no matter.
     const FLAGS: u32 = 0x7;
+    let context = lock().current()?;
     if flags & !FLAGS != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    let context = lock().current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     if bytes == 0 {
         out.set(std::ptr::null_mut());
         return Ok(());
@@ -167,17 +169,18 @@ pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
     let state = lock();
     let (_, allocation) = state.memory.around(start.addr() as u64).ok_or(codes::INVALID_VALUE)?;
     let (Origin::Pinned(flags) | Origin::Registered(flags)) = allocation.origin else { return Err(codes::INVALID_VALUE) };
-    state.check(allocation.context)?;
+    state.check()?;
     out.set(flags);
     Ok(())
 }
 
 /// Queued work that touches the memory keeps it; the caller may not.
 pub(super) fn free_host(start: *mut c_void) -> Outcome {
+    let mut state = lock();
+    state.check()?;
     if start.is_null() {
         return Ok(());
     }
-    let mut state = lock();
     let address = host_allocation(&mut state, start)?;
     state.host_frees(address, Waits::Not);
     state.memory.remove(address);

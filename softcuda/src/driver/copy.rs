@@ -17,7 +17,7 @@ use super::memory::{self, Home};
 use super::objects::{Point, Serial, Work};
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{pageable, report, worker};
+use super::{pageable, report, thread, worker};
 
 /// Memory of the host that a caller named: readable, or writable, as the call needs it.
 #[derive(Clone, Copy)]
@@ -168,12 +168,13 @@ pub(super) fn copy_and_wait(to: Side, from: Side, bytes: usize) -> Outcome {
 
 /// Nothing is enqueued for no bytes.
 fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns) -> Outcome {
+    // A memset may be enqueued by a host function, a copy not: seen on a real driver.
+    thread::may("copy memory")?;
     let mut state = lock();
     let stream = state.stream(stream)?;
     if bytes == 0 {
         return Ok(());
     }
-    let context = state.streams[&stream].context;
     let is_unified = matches!(to, Side::Unified(..));
     let [from_address, to_address] = [from, to].map(Side::address);
     // The host's side is looked at first.
@@ -223,10 +224,10 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
     let reached = state.order.moment(stream).into();
     match wait {
         Wait::No => Ok(()),
-        Wait::UnlessFaulted => worker::finish(state, context, &[end], &reached),
+        Wait::UnlessFaulted => worker::finish(state, &[end], &reached),
         Wait::ForTheCopy => {
             let mut state = worker::wait_for(state, &[end])?;
-            state.check(context)?;
+            state.check()?;
             state.learns(&reached);
             Ok(())
         }
@@ -245,7 +246,7 @@ fn touch(state: &mut State, stream: Serial, place: &Place, address: u64, bytes: 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
     No,
-    /// The copy, or a fault of its context.
+    /// The copy, or a fault.
     UnlessFaulted,
     /// The copy, and not only until a fault: it may be at work on the caller's memory.
     ForTheCopy,
@@ -267,7 +268,7 @@ pub(super) fn between_contexts_and_wait(to: (u64, Handle), from: (u64, Handle), 
     let contexts = [current, to_context, from_context];
     let ends: Vec<Point> = contexts.into_iter().flat_map(|context| state.ends_of(context)).collect();
     let reached = contexts.map(|context| state.order.reached_by_context(context));
-    state = worker::wait_unless_faulted(state, current, &ends)?;
+    state = worker::wait_unless_faulted(state, &ends)?;
     reached.iter().for_each(|reached| state.learns(reached));
     let legacy = state.contexts[&current].legacy;
     if bytes == 0 {
@@ -280,13 +281,12 @@ pub(super) fn between_contexts_and_wait(to: (u64, Handle), from: (u64, Handle), 
     let copy = Job::Copy { from: Place::Known(source), to: Place::Known(target), bytes };
     let end = state.submit(legacy, None, Work::Run(copy));
     let reached = state.order.moment(legacy).into();
-    worker::finish(state, current, &[end], &reached)
+    worker::finish(state, &[end], &reached)
 }
 
 fn check_contexts(state: &State, to: Handle, from: Handle) -> Outcome<(Serial, Serial)> {
     let (to, from) = (state.named_context(to)?, state.named_context(from)?);
-    state.check(to)?;
-    state.check(from)?;
+    state.check()?;
     Ok((to, from))
 }
 
@@ -298,7 +298,7 @@ pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) 
 /// Sets memory on the legacy stream, and waits for that if it is memory of the host.
 pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outcome {
     match enqueue_fill(target, pattern, count, Handle::NULL)? {
-        Some(Fill { home: Home::Host, context, end, moment }) => worker::finish(lock(), context, &[end], &moment.into()),
+        Some(Fill { home: Home::Host, end, moment }) => worker::finish(lock(), &[end], &moment.into()),
         Some(_) | None => Ok(()),
     }
 }
@@ -306,7 +306,6 @@ pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outc
 /// A fill that was enqueued.
 struct Fill {
     home: Home,
-    context: Serial,
     end: Point,
     moment: Option<Moment>,
 }
@@ -324,8 +323,7 @@ fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> 
         return Err(codes::INVALID_VALUE);
     }
     let (home, memory) = device_memory(&state, target, bytes)?;
-    let context = state.streams[&stream].context;
     state.touches(stream, target, bytes, Touch::Write, None);
     let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
-    Ok(Some(Fill { home, context, end, moment: state.order.moment(stream) }))
+    Ok(Some(Fill { home, end, moment: state.order.moment(stream) }))
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::objects::{Point, Serial, Stream, Task};
+use super::objects::{Point, Serial, Stream, Task, Work};
 use super::pace::{Generator, Schedule};
 use super::scope::{self, PROCESS, ScopeId};
 use super::state::State;
@@ -87,6 +87,7 @@ impl State {
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.set_schedule(scope, Schedule::Plain);
         self.order.end_scope(scope);
+        let faulted = self.faults.remove(&scope).is_some();
         self.histories.pageable.remove(&scope);
         let hand_over = |owner: &mut ScopeId| {
             if *owner == scope {
@@ -96,7 +97,12 @@ impl State {
         for stream in self.streams.values_mut() {
             hand_over(&mut stream.scope);
             hand_over(&mut stream.at_work);
-            stream.queue.iter_mut().for_each(|task| hand_over(&mut task.scope));
+            for task in stream.queue.iter_mut().filter(|task| task.scope == scope) {
+                task.scope = PROCESS;
+                if faulted {
+                    task.work = Work::Wait;
+                }
+            }
         }
         self.events.values_mut().for_each(|event| hand_over(&mut event.scope));
         self.contexts.values_mut().for_each(|context| hand_over(&mut context.scope));
