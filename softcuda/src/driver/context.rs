@@ -5,7 +5,7 @@ use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Context, Point, Role, Serial, Stream};
 use super::raw::Topic;
-use super::scope::PROCESS;
+use super::scope::{NOBODY, PROCESS};
 use super::state::{Locked, State, lock};
 use super::{device, mode, profile, report, state, thread, worker};
 
@@ -86,10 +86,12 @@ fn report_leak(state: &State, context: Serial) {
     if state.check().is_err() {
         return;
     }
-    let created = |stream: &&Stream| stream.context == context && !stream.destroyed && matches!(stream.role, Role::Created { .. });
+    let created = |stream: &&Stream| {
+        stream.context == context && !stream.destroyed && stream.scope != NOBODY && matches!(stream.role, Role::Created { .. })
+    };
     let counts = [
         (state.streams.values().filter(created).count(), "stream"),
-        (state.events.values().filter(|event| event.context == context).count(), "event"),
+        (state.events.values().filter(|event| event.context == context && event.scope != NOBODY).count(), "event"),
         (state.memory.count_in(context), "allocation"),
     ];
     let left: Vec<String> = counts

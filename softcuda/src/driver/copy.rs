@@ -269,7 +269,9 @@ pub(super) fn between_contexts_and_wait(to: (u64, Handle), from: (u64, Handle), 
     let ends: Vec<Point> = contexts.into_iter().flat_map(|context| state.ends_of(context)).collect();
     let reached = contexts.map(|context| state.order.reached_by_context(context));
     state = worker::wait_unless_faulted(state, &ends)?;
-    reached.iter().for_each(|reached| state.learns(reached));
+    for reached in &reached {
+        state.learns(reached);
+    }
     let legacy = state.contexts[&current].legacy;
     if bytes == 0 {
         return Ok(());

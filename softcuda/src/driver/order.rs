@@ -139,7 +139,9 @@ impl Order {
         let moments = streams.map(|(stream, clock)| clock.moment(*stream)).collect();
         let ended: Vec<_> = self.contexts.values().map(|context| Arc::clone(&context.ended)).collect();
         self.learn(scope, &Reached { moments, ended: None });
-        ended.into_iter().for_each(|ended| self.learn(scope, &Reached { moments: Vec::new(), ended: Some(ended) }));
+        for ended in ended {
+            self.learn(scope, &Reached { moments: Vec::new(), ended: Some(ended) });
+        }
     }
 
     /// A thread goes from one scope to another, and what it knows with it.

@@ -170,6 +170,7 @@ mod tests {
     use super::super::job::UserData;
     use super::super::objects::{Activity, Role};
     use super::super::state::{lock, primary_handle};
+    use super::super::sync::thread;
     use super::*;
 
     /// Spins until the word is not zero.

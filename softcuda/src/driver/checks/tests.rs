@@ -1,8 +1,9 @@
 //! Accesses as they are enqueued; nothing runs here.
 
+use super::super::buffer::Buffer;
 use super::super::history::History;
-use super::super::memory::Buffer;
 use super::super::objects::Role;
+use super::super::scope::PROCESS;
 use super::super::state::primary_handle;
 use super::*;
 
@@ -32,8 +33,8 @@ fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut Sta
 
 /// Whether there is a report with all the words. The list is the process's, so one of them is an address.
 fn is_reported(words: [&str; 3]) -> bool {
-    let reports = (0..report::count()).filter_map(report::get);
-    reports.into_iter().any(|report| words.iter().all(|word| report.contains(word)))
+    let mut reports = (0..report::count(PROCESS)).filter_map(|index| report::get(PROCESS, index));
+    reports.any(|report| words.iter().all(|word| report.text.contains(word)))
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use super::super::buffer::{Buffer, Span};
 use super::super::job::{Job, Pattern, UserData};
-use super::super::memory::{Buffer, Span};
 use super::super::objects::{Role, Work};
 use super::super::state::primary_handle;
 use super::*;
