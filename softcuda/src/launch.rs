@@ -176,8 +176,8 @@ impl<'a> Launch<'a> {
         unsafe { AtomicU32::from_ptr(word) }
     }
 
-    /// Ends the launch in a result code when the twin returns: the context is then unusable, as
-    /// after a fault of a real kernel.
+    /// Ends the launch in a result code when the twin returns: no context of the [`Scope`](crate::Scope) is
+    /// usable from then on, as after a fault of a real kernel.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@ use crate::raw::{ALL_DEVICES, PROCESS_SCOPE};
 use crate::report::{self, Report};
 use crate::schedule::Schedule;
 
-/// A group of threads whose schedule, counters, reports and failures are their own.
+/// A group of threads whose schedule, counters, reports, failures and faults are their own.
 ///
 /// Every thread is in the scope of the process, unless it has entered another. What a thread creates or
 /// enqueues belongs to its scope: [`live`](crate::live) counts it there, the scope's [`Schedule`] holds
@@ -21,6 +21,10 @@ use crate::schedule::Schedule;
 /// legacy default stream among them, order the work of both.
 ///
 /// A primary context belongs to the scope in which it was retained first.
+///
+/// A scope is to faults what a process is on hardware. After a kernel that it has launched has failed, every
+/// call of its threads says so, for all contexts of all devices, and its work is dropped; other scopes notice
+/// nothing. The fault is over with the scope.
 ///
 /// # Example
 ///

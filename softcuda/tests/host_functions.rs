@@ -3,13 +3,15 @@
 mod support;
 
 use std::ffi::c_void;
+use std::ptr::{null_mut, with_exposed_provenance_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_PERMITTED, CUDA_SUCCESS};
 use cudarc::driver::{CudaStream, DriverError, result, sys};
-use support::{context, round_trips};
+use support::{context, misuse, round_trips};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -66,6 +68,34 @@ fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> 
     behind.synchronize()?;
     assert!(!overlaps.load(Ordering::SeqCst), "two host functions ran at a time");
     first.synchronize()
+}
+
+#[test]
+fn a_host_function_uses_handles_and_no_context() -> Result<(), DriverError> {
+    let _misuse = misuse();
+    let context = context(0);
+    let (stream, other) = (context.new_stream()?, context.new_stream()?);
+    let event = context.new_event(None)?;
+    let (tell, told) = channel();
+    let handles = [event.cu_event().expose_provenance(), other.cu_stream().expose_provenance(), context.cu_ctx().expose_provenance()];
+    enqueue(&stream, move || {
+        let [event, other, context] = handles;
+        let codes = [
+            // SAFETY: both outlive the work of this function's stream.
+            unsafe { sys::cuEventRecord(with_exposed_provenance_mut(event), with_exposed_provenance_mut(other)) },
+            // SAFETY: the context is alive.
+            unsafe { sys::cuCtxSetCurrent(with_exposed_provenance_mut(context)) },
+            // SAFETY: the place is one for a context.
+            unsafe { sys::cuCtxGetCurrent(&mut null_mut()) },
+            // SAFETY: the place is one for an event.
+            unsafe { sys::cuEventCreate(&mut null_mut(), 0) },
+        ];
+        tell.send(codes).expect("the test waits");
+    })?;
+    stream.synchronize()?;
+    assert_eq!(told.recv(), Ok([CUDA_SUCCESS, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_NOT_PERMITTED]));
+    assert_eq!(softcuda::reports().iter().map(softcuda::Report::times).sum::<u64>(), 3);
+    other.synchronize()
 }
 
 #[test]

@@ -14,9 +14,10 @@ use super::raw::Topic;
 use super::state::{Locked, State, lock};
 use super::{device, report, worker};
 
-pub(super) fn allocate(out: Out<u64>, bytes: usize) -> Outcome {
+pub(super) fn allocate(out: Option<Out<u64>>, bytes: usize) -> Outcome {
     let state = lock();
     let context = state.current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     out.set(device_memory(state, context, None, bytes)?);
     Ok(())
 }
@@ -47,6 +48,7 @@ fn device_memory(state: Locked, context: Serial, pool: Option<u64>, bytes: usize
 /// documented: it is freed at once.
 pub(super) fn free(address: u64) -> Outcome {
     let mut state = lock();
+    state.check()?;
     if address == 0 {
         return Ok(());
     }
@@ -57,7 +59,6 @@ pub(super) fn free(address: u64) -> Outcome {
         None => return Err(not_allocated(&state.freed, address)),
     };
     if matches!(origin, Origin::Pool(_)) {
-        state.check(context)?;
         state.host_frees(address, Waits::Not);
         state.memory.remove(address);
         return Ok(());
@@ -74,7 +75,7 @@ fn free_after_all_work(mut state: Locked, context: Serial, address: u64, waits: 
     if let Some(allocation) = state.memory.at(address) {
         allocation.freed = true;
     }
-    worker::wait_unless_faulted(state, context, &ends)?.memory.remove(address);
+    worker::wait_unless_faulted(state, &ends)?.memory.remove(address);
     Ok(())
 }
 
@@ -154,13 +155,14 @@ pub(super) fn info(free: Option<Out<usize>>, total: Option<Out<usize>>) -> Outco
 /// The flag of page-locked memory that devices reach, which all is here.
 pub(super) const MAPPED: u32 = 2;
 
-pub(super) fn allocate_host(out: Out<*mut c_void>, bytes: usize, flags: u32) -> Outcome {
+pub(super) fn allocate_host(out: Option<Out<*mut c_void>>, bytes: usize, flags: u32) -> Outcome {
     const PORTABLE: u32 = 1;
     const WRITE_COMBINED: u32 = 4;
+    let context = lock().current()?;
     if flags & !(PORTABLE | MAPPED | WRITE_COMBINED) != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    let context = lock().current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     if bytes == 0 {
         out.set(std::ptr::null_mut());
         return Ok(());
@@ -186,7 +188,7 @@ pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
         Origin::Managed => MAPPED,
         Origin::Plain | Origin::Pool(_) => return Err(codes::INVALID_VALUE),
     };
-    state.check(allocation.context)?;
+    state.check()?;
     out.set(flags);
     Ok(())
 }
@@ -194,10 +196,11 @@ pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
 /// Waits for all work of the context, as a real driver was seen to. No documentation promises that: who
 /// relies on it is reported.
 pub(super) fn free_host(start: *mut c_void) -> Outcome {
+    let mut state = lock();
+    state.check()?;
     if start.is_null() {
         return Ok(());
     }
-    let mut state = lock();
     let address = start.addr() as u64;
     let allocation = state.memory.at(address).filter(|allocation| matches!(allocation.origin, Origin::Pinned(_)) && !allocation.freed);
     let context = match allocation {

@@ -105,14 +105,14 @@ driver_api! {
     // Contexts.
 
     /// Retains the primary context of a device.
-    cuDevicePrimaryCtxRetain(context: Out<RawHandle>, device: i32)
+    cuDevicePrimaryCtxRetain(context: Option<Out<RawHandle>>, device: i32)
         => primary::retain(context, device);
 
     /// Releases the primary context of a device, and ends it with the last release.
     cuDevicePrimaryCtxRelease_v2(device: i32) => primary::release(device);
 
     /// Whether the primary context of a device is active, and its flags.
-    cuDevicePrimaryCtxGetState(device: i32, flags: Option<Out<u32>>, active: Option<Out<i32>>)
+    cuDevicePrimaryCtxGetState(device: i32, flags: Out<u32>, active: Out<i32>)
         => primary::get_state(device, flags, active);
 
     /// Ends the primary context of a device.
@@ -134,7 +134,7 @@ driver_api! {
     cuCtxDestroy_v2(context: Handle) => context::destroy(context);
 
     /// The current context.
-    cuCtxGetCurrent(context: Out<RawHandle>) => { context::get_current(context); Ok(()) };
+    cuCtxGetCurrent(context: Out<RawHandle>) => context::get_current(context);
 
     /// Makes a context current.
     cuCtxSetCurrent(context: Handle) => context::set_current(context);
@@ -248,7 +248,7 @@ driver_api! {
     // Events.
 
     /// Creates an event.
-    cuEventCreate(event: Out<RawHandle>, flags: u32) => event::create(event, flags);
+    cuEventCreate(event: Option<Out<RawHandle>>, flags: u32) => event::create(event, flags);
 
     /// Destroys an event; what waits for it still does.
     cuEventDestroy_v2(event: Handle) => event::destroy(event);

@@ -5,7 +5,7 @@ use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Context, Point, Role, Serial, Stream};
 use super::raw::Topic;
-use super::scope::PROCESS;
+use super::scope::{NOBODY, PROCESS};
 use super::state::{Locked, State, lock};
 use super::{device, mode, profile, report, state, thread, worker};
 
@@ -33,7 +33,7 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     check_flags(flags)?;
     let mut state = lock();
-    state.primaries[device].fault.map_or(Ok(()), Err)?;
+    state.check()?;
     let handle = state.free_context_handle();
     let context = state.add_context(handle, device, flags);
     thread::push(handle).inspect_err(|_| state.remove_context(context))?;
@@ -47,7 +47,6 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     }
     let state = lock();
     let context = state.named_context(handle)?;
-    state.check(context)?;
     if state.primaries.iter().any(|primary| primary.context == Some(context)) {
         return Err(codes::INVALID_CONTEXT);
     }
@@ -89,13 +88,15 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
 /// Reports what the caller has left in a context. Modules are meant to go with it, and after a fault nothing can be taken
 /// back any more.
 fn report_leak(state: &State, context: Serial) {
-    if state.check(context).is_err() {
+    if state.check().is_err() {
         return;
     }
-    let created = |stream: &&Stream| stream.context == context && !stream.destroyed && matches!(stream.role, Role::Created { .. });
+    let created = |stream: &&Stream| {
+        stream.context == context && !stream.destroyed && stream.scope != NOBODY && matches!(stream.role, Role::Created { .. })
+    };
     let counts = [
         (state.streams.values().filter(created).count(), "stream"),
-        (state.events.values().filter(|event| event.context == context).count(), "event"),
+        (state.events.values().filter(|event| event.context == context && event.scope != NOBODY).count(), "event"),
         (state.memory.count_in(context), "allocation"),
     ];
     let left: Vec<String> = counts
@@ -128,33 +129,40 @@ fn steps_to_end(state: &State, context: Serial) -> Option<Vec<Point>> {
     Some(held.into_iter().map(|stream| state.end_of(stream)).collect())
 }
 
-pub(super) fn get_current(out: Out<RawHandle>) {
+pub(super) fn get_current(out: Out<RawHandle>) -> Outcome {
+    thread::may_use_contexts()?;
     out.set(thread::current().raw());
+    Ok(())
 }
 
+/// A primary context can be made current also before it is retained again. Another one must live: with
+/// one that is gone a real driver aborts.
 pub(super) fn set_current(handle: Handle) -> Outcome {
-    if handle != Handle::NULL {
-        check_currency(handle)?;
+    thread::may_use_contexts()?;
+    if handle != Handle::NULL && !is_primary(handle) {
+        lock().named_context(handle)?;
     }
     thread::set_current(handle)
 }
 
 pub(super) fn push(handle: Handle) -> Outcome {
+    thread::may_use_contexts()?;
     if handle == Handle::NULL {
         return Err(codes::INVALID_VALUE);
     }
-    check_currency(handle)?;
+    // One that is gone is pushed like another, and reported: seen on a real driver.
+    if !is_primary(handle) {
+        lock().named_context(handle).map(drop).or_else(|code| if code == codes::CONTEXT_IS_DESTROYED { Ok(()) } else { Err(code) })?;
+    }
     thread::push(handle)
 }
 
-/// Whether a context can be made current: if it lives, or if it is a primary one, which may be
-/// retained again.
-fn check_currency(handle: Handle) -> Outcome {
-    let is_primary = (0..device::COUNT).any(|device| state::primary_handle(device) == handle);
-    if is_primary { Ok(()) } else { lock().named_context(handle).map(drop) }
+fn is_primary(handle: Handle) -> bool {
+    (0..device::COUNT).any(|device| state::primary_handle(device) == handle)
 }
 
 pub(super) fn pop(out: Option<Out<RawHandle>>) -> Outcome {
+    thread::may_use_contexts()?;
     let top = thread::pop()?;
     if let Some(out) = out {
         out.set(top.raw());
@@ -162,10 +170,11 @@ pub(super) fn pop(out: Option<Out<RawHandle>>) -> Outcome {
     Ok(())
 }
 
+/// The device is known also when the context is gone.
 pub(super) fn device(out: Out<i32>) -> Outcome {
-    let state = lock();
-    let context = state.current_even_faulted()?;
-    out.set(device::ordinal(state.contexts[&context].device));
+    thread::may_use_contexts()?;
+    let device = lock().device_at(thread::current()).ok_or(codes::INVALID_CONTEXT)?;
+    out.set(device::ordinal(device));
     Ok(())
 }
 
@@ -191,7 +200,7 @@ pub(super) fn synchronize() -> Outcome {
     let state = lock();
     let context = state.current()?;
     let (ends, reached) = (state.ends_for_caller(context), state.order.reached_by_context(context));
-    worker::finish(state, context, &ends, &reached)
+    worker::finish(state, &ends, &reached)
 }
 
 pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>) -> Outcome {
@@ -205,11 +214,11 @@ pub(super) fn priority_range(least: Option<Out<i32>>, greatest: Option<Out<i32>>
 }
 
 pub(super) fn enable_peer_access(peer: Handle, flags: u32) -> Outcome {
+    let mut state = lock();
+    let (context, device) = peers(&mut state, peer)?;
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    let mut state = lock();
-    let (context, device) = peers(&mut state, peer)?;
     if context.device == device {
         return Err(codes::PEER_ACCESS_UNSUPPORTED);
     }

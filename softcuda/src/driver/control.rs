@@ -10,7 +10,7 @@ use super::raw::{self, CONTROL_VERSION, RawKernel, RawReport};
 use super::report::Report;
 use super::scope::{PROCESS, ScopeId};
 use super::state::lock;
-use super::{calls, kernel, mode, pageable, profile, report, scope, version, worker};
+use super::{calls, kernel, mode, pageable, profile, report, scope, thread, version, worker};
 
 /// What an unknown name, number or a taken kernel is answered with.
 const REFUSED: u32 = 1;
@@ -100,7 +100,7 @@ control! {
     fn softcuda_host_access(start: *const c_void, bytes: usize, writes: bool): HostAccessFn {
         let touch = if writes { Touch::Write } else { Touch::Read };
         // What a stream's work does is in the order of its stream.
-        if !worker::is_worker() {
+        if !thread::is_worker() {
             lock().host_touches(start.addr() as u64, bytes, touch);
             report::print();
         }

@@ -17,7 +17,7 @@ use super::memory::{self, Home};
 use super::objects::{Point, Serial, Work};
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{pageable, report, worker};
+use super::{pageable, report, thread, worker};
 
 /// Memory of the host that a caller named: readable, or writable, as the call needs it.
 #[derive(Clone, Copy)]
@@ -156,12 +156,13 @@ pub(super) fn copy_and_wait(to: Side, from: Side, bytes: usize) -> Outcome {
 
 /// Nothing is enqueued for no bytes.
 fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns) -> Outcome {
+    // A memset may be enqueued by a host function, a copy not: seen on a real driver.
+    thread::may("copy memory")?;
     let mut state = lock();
     let stream = state.stream(stream)?;
     if bytes == 0 {
         return Ok(());
     }
-    let context = state.streams[&stream].context;
     let is_unified = matches!(to, Side::Unified(..));
     let [from_address, to_address] = [from, to].map(Side::address);
     // The host's side is looked at first.
@@ -212,11 +213,11 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
     let reached = state.order.moment(stream).into();
     match wait {
         Wait::No => Ok(()),
-        Wait::UnlessFaulted => worker::finish(state, context, &[end], &reached),
-        Wait::Undocumented => worker::wait_unless_faulted(state, context, &[end]).map(drop),
+        Wait::UnlessFaulted => worker::finish(state, &[end], &reached),
+        Wait::Undocumented => worker::wait_unless_faulted(state, &[end]).map(drop),
         Wait::ForTheCopy => {
             let mut state = worker::wait_for(state, &[end])?;
-            state.check(context)?;
+            state.check()?;
             state.learns(&reached);
             Ok(())
         }
@@ -242,7 +243,7 @@ fn touch(state: &mut State, stream: Serial, place: &Place, address: u64, bytes: 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
     No,
-    /// The copy, or a fault of its context.
+    /// The copy, or a fault.
     UnlessFaulted,
     /// The same, but nobody may rely on it.
     Undocumented,
@@ -258,7 +259,7 @@ pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) 
 /// Sets memory on the legacy stream, and waits for that if it is memory of the host.
 pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outcome {
     match enqueue_fill(target, pattern, count, Handle::NULL)? {
-        Some(Fill { home: Home::Host, context, end, moment }) => worker::finish(lock(), context, &[end], &moment.into()),
+        Some(Fill { home: Home::Host, end, moment }) => worker::finish(lock(), &[end], &moment.into()),
         Some(_) | None => Ok(()),
     }
 }
@@ -266,7 +267,6 @@ pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outc
 /// A fill that was enqueued.
 struct Fill {
     home: Home,
-    context: Serial,
     end: Point,
     moment: Option<Moment>,
 }
@@ -292,5 +292,5 @@ fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> 
     }
     state.touches(stream, target, bytes, Touch::Write, None);
     let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
-    Ok(Some(Fill { home, context, end, moment: state.order.moment(stream) }))
+    Ok(Some(Fill { home, end, moment: state.order.moment(stream) }))
 }

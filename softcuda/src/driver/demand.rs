@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::objects::{Point, Serial, Stream, Task};
 use super::pace::{Generator, Schedule};
-use super::scope::{self, PROCESS, ScopeId};
+use super::scope::{self, NOBODY, PROCESS, ScopeId};
 use super::state::State;
 
 /// How many queries in a row find a stream's work held. The next one counts as a wait, so that a
@@ -98,23 +98,31 @@ impl State {
         }
     }
 
-    /// Ends a scope: its work goes, and what it leaves is the process's.
+    /// Ends a scope: its work goes, and what it leaves is the process's. After a fault its work does not go, and what it
+    /// could not destroy is nobody's; contexts could be released.
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.set_schedule(scope, Schedule::Plain);
         self.order.end_scope(scope);
         self.histories.pageable.remove(&scope);
-        let hand_over = |owner: &mut ScopeId| {
-            if *owner == scope {
-                *owner = PROCESS;
+        let heir = self.faults.remove(&scope).map_or(PROCESS, |code| {
+            self.faults.insert(NOBODY, code);
+            NOBODY
+        });
+        let hand_over_to = |heir: ScopeId| {
+            move |owner: &mut ScopeId| {
+                if *owner == scope {
+                    *owner = heir;
+                }
             }
         };
+        let hand_over = hand_over_to(heir);
         for stream in self.streams.values_mut() {
             hand_over(&mut stream.scope);
             hand_over(&mut stream.at_work);
             stream.queue.iter_mut().for_each(|task| hand_over(&mut task.scope));
         }
         self.events.values_mut().for_each(|event| hand_over(&mut event.scope));
-        self.contexts.values_mut().for_each(|context| hand_over(&mut context.scope));
+        self.contexts.values_mut().for_each(|context| hand_over_to(PROCESS)(&mut context.scope));
         self.memory.allocations_mut().for_each(|allocation| hand_over(&mut allocation.scope));
     }
 

@@ -76,8 +76,8 @@ impl PciPlace {
 
 pub(super) fn attribute(out: Out<i32>, attribute: u32, ordinal: i32) -> Outcome {
     const PCI_BUS_ID: u32 = 33;
-    let value = profile::attribute(attribute).ok_or(codes::INVALID_VALUE)?;
     let device = index(ordinal)?;
+    let value = profile::attribute(attribute).ok_or(codes::INVALID_VALUE)?;
     out.set(if attribute == PCI_BUS_ID { PCI_BUS[device] } else { value });
     Ok(())
 }

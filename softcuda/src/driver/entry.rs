@@ -5,10 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
 use super::raw::Topic;
-use super::{discard, mode, report};
+use super::{discard, fork, mode, report};
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
+    if let Some(answer) = fork::answer(function.name, before_init) {
+        return answer.err().unwrap_or(codes::SUCCESS);
+    }
     let injected = calls::count(function);
     let outcome = match mode::answer_to_all() {
         Some(answer) => answer,

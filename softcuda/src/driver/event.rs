@@ -14,14 +14,16 @@ const BLOCKING_SYNC: u32 = 1;
 const DISABLE_TIMING: u32 = 2;
 const INTERPROCESS: u32 = 4;
 
-pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
+/// Other than for a stream, the context is looked at first: seen on a real driver.
+pub(super) fn create(out: Option<Out<RawHandle>>, flags: u32) -> Outcome {
+    let mut state = lock();
+    let context = state.current()?;
     let known = flags & !(BLOCKING_SYNC | DISABLE_TIMING | INTERPROCESS) == 0;
     let untimed = flags & DISABLE_TIMING != 0;
     if !known || (flags & INTERPROCESS != 0 && !untimed) {
         return Err(codes::INVALID_VALUE);
     }
-    let mut state = lock();
-    let context = state.current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     let serial = state.serial();
     state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, record: None, moment: None });
     out.set(Handle::new(Kind::Event, serial).raw());
@@ -78,9 +80,8 @@ pub(super) fn query(handle: Handle) -> Outcome {
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let state = lock();
     let (_, event) = state.event(handle)?;
-    let (context, record, moment) = (event.context, event.record, event.moment.clone());
-    if let Some(record) = record {
-        worker::finish(state, context, &[record.point], &moment.into())?;
+    if let (Some(record), moment) = (event.record, event.moment.clone()) {
+        worker::finish(state, &[record.point], &moment.into())?;
     }
     Ok(())
 }

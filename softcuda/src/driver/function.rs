@@ -29,7 +29,7 @@ pub(super) fn attribute(out: Out<i32>, attribute: u32, handle: Handle) -> Outcom
     const DEFAULT_CARVEOUT: i32 = -1;
     let state = lock();
     let function = state.function(handle)?;
-    state.check(function.context)?;
+    state.check()?;
     let (major, minor) = profile::compute_capability();
     out.set(match attribute {
         attribute::MAX_THREADS_PER_BLOCK => profile::MAX_BLOCK_THREADS.cast_signed(),

@@ -10,9 +10,9 @@ use super::objects::Work;
 use super::state::lock;
 
 pub(super) fn launch(stream: Handle, function: Option<HostFunction>, user: *mut c_void) -> Outcome {
+    let function = function.ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let stream = state.stream(stream)?;
-    let function = function.ok_or(codes::INVALID_VALUE)?;
     let point = state.submit(stream, None, Work::Run(Job::HostFunction(function, UserData(user))));
     state.tells(point);
     Ok(())

@@ -46,8 +46,8 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     if !extra.is_null() {
         return Err(codes::NOT_SUPPORTED);
     }
-    config.check()?;
     let (stream, context, twin, entry) = resolve(config)?;
+    config.check()?;
     // SAFETY: the same promise; `twin` takes what the PTX declares.
     let params = unsafe { read_params(&twin, params) }?;
     let Config { grid, block, shared_bytes, .. } = config;

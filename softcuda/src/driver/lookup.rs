@@ -26,15 +26,16 @@ impl State {
         })
     }
 
-    /// The calling thread's current context, if it works.
+    /// The calling thread's current context, if there was no fault.
     pub(super) fn current(&self) -> Outcome<Serial> {
         let context = self.current_even_faulted()?;
-        self.check(context)?;
+        self.check()?;
         Ok(context)
     }
 
     /// The calling thread's current context, also after a fault.
     pub(super) fn current_even_faulted(&self) -> Outcome<Serial> {
+        thread::may_use_contexts()?;
         match thread::current() {
             Handle::NULL => Err(codes::INVALID_CONTEXT),
             handle => self.context_at(handle).ok_or(codes::CONTEXT_IS_DESTROYED),
@@ -60,7 +61,7 @@ impl State {
     pub(super) fn created_stream(&self, handle: Handle) -> Outcome<Serial> {
         let found = handle.serial(Kind::Stream).and_then(|serial| Some((serial, self.streams.get(&serial)?)));
         match found {
-            Some((serial, stream)) if !stream.destroyed => self.check(stream.context).map(|()| serial),
+            Some((serial, stream)) if !stream.destroyed => self.check().map(|()| serial),
             _ => Err(self.refuse(handle, Kind::Stream)),
         }
     }
@@ -69,7 +70,7 @@ impl State {
     pub(super) fn event(&self, handle: Handle) -> Outcome<(Serial, &Event)> {
         let found = handle.serial(Kind::Event).and_then(|serial| Some((serial, self.events.get(&serial)?)));
         let (serial, event) = found.ok_or_else(|| self.refuse(handle, Kind::Event))?;
-        self.check(event.context)?;
+        self.check()?;
         Ok((serial, event))
     }
 

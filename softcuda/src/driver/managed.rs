@@ -135,7 +135,7 @@ pub(super) fn prefetch(address: u64, bytes: usize, place: Place, flags: u32, str
 fn check_managed(state: &State, address: u64, bytes: usize) -> Outcome {
     let found = state.memory.span(address, bytes).filter(|(allocation, _)| allocation.origin == Origin::Managed);
     match found {
-        Some((allocation, _)) if bytes != 0 => state.check(allocation.context),
+        Some(_) if bytes != 0 => state.check(),
         _ => Err(codes::INVALID_VALUE),
     }
 }

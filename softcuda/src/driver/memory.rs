@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::buffer::{ALIGN, Buffer, Span};
 use super::codes::{self, Outcome};
 use super::pools::Pools;
-use super::scope::{self, ScopeId};
+use super::scope::{self, NOBODY, ScopeId};
 use super::{device, discard};
 
 /// Device addresses begin where no host address can be: reading one on the host faults at once.
@@ -201,9 +201,12 @@ impl Memory {
         self.allocations.values_mut()
     }
 
-    /// How many allocations of a context have not been freed.
+    /// How many allocations of a context somebody has not freed.
     pub(super) fn count_in(&self, context: u64) -> usize {
-        self.allocations.values().filter(|allocation| allocation.context == context && !allocation.freed).count()
+        self.allocations
+            .values()
+            .filter(|allocation| allocation.context == context && !allocation.freed && allocation.scope != NOBODY)
+            .count()
     }
 }
 

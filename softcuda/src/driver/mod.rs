@@ -7,7 +7,7 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `sync`, `codes`, `raw`, `absent` | locks and threads; result codes; what is agreed with the control API; what hardware has more of |
+//! | `sync`, `codes`, `fork`, `raw`, `absent` | locks and threads; result codes; forked children; what is agreed with the control API; what hardware has more of |
 //! | `scope`, `calls`, `report`, `setting`, `mode`, `pageable`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
 //! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
@@ -41,6 +41,7 @@ mod discard;
 mod entry;
 mod errors;
 mod event;
+mod fork;
 mod freed;
 mod function;
 mod handle;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::codes::{self, Outcome};
+use super::fork;
 use super::raw::{MODE_FULL, MODE_MISMATCH, MODE_NO_DEVICE, MODE_NULL, MODE_STUB, MODES};
 use super::setting::Setting;
 
@@ -33,6 +34,7 @@ pub(super) fn initialize(flags: u32) -> Outcome {
         MODE_MISMATCH => return Err(codes::SYSTEM_DRIVER_MISMATCH),
         _ => {}
     }
+    fork::watch();
     INITIALIZED.store(true, Ordering::Relaxed);
     Ok(())
 }

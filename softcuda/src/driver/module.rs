@@ -40,7 +40,7 @@ pub(super) fn unload(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = handle.serial(Kind::Module).filter(|serial| state.modules.contains_key(serial));
     let serial = serial.ok_or_else(|| state.refuse(handle, Kind::Module))?;
-    state.check(state.modules[&serial].context)?;
+    state.check()?;
     state.modules.remove(&serial);
     state.functions.retain(|_, function| function.module != serial);
     Ok(())
@@ -55,7 +55,7 @@ pub(super) fn function(out: Out<RawHandle>, handle: Handle, name: &CStr) -> Outc
     let found = serial.and_then(|serial| Some((serial, state.modules.get(&serial)?)));
     let (module, Module { context, entries, functions }) = found.ok_or_else(|| state.refuse(handle, Kind::Module))?;
     let context = *context;
-    state.check(context)?;
+    state.check()?;
     let index = entries.iter().position(|entry| entry.name.as_bytes() == name.to_bytes()).ok_or(codes::NOT_FOUND)?;
     let serial = if let Some(known) = functions.get(&index) {
         *known

@@ -312,8 +312,6 @@ pub(super) struct Context {
     pub(super) peers: [bool; device::COUNT],
     /// Limits that were set.
     pub(super) limits: BTreeMap<u32, usize>,
-    /// The code that every call answers after a fault.
-    pub(super) fault: Option<Code>,
     /// Host functions run one at a time: whether one does, and the streams whose turn comes, in order.
     pub(super) in_host_function: bool,
     pub(super) host_function_turns: BTreeMap<u64, Serial>,
@@ -343,6 +341,4 @@ pub(super) struct Primary {
     pub(super) context: Option<Serial>,
     pub(super) retained: u32,
     pub(super) flags: u32,
-    /// Only a new process recovers from a fault.
-    pub(super) fault: Option<Code>,
 }

@@ -133,12 +133,14 @@ impl Order {
         self.contexts.remove(&context);
     }
 
-    /// A context has faulted: none of its work goes on, and nobody can wait for it any more.
-    pub(super) fn fault(&mut self, context: Serial) {
-        let reached = self.reached_by_context(context);
-        let scopes: Vec<ScopeId> = self.hosts.keys().copied().collect();
-        for scope in scopes {
-            self.learn(scope, &reached);
+    /// A scope has faulted: none of its work goes on, and its threads can wait for nothing any more.
+    pub(super) fn fault(&mut self, scope: ScopeId) {
+        let streams = self.streams.iter().filter(|(_, stream)| stream.met.0 == scope);
+        let moments = streams.map(|(stream, clock)| clock.moment(*stream)).collect();
+        let ended: Vec<_> = self.contexts.values().map(|context| Arc::clone(&context.ended)).collect();
+        self.learn(scope, &Reached { moments, ended: None });
+        for ended in ended {
+            self.learn(scope, &Reached { moments: Vec::new(), ended: Some(ended) });
         }
     }
 

@@ -53,7 +53,6 @@ pub(super) fn copy_between_all_work(to: (u64, Handle), from: (u64, Handle), byte
 
 fn check_contexts(state: &State, to: Handle, from: Handle) -> Outcome<(Serial, Serial)> {
     let (to, from) = (state.context_or_current(to)?, state.context_or_current(from)?);
-    state.check(to)?;
-    state.check(from)?;
+    state.check()?;
     Ok((to, from))
 }

@@ -7,14 +7,19 @@ use super::objects::Serial;
 use super::state::{self, Locked, lock};
 use super::{context, device};
 
-pub(super) fn retain(out: Out<RawHandle>, ordinal: i32) -> Outcome {
+/// The flag that the host's memory is mapped. A primary context has it, and nobody sets it: seen on a real driver.
+const MAPS_HOST: u32 = 8;
+
+pub(super) fn retain(out: Option<Out<RawHandle>>, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let primary = state.primaries[device];
-    let id = match (primary.context, primary.fault) {
-        (Some(id), _) => id,
-        (None, Some(code)) => return Err(code),
-        (None, None) => state.add_context(state::primary_handle(device), device, primary.flags),
+    let id = if let Some(id) = primary.context {
+        id
+    } else {
+        state.check()?;
+        state.add_context(state::primary_handle(device), device, primary.flags | MAPS_HOST)
     };
     state.primaries[device].context = Some(id);
     state.primaries[device].retained += 1;
@@ -26,7 +31,6 @@ pub(super) fn release(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let mut state = lock();
     let primary = state.primaries[device];
-    primary.fault.map_or(Ok(()), Err)?;
     let retained = primary.retained.checked_sub(1).ok_or(codes::INVALID_CONTEXT)?;
     // After a reset there is none.
     let ends = primary.context.filter(|_| retained == 0);
@@ -35,7 +39,7 @@ pub(super) fn release(ordinal: i32) -> Outcome {
     ends.map_or(Ok(()), |id| end(state, device, id))
 }
 
-/// Ends the context, however often it is retained, which it stays. A fault stays too.
+/// Ends the context, however often it is retained, which it stays.
 pub(super) fn reset(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let state = lock();
@@ -50,20 +54,19 @@ fn end(mut state: Locked, device: usize, id: Serial) -> Outcome {
     context::end(state, id)
 }
 
-pub(super) fn get_state(ordinal: i32, flags: Option<Out<u32>>, active: Option<Out<i32>>) -> Outcome {
+pub(super) fn get_state(ordinal: i32, flags: Out<u32>, active: Out<i32>) -> Outcome {
     let primary = lock().primaries[device::index(ordinal)?];
-    if let Some(flags) = flags {
-        flags.set(primary.flags);
-    }
-    if let Some(active) = active {
-        active.set(i32::from(primary.context.is_some()));
-    }
+    flags.set(primary.flags);
+    active.set(i32::from(primary.context.is_some()));
     Ok(())
 }
 
 pub(super) fn set_flags(ordinal: i32, flags: u32) -> Outcome {
     let device = device::index(ordinal)?;
     context::check_flags(flags)?;
+    if flags & MAPS_HOST != 0 {
+        return Err(codes::INVALID_VALUE);
+    }
     lock().primaries[device].flags = flags;
     Ok(())
 }

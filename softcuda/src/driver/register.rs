@@ -55,5 +55,5 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     // Not only until a fault: what runs may be at work on the caller's memory.
     let mut state = worker::wait_for(state, &ends)?;
     state.memory.remove(address);
-    state.contexts.get(&context).and_then(|context| context.fault).map_or(Ok(()), Err)
+    state.check()
 }

@@ -22,7 +22,7 @@ impl State {
         let mut after = self.barrier(stream);
         after.extend(point.filter(|point| !self.is_passed(*point)));
         let context = self.streams.get(&stream).map(|this| this.context);
-        let works = context.is_some_and(|context| self.check(context).is_ok());
+        let works = self.check().is_ok();
         let task = Task::new(after, work, self.paces.hold(scope::current()));
         let Some(this) = self.streams.get_mut(&stream).filter(|_| works) else {
             // Gone, or faulted, since the caller asked for it: nothing is done, nobody waits.
@@ -78,6 +78,12 @@ impl State {
         if this.is_held() {
             return false;
         }
+        if self.faults.contains_key(&task.scope) {
+            // Dropped.
+            self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front());
+            self.pass(stream, woken);
+            return true;
+        }
         if let Some(point) = task.after.iter().find(|point| !self.is_passed(**point)).copied() {
             self.set_activity(stream, Activity::Blocked);
             if let Some(other) = self.streams.get_mut(&point.stream) {
@@ -96,18 +102,18 @@ impl State {
             self.ready.push_back(stream);
             return false;
         }
-        let work = self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front());
-        match work.map(|task| task.work) {
-            Some(Work::Record { event, record }) => self.stamp(event, record),
-            Some(Work::Free(address)) => self.memory.remove(address),
-            Some(Work::Write(write)) => write.run(),
-            Some(Work::Fault(code)) => self.fault(stream, code, woken),
-            Some(Work::Run(job)) => {
+        let Some(Task { work, scope, .. }) = self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front()) else { return false };
+        match work {
+            Work::Record { event, record } => self.stamp(event, record),
+            Work::Free(address) => self.memory.remove(address),
+            Work::Write(write) => write.run(),
+            Work::Fault(code) => self.fault(scope, code, woken),
+            Work::Run(job) => {
                 if let Err(code) = job.run() {
-                    self.fault(stream, code, woken);
+                    self.fault(scope, code, woken);
                 }
             }
-            Some(Work::Wait) | None => {}
+            Work::Wait => {}
         }
         self.pass(stream, woken);
         true
@@ -130,7 +136,7 @@ impl State {
     /// Counts a task of a stream as done and collects the streams that waited for it.
     fn pass(&mut self, stream: Serial, woken: &mut Vec<Serial>) {
         let Some(this) = self.streams.get_mut(&stream) else { return };
-        // A fault has passed everything already.
+        // What was drained is passed already.
         this.done = this.enqueued.min(this.done + 1);
         let done = this.done;
         self.order.told(Point { stream, position: done });
@@ -201,17 +207,14 @@ impl State {
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.activity = Activity::Free;
         let gave_up = this.value_wait.take().is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
-        let context = this.context;
-        let faulted = self.contexts.get(&context).is_some_and(|context| context.fault.is_some());
-        if let Err(code) = outcome
-            && !gave_up
-        {
-            self.fault(stream, code, &mut woken);
-        } else if faulted || gave_up {
-            self.drain(stream, &mut woken);
-        } else {
-            self.pass(stream, &mut woken);
+        let (context, scope) = (this.context, this.at_work);
+        match outcome {
+            // Its context ends, unless its scope has faulted.
+            Err(_) if gave_up && !self.faults.contains_key(&scope) => this.clear(),
+            Err(code) if !gave_up => self.fault(scope, code, &mut woken),
+            _ => {}
         }
+        self.pass(stream, &mut woken);
         for stream in woken {
             self.advance(stream);
         }
@@ -231,44 +234,43 @@ impl State {
         }
     }
 
-    /// The device has faulted in a task of `stream`: its context answers `code` from now on, and
-    /// nothing of it runs any more.
-    fn fault(&mut self, stream: Serial, code: Code, woken: &mut Vec<Serial>) {
-        let Some(id) = self.streams.get(&stream).map(|this| this.context) else { return };
-        let Some(context) = self.contexts.get_mut(&id) else { return };
-        context.fault.get_or_insert(code);
-        context.host_function_turns.clear();
-        self.order.fault(id);
-        self.primaries[context.device].fault.get_or_insert(code);
-        let streams: Vec<Serial> = self.streams.iter().filter(|(_, other)| other.context == id).map(|(serial, _)| *serial).collect();
-        self.ready.retain(|ready| !streams.contains(ready));
+    /// The device has faulted in work of a scope: its calls answer `code` from now on, and none of its
+    /// work runs any more. What runs is left to end, but nobody has to wait for it.
+    fn fault(&mut self, scope: ScopeId, code: Code, woken: &mut Vec<Serial>) {
+        self.faults.entry(scope).or_insert(code);
+        self.order.fault(scope);
+        let streams: Vec<Serial> = self.streams.keys().copied().collect();
         for stream in streams {
-            self.end_value_wait(stream);
-            self.drain(stream, woken);
+            self.give_up(stream, scope, woken);
         }
-        // What runs is left to end, but nobody has to wait for it.
-        self.wake_callers(Some(id));
+        self.wake_callers();
     }
 
-    /// Wakes the callers that wait for streams of a context, or for any: they look again at what they wait for.
-    pub(super) fn wake_callers(&self, context: Option<Serial>) {
-        let streams = self.streams.values().filter(|stream| context.is_none_or(|context| stream.context == context));
-        for (_, waiter) in streams.flat_map(|stream| &stream.waiters) {
+    /// Lets a stream go on to what is not of a scope that has faulted.
+    fn give_up(&mut self, stream: Serial, scope: ScopeId, woken: &mut Vec<Serial>) {
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        this.let_go_of_scope(scope);
+        if this.activity == Activity::Running {
+            if this.at_work == scope && this.value_wait.is_some() {
+                self.end_value_wait(stream);
+            }
+        } else if this.queue.front().is_some_and(|task| task.scope == scope) {
+            this.activity = Activity::Free;
+            if let Some(context) = self.contexts.get_mut(&this.context) {
+                context.host_function_turns.retain(|_, waiting| *waiting != stream);
+            }
+            self.ready.retain(|ready| *ready != stream);
+            woken.push(stream);
+        }
+    }
+
+    /// Wakes the callers that wait: they look again at what they wait for.
+    pub(super) fn wake_callers(&self) {
+        for (_, waiter) in self.streams.values().flat_map(|stream| &stream.waiters) {
             if let Waiter::Caller(told) = waiter {
                 told.notify_one();
             }
         }
-    }
-
-    /// Drops the work of a stream whose context has faulted. A task that runs is left to end.
-    fn drain(&mut self, stream: Serial, woken: &mut Vec<Serial>) {
-        let Some(this) = self.streams.get_mut(&stream) else { return };
-        if this.activity == Activity::Running {
-            return;
-        }
-        this.clear();
-        this.activity = Activity::Free;
-        self.pass(stream, woken);
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) type ScopeId = u64;
 /// The scope of every thread that is in no other.
 pub(super) const PROCESS: ScopeId = PROCESS_SCOPE;
 
+/// What has the work of scopes that have faulted, and what they could not destroy. No thread is in it.
+pub(super) const NOBODY: ScopeId = ScopeId::MAX;
+
 thread_local! {
     static CURRENT: Cell<ScopeId> = const { Cell::new(PROCESS) };
 }

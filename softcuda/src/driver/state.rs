@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::PoisonError;
 
-use super::codes::{self, Outcome};
+use super::codes::{self, Code, Outcome};
 use super::device;
 use super::freed::Freed;
 use super::handle::{Handle, Kind};
@@ -13,7 +13,7 @@ use super::objects::{Activity, Context, Event, KernelFunction, Module, Point, Pr
 use super::order::Order;
 use super::orphans::Orphans;
 use super::pace::Paces;
-use super::scope;
+use super::scope::{self, ScopeId};
 use super::sync::{Mutex, MutexGuard, global};
 
 /// All of it.
@@ -21,6 +21,11 @@ use super::sync::{Mutex, MutexGuard, global};
 pub(super) struct State {
     pub(super) primaries: [Primary; device::COUNT],
     pub(super) contexts: BTreeMap<Serial, Context>,
+    /// The devices of created contexts by handle, also of contexts that are gone.
+    created: BTreeMap<Handle, usize>,
+    /// What every call of a scope answers after a fault of its work. A scope is to a fault what a process is on hardware:
+    /// none of its contexts recovers, on no device.
+    pub(super) faults: BTreeMap<ScopeId, Code>,
     pub(super) streams: BTreeMap<Serial, Stream>,
     pub(super) events: BTreeMap<Serial, Event>,
     pub(super) modules: BTreeMap<Serial, Module>,
@@ -59,8 +64,10 @@ pub(super) fn lock() -> Locked {
 impl State {
     pub(super) const fn new() -> Self {
         Self {
-            primaries: [Primary { context: None, retained: 0, flags: 0, fault: None }; device::COUNT],
+            primaries: [Primary { context: None, retained: 0, flags: 0 }; device::COUNT],
             contexts: BTreeMap::new(),
+            created: BTreeMap::new(),
+            faults: BTreeMap::new(),
             streams: BTreeMap::new(),
             events: BTreeMap::new(),
             modules: BTreeMap::new(),
@@ -87,19 +94,25 @@ impl State {
         self.last_serial
     }
 
-    /// The live context `handle`, faulted or not.
+    /// The live context `handle`.
     pub(super) fn context_at(&self, handle: Handle) -> Option<Serial> {
         self.contexts.iter().find(|(_, context)| context.handle == handle && !context.ends).map(|(id, _)| *id)
     }
 
     /// Whether a context that was found earlier, under the lock, still lives and works.
     pub(super) fn check_again(&self, context: Serial) -> Outcome {
-        if self.contexts.contains_key(&context) { self.check(context) } else { Err(codes::CONTEXT_IS_DESTROYED) }
+        if self.contexts.contains_key(&context) { self.check() } else { Err(codes::CONTEXT_IS_DESTROYED) }
     }
 
-    /// The code of a context that has faulted.
-    pub(super) fn check(&self, context: Serial) -> Outcome {
-        self.contexts.get(&context).and_then(|context| context.fault).map_or(Ok(()), Err)
+    /// The code of a fault in the calling thread's scope.
+    pub(super) fn check(&self) -> Outcome {
+        self.faults.get(&scope::current()).copied().map_or(Ok(()), Err)
+    }
+
+    /// The device of a context that is or was there.
+    pub(super) fn device_at(&self, handle: Handle) -> Option<usize> {
+        let primary = (0..device::COUNT).find(|device| primary_handle(*device) == handle);
+        primary.or_else(|| self.created.get(&handle).copied())
     }
 
     /// The device of a context.
@@ -184,6 +197,7 @@ impl State {
         self.last_context += 1;
         let id = self.last_context;
         let legacy = self.add_stream(id, Role::Legacy, 0);
+        self.created.insert(handle, device);
         self.contexts.insert(
             id,
             Context {
@@ -197,7 +211,6 @@ impl State {
                 busy: BTreeSet::new(),
                 peers: [false; device::COUNT],
                 limits: BTreeMap::new(),
-                fault: None,
                 in_host_function: false,
                 host_function_turns: BTreeMap::new(),
             },

@@ -28,7 +28,9 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32, priority: i32) -> Outcome 
 pub(super) fn destroy(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = match handle {
-        Handle::NULL | Handle::LEGACY_STREAM | Handle::PER_THREAD_STREAM => {
+        Handle::NULL => return Err(codes::INVALID_HANDLE),
+        // Seen on a real driver: null is not looked for in any context, the others are.
+        Handle::LEGACY_STREAM | Handle::PER_THREAD_STREAM => {
             state.current()?;
             return Err(codes::INVALID_HANDLE);
         }
@@ -56,17 +58,17 @@ pub(super) fn query(handle: Handle) -> Outcome {
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
-    let context = state.streams[&serial].context;
     let (ends, reached) = (state.ends_with(serial), state.order.reached_by_stream(serial));
-    worker::finish(state, context, &ends, &reached)
+    worker::finish(state, &ends, &reached)
 }
 
 pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
     let mut state = lock();
     let stream = state.stream(handle)?;
+    // Before the event, other than for a record: seen on a real driver.
+    check_external(flags)?;
     let (_, event) = state.event(event)?;
     let (record, moment) = (event.record, event.moment.clone());
-    check_external(flags)?;
     if let Some(record) = record {
         if let Some(moment) = moment {
             state.order.wait(stream, &moment);

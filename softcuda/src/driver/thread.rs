@@ -1,20 +1,24 @@
-//! What the driver keeps for each thread: a number and the stack of current contexts.
+//! What the driver keeps for each thread: a number, the stack of current contexts, and what it is for.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::codes::{self, Outcome};
 use super::handle::Handle;
+use super::raw::Topic;
+use super::report;
 #[cfg(softcuda_shuttle)]
 use super::sync::KeyOfCell as _;
 use super::sync::thread_local;
 
 /// Deeper than any program goes; a fixed size needs no destructor, so that drivers calls work while a thread ends.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 256;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
+    /// Whether this thread does the work of a stream.
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static STACK: [Cell<Handle>; MAX_DEPTH] = const { [const { Cell::new(Handle::NULL) }; MAX_DEPTH] };
@@ -26,6 +30,31 @@ pub(super) fn number() -> u64 {
         NUMBER.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
     }
     NUMBER.get()
+}
+
+/// The calling thread does the work of streams from now on.
+pub(super) fn becomes_worker() {
+    IS_WORKER.set(true);
+}
+
+/// Whether the calling thread does the work of a stream.
+pub(super) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
+
+/// Whether the caller may do what a host function and a kernel may not.
+pub(super) fn may(what: &str) -> Outcome {
+    if IS_WORKER.get() {
+        report::add(Topic::Misuse, format_args!("a host function or a kernel cannot {what}"));
+        return Err(codes::NOT_PERMITTED);
+    }
+    Ok(())
+}
+
+/// Whether the caller may ask for contexts and change what is current. A real driver lets a host function
+/// use the handles that it knows, and nothing that needs a current context.
+pub(super) fn may_use_contexts() -> Outcome {
+    may("use the current context")
 }
 
 /// The current context, or null.

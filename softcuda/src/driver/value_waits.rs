@@ -1,7 +1,7 @@
 //! Streams that wait for a word in memory, and when they give up.
 //!
 //! On hardware such a wait holds its stream until somebody writes the word; if nobody does, the end of
-//! the context hangs. Here a wait is over when its context faults, and when its context ends while
+//! the context hangs. Here a wait is over when its scope faults, and when its context ends while
 //! nothing is at work that could still write the word.
 
 use std::sync::atomic::Ordering;
@@ -68,7 +68,7 @@ mod tests {
     use super::super::objects::Role;
     use super::super::state::{self, lock};
     use super::super::word::{Condition, ValueWait, ValueWrite, Width, Word};
-    use super::super::{codes, context, job, worker};
+    use super::super::{codes, context, job, scope, worker};
     use super::*;
 
     fn word(memory: &Span) -> Word {
@@ -95,13 +95,15 @@ mod tests {
         state.submit(stream, None, until_one(&memory));
         state.submit(stream, None, Work::Write(ValueWrite { word: word(&after), value: 7 }));
         assert_eq!(context::end(state, context), Ok(()));
-        assert_eq!(lock().primaries[0].fault, None);
+        assert_eq!(lock().check(), Ok(()));
         // SAFETY: eight bytes, and nobody writes them.
         assert_eq!(unsafe { after.start().cast::<[u8; 8]>().read() }, [0; 8], "what came after the wait is not done");
     }
 
     #[test]
-    fn a_fault_of_the_context_ends_a_wait() {
+    fn a_fault_ends_a_wait() {
+        // No other test has this fault.
+        let own = scope::begin();
         let memory = memory(0);
         let mut state = lock();
         let context = state.add_context(state::primary_handle(0), 0, 0);
@@ -113,11 +115,11 @@ mod tests {
             state = lock();
         }
         state.submit(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
-        // No later test has this fault.
-        state.primaries[0].fault = None;
         let mut state = worker::wait_for(state, &[end]).unwrap();
-        assert_eq!(state.check(context), Err(codes::LAUNCH_FAILED));
+        assert_eq!(state.check(), Err(codes::LAUNCH_FAILED));
         state.remove_context(context);
+        scope::leave(own, scope::PROCESS);
+        state.end_scope(own);
     }
 
     #[test]

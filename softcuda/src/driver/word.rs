@@ -99,7 +99,7 @@ pub(super) struct ValueWait {
     pub(super) word: Word,
     pub(super) condition: Condition,
     pub(super) value: u64,
-    /// Set when nobody needs the wait to hold any more, because its context has faulted or ends.
+    /// Set when nobody needs the wait to hold any more, because of a fault or because its context ends.
     pub(super) over: Arc<AtomicBool>,
 }
 

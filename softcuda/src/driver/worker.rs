@@ -1,6 +1,5 @@
 //! Threads: one for each stream that has a job at the moment, none when the driver is idle.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -12,10 +11,8 @@ use super::order::Reached;
 use super::raw::Topic;
 use super::scope::{self, PROCESS, ScopeId};
 use super::state::{Locked, State, lock};
-#[cfg(softcuda_shuttle)]
-use super::sync::KeyOfCell as _;
-use super::sync::{Condvar, global, thread, thread_local};
-use super::{discard, report};
+use super::sync::{self, Condvar, global};
+use super::{discard, report, thread};
 
 global! {
     /// Told whenever a thread begins.
@@ -23,11 +20,6 @@ global! {
 }
 /// When to ask again for a thread that the system refused.
 const RETRY: Duration = Duration::from_millis(10);
-
-thread_local! {
-    /// Whether this thread does the work of a stream.
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-}
 
 impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
@@ -46,12 +38,12 @@ impl State {
     pub(super) fn start_workers(&mut self, free: usize) {
         while self.ready.len() > self.starting + free {
             // Detached: a thread ends by itself once there is nothing to do.
-            if let Err(error) = thread::Builder::new().name("softcuda".to_owned()).spawn(work) {
+            if let Err(error) = sync::thread::Builder::new().name("softcuda".to_owned()).spawn(work) {
                 if !self.threads_refused {
                     self.threads_refused = true;
                     report::add(Topic::Bug, format_args!("no thread for the work of a stream, for now: {error}"));
                     // Whoever waits has to try again, and wakes up by himself from now on.
-                    self.wake_callers(None);
+                    self.wake_callers();
                 }
                 return;
             }
@@ -64,7 +56,7 @@ impl State {
 
 /// Runs jobs until there are none.
 fn work() {
-    IS_WORKER.set(true);
+    thread::becomes_worker();
     let mut state = lock();
     state.starting -= 1;
     BEGUN.notify_all();
@@ -89,11 +81,6 @@ fn work() {
     discard::empty();
 }
 
-/// Whether the calling thread does the work of a stream.
-pub(super) fn is_worker() -> bool {
-    IS_WORKER.get()
-}
-
 /// How many threads there are for the work of a scope, on a device if one is given. The process has
 /// all that are no other scope's. Threads that found their job taken by another are waited for, so
 /// that an idle driver has none.
@@ -116,11 +103,7 @@ pub(super) fn count(scope: ScopeId, device: Option<usize>) -> usize {
 /// Whether the caller may wait for what is not done yet. A host function or a kernel may not: the
 /// work it would wait for is its own, or may come after it.
 pub(super) fn may_wait() -> Outcome {
-    if IS_WORKER.get() {
-        report::add(Topic::Misuse, "a host function or a kernel cannot wait for work: it would wait for ever");
-        return Err(codes::NOT_PERMITTED);
-    }
-    Ok(())
+    thread::may("wait for work: it would wait for ever")
 }
 
 /// Whether the caller may wait for these points.
@@ -133,16 +116,16 @@ pub(super) fn wait_for(state: Locked, points: &[Point]) -> Outcome<Locked> {
     wait(state, points, |_| false)
 }
 
-/// Waits for points of a context, at most until it faults, and answers the code of the fault.
-pub(super) fn wait_unless_faulted(state: Locked, context: Serial, points: &[Point]) -> Outcome<Locked> {
-    let state = wait(state, points, |state| state.check(context).is_err())?;
-    state.check(context)?;
+/// Waits for points, at most until a fault, and answers its code.
+pub(super) fn wait_unless_faulted(state: Locked, points: &[Point]) -> Outcome<Locked> {
+    let state = wait(state, points, |state| state.check().is_err())?;
+    state.check()?;
     Ok(state)
 }
 
 /// The same for a wait that is documented: the host knows from then on what the points reached.
-pub(super) fn finish(state: Locked, context: Serial, points: &[Point], reached: &Reached) -> Outcome {
-    wait_unless_faulted(state, context, points)?.learns(reached);
+pub(super) fn finish(state: Locked, points: &[Point], reached: &Reached) -> Outcome {
+    wait_unless_faulted(state, points)?.learns(reached);
     Ok(())
 }
 
@@ -187,6 +170,7 @@ mod tests {
     use super::super::job::UserData;
     use super::super::objects::{Activity, Role};
     use super::super::state::{lock, primary_handle};
+    use super::super::sync::thread;
     use super::*;
 
     /// Spins until the word is not zero.
@@ -223,14 +207,17 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_with_a_fault_of_its_context() {
+    fn a_wait_ends_with_a_fault() {
         let word = AtomicU32::new(0);
+        // No other test has this fault.
+        let own = scope::begin();
         let mut state = lock();
         let (context, [held, faulty]) = streams(&mut state);
         let end = state.submit(held, None, until_set(&word));
         thread::scope(|scope| {
             // The lock is held until the wait gives it up, so that the fault comes after its begin.
             scope.spawn(|| {
+                scope::enter(own);
                 let mut state = lock();
                 while state.streams[&held].activity != Activity::Running {
                     drop(state);
@@ -238,14 +225,15 @@ mod tests {
                     state = lock();
                 }
                 state.submit(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
-                // No later test has this fault.
-                state.primaries[0].fault = None;
             });
-            assert_eq!(finish(state, context, &[end], &None.into()), Err(codes::LAUNCH_FAILED));
+            assert_eq!(finish(state, &[end], &None.into()), Err(codes::LAUNCH_FAILED));
         });
         assert!(!lock().is_passed(end), "the wait was over before the work");
         word.store(1, Ordering::Release);
-        wait_for(lock(), &[end]).unwrap().remove_context(context);
+        let mut state = wait_for(lock(), &[end]).unwrap();
+        state.remove_context(context);
+        scope::leave(own, PROCESS);
+        state.end_scope(own);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::thread;
 use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUresult};
 
+use softcuda::{Schedule, Scope};
+
 use super::planted::{World, host_function, legacy, wait};
 
 /// Something between two accesses that orders them.
@@ -83,6 +85,8 @@ pub(crate) const MEANS: &[Means] = &[
     Means {
         name: "a host function that tells the host",
         act: |world| {
+            // Who waits for a channel asks the driver for nothing: held work would never go.
+            Scope::current().set_schedule(Schedule::Plain);
             let (tell, told) = channel();
             host_function(&world.first, move || tell.send(()).expect("the program waits"));
             told.recv().expect("the host function runs");

@@ -20,7 +20,7 @@ driver_api! {
     // Allocations.
 
     /// Allocates memory of the current context's device.
-    cuMemAlloc_v2(address: Out<u64>, bytes: usize) => allocation::allocate(address, bytes);
+    cuMemAlloc_v2(address: Option<Out<u64>>, bytes: usize) => allocation::allocate(address, bytes);
 
     /// Frees memory, after all work of its context.
     cuMemFree_v2(address: u64) => allocation::free(address);
@@ -113,11 +113,11 @@ driver_api! {
     // Memory of the host.
 
     /// Allocates page-locked memory.
-    cuMemHostAlloc(start: Out<*mut c_void>, bytes: usize, flags: u32)
+    cuMemHostAlloc(start: Option<Out<*mut c_void>>, bytes: usize, flags: u32)
         => allocation::allocate_host(start, bytes, flags);
 
     /// Allocates page-locked memory.
-    cuMemAllocHost_v2(start: Out<*mut c_void>, bytes: usize)
+    cuMemAllocHost_v2(start: Option<Out<*mut c_void>>, bytes: usize)
         => allocation::allocate_host(start, bytes, 0);
 
     /// Frees page-locked memory.

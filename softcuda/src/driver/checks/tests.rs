@@ -3,6 +3,7 @@
 use super::super::buffer::Buffer;
 use super::super::history::History;
 use super::super::objects::Role;
+use super::super::scope::PROCESS;
 use super::super::state::primary_handle;
 use super::*;
 
@@ -32,8 +33,7 @@ fn use_streams(state: &mut State, context: Serial, mut work: impl FnMut(&mut Sta
 
 /// Whether there is a report with all the words. The list is the process's, so one of them is an address.
 fn is_reported(words: [&str; 3]) -> bool {
-    let scope = scope::current();
-    let mut reports = (0..report::count(scope)).filter_map(|index| report::get(scope, index));
+    let mut reports = (0..report::count(PROCESS)).filter_map(|index| report::get(PROCESS, index));
     reports.any(|report| words.iter().all(|word| report.text.contains(word)))
 }
 

@@ -147,13 +147,13 @@ fn a_held_host_function_takes_no_turn() {
 }
 
 #[test]
-fn a_fault_ends_what_is_held_in_its_context() {
+fn a_fault_ends_what_its_scope_holds() {
     let (mut state, context, [faulty, held]) = state(Schedule::Lazy);
     let fault = state.enqueue(faulty, None, Work::Fault(super::super::codes::LAUNCH_FAILED));
     let end = state.enqueue(held, None, copy());
-    assert!(state.check(context).is_ok(), "it is held too");
+    assert!(state.check().is_ok(), "it is held too");
     state.demand(&[fault]);
-    assert!(state.check(context).is_err());
+    assert!(state.check().is_err());
     assert!(state.is_passed(end) && state.take_job().is_none());
     assert!(state.ends_of(context).is_empty());
 }

@@ -174,7 +174,7 @@ fn a_fault_ends_the_queues_of_streams_that_wait_for_nobody() {
 }
 
 #[test]
-fn a_fault_ends_the_work_of_its_context_and_holds_nobody_else() {
+fn a_fault_ends_the_work_of_all_contexts_of_its_scope() {
     let (mut state, context) = state();
     let other = state.add_context(primary_handle(1), 1, 0);
     let [faulty, behind] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
@@ -182,13 +182,57 @@ fn a_fault_ends_the_work_of_its_context_and_holds_nobody_else() {
     let point = state.enqueue(faulty, None, job());
     state.enqueue(faulty, None, job());
     let end = state.enqueue(behind, Some(point), job());
-    let wait = state.enqueue(elsewhere, Some(end), Work::Wait);
+    let wait = state.enqueue(elsewhere, Some(end), job());
     take(&mut state);
     state.job_done(faulty, false, Err(codes::LAUNCH_FAILED));
     assert!(state.is_passed(wait));
     assert_eq!(take(&mut state), None);
-    assert_eq!(state.check(context), Err(codes::LAUNCH_FAILED));
-    assert_eq!(state.check(other), Ok(()));
+    assert_eq!(state.check(), Err(codes::LAUNCH_FAILED));
+}
+
+/// What `work` does as a thread of another scope.
+fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
+    let before = scope::enter(scope::PROCESS + 1);
+    let result = work();
+    scope::enter(before);
+    result
+}
+
+#[test]
+fn a_fault_ends_no_work_of_other_scopes() {
+    let (mut state, context) = state();
+    let [shared, third] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let faults = state.enqueue(shared, None, job());
+    let ours = state.enqueue(shared, None, host_function());
+    let theirs = elsewhere(|| state.enqueue(shared, None, host_function()));
+    let running = state.enqueue(third, None, host_function());
+    assert_eq!([take(&mut state), take(&mut state)], [Some(shared), Some(third)]);
+    state.job_done(shared, false, Err(codes::LAUNCH_FAILED));
+    assert!(state.is_passed(faults) && state.is_passed(ours) && !state.is_passed(theirs));
+    assert_eq!(elsewhere(|| state.check()), Ok(()));
+    assert_eq!(take(&mut state), None, "one host function at a time");
+    state.job_done(third, true, Ok(()));
+    assert!(state.is_passed(running));
+    assert_eq!(take(&mut state), Some(shared));
+    state.job_done(shared, true, Ok(()));
+    assert!(state.is_passed(theirs));
+}
+
+#[test]
+fn the_lost_work_of_a_scope_is_not_done_after_its_end() {
+    let (mut state, context) = state();
+    let [faulty, shared] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    state.enqueue(shared, None, job());
+    elsewhere(|| {
+        state.enqueue(shared, None, job());
+        state.enqueue(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
+    });
+    state.end_scope(scope::PROCESS + 1);
+    assert_eq!(state.check(), Ok(()));
+    assert_eq!(take(&mut state), Some(shared));
+    state.job_done(shared, false, Ok(()));
+    assert_eq!(take(&mut state), None);
+    assert!(state.ends_of(context).is_empty());
 }
 
 #[test]
