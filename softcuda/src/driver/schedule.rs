@@ -237,7 +237,10 @@ impl State {
     /// The device has faulted in work of a scope: its calls answer `code` from now on, and none of its
     /// work runs any more. What runs is left to end, but nobody has to wait for it.
     fn fault(&mut self, scope: ScopeId, code: Code, woken: &mut Vec<Serial>) {
-        self.faults.entry(scope).or_insert(code);
+        if self.faults.contains_key(&scope) {
+            return;
+        }
+        self.faults.insert(scope, code);
         self.order.fault(scope);
         let streams: Vec<Serial> = self.streams.keys().copied().collect();
         for stream in streams {
