@@ -52,9 +52,9 @@ mod tests {
         let mut freed = Freed::new();
         assert_eq!(freed.describe(10), "");
         freed.add(10..20, "cuMemFreeHost", None);
-        let stream = StreamName { serial: 1, role: Role::Legacy };
+        let stream = StreamName { serial: 1, role: Role::Legacy, context: 1 };
         freed.add(0..15, "cuMemFreeAsync", Some(stream));
-        assert_eq!(freed.describe(10), ", freed by cuMemFreeAsync on the legacy stream");
+        assert_eq!(freed.describe(10), ", freed by cuMemFreeAsync on the legacy stream of context 1");
         assert_eq!(freed.describe(15), ", freed by cuMemFreeHost");
         for _ in 0..MOST {
             freed.add(30..40, "cuMemFree_v2", None);

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn access(actor: Actor, count: u64, touch: Touch, range: Range<u64>) -> Arc<Access> {
-        let stream = StreamName { serial: actor, role: Role::Created { non_blocking: true } };
+        let stream = StreamName { serial: actor, role: Role::Created { non_blocking: true }, context: 1 };
         Arc::new(Access { stream, count, number: 1, waits: false, touch, call: "cuTest", kernel: None, range })
     }
 

@@ -115,13 +115,15 @@ pub(super) enum Role {
 pub(super) struct StreamName {
     pub(super) serial: Serial,
     pub(super) role: Role,
+    pub(super) context: Serial,
 }
 
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.role {
-            Role::Legacy => f.write_str("the legacy stream"),
-            Role::PerThread => f.write_str("the default stream of a thread"),
+            // By the number that `cuCtxGetId` answers: handles of contexts recur.
+            Role::Legacy => write!(f, "the legacy stream of context {}", self.context),
+            Role::PerThread => write!(f, "the default stream of a thread in context {}", self.context),
             Role::Created { .. } => write!(f, "stream {:?}", Handle::new(Kind::Stream, self.serial)),
         }
     }

@@ -233,7 +233,7 @@ impl Order {
 
     /// A stream as reports name it.
     pub(super) fn name(&self, stream: Actor) -> Option<StreamName> {
-        Some(StreamName { serial: stream, role: self.streams.get(&stream)?.role })
+        Some(self.streams.get(&stream)?.name(stream))
     }
 
     /// The end of a stream's work so far, as an event records it.
@@ -246,8 +246,7 @@ impl Order {
         let this = self.streams.get_mut(&stream)?;
         this.count += 1;
         self.accesses += 1;
-        let stream = StreamName { serial: stream, role: this.role };
-        Some(Step { count: this.count, number: self.accesses, stream, clock: Arc::clone(&this.others) })
+        Some(Step { count: this.count, number: self.accesses, stream: this.name(stream), clock: Arc::clone(&this.others) })
     }
 
     /// Work of a stream waits for somebody who cannot be seen: it, and what follows it, may come after

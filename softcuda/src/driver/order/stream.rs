@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::clock::{Actor, Clock, Moment, OPEN};
-use super::super::objects::{Role, Serial};
+use super::super::objects::{Role, Serial, StreamName};
 use super::super::scope::ScopeId;
 
 /// What a stream knows.
@@ -29,6 +29,11 @@ impl StreamClock {
 
     pub(super) fn moment(&self, actor: Actor) -> Moment {
         Moment { actor, count: self.count, others: Arc::clone(&self.others) }
+    }
+
+    /// It as reports name it.
+    pub(super) fn name(&self, itself: Actor) -> StreamName {
+        StreamName { serial: itself, role: self.role, context: self.context }
     }
 
     /// Takes in what another stream, or an event, knows. Answers what that costs.
