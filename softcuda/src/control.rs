@@ -3,14 +3,12 @@
 //! Everything here panics where the software driver does not run: a test that needs it cannot mean
 //! anything on another one.
 
-use std::ffi::CString;
-
-use crate::choice::{Choice, choose, is_left_out};
-use crate::functions::ControlFunctions;
-use crate::library;
+use crate::choice::is_left_out;
+use crate::live::{Live, live_in};
 use crate::raw;
 use crate::report::Report;
 use crate::scope::Scope;
+use crate::software::{function_name, required};
 
 /// How the driver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,21 +25,6 @@ pub enum Mode {
     /// The library and the kernel module are of two versions, as between an update of the driver and the
     /// reboot: `cuInit` answers `CUDA_ERROR_SYSTEM_DRIVER_MISMATCH`.
     Mismatch,
-}
-
-/// What exists inside the driver, of what the threads of a [`Scope`] have created.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Live {
-    /// Streams that were created and not destroyed.
-    pub streams: u64,
-    /// Events that were created and not destroyed.
-    pub events: u64,
-    /// Allocations of device and pinned memory that were not freed.
-    pub allocations: u64,
-    /// Primary contexts that are retained.
-    pub contexts: u64,
-    /// Threads that do work. None is left when the driver has nothing to do.
-    pub threads: u64,
 }
 
 /// Chooses how the driver answers, in all threads.
@@ -110,22 +93,6 @@ pub fn live_on(ordinal: u32) -> Live {
     live_in(Scope::current().number(), ordinal)
 }
 
-/// What a scope has on a device.
-pub(crate) fn live_in(scope: u64, device: u32) -> Live {
-    let driver = required();
-    let count = |kind| {
-        // SAFETY: the function takes numbers and may be called at any time.
-        unsafe { (driver.softcuda_live)(kind, scope, device) }
-    };
-    Live {
-        streams: count(raw::LIVE_STREAMS),
-        events: count(raw::LIVE_EVENTS),
-        allocations: count(raw::LIVE_ALLOCATIONS),
-        contexts: count(raw::LIVE_CONTEXTS),
-        threads: count(raw::LIVE_THREADS),
-    }
-}
-
 /// What was reported in the calling thread's scope: stale handles, accesses outside of memory, kernels
 /// without a twin. In order; what repeats is one report that says how often. The process's scope has all
 /// that was reported in no other.
@@ -139,28 +106,4 @@ pub(crate) fn live_in(scope: u64, device: u32) -> Live {
 #[must_use]
 pub fn reports() -> Vec<Report> {
     Scope::current().reports()
-}
-
-/// The control functions, if the software driver runs.
-pub(crate) fn software() -> Option<&'static ControlFunctions> {
-    match choose() {
-        Ok(Choice::Software) => library::opened(),
-        Ok(Choice::Real | Choice::Nothing) | Err(_) => None,
-    }
-}
-
-/// The control functions, for what makes no sense without them.
-pub(crate) fn required() -> &'static ControlFunctions {
-    software().unwrap_or_else(|| {
-        let found = choose().map_or_else(|error| error, |choice| format!("this is the {choice}"));
-        panic!("this needs the software driver (SOFTCUDA=soft): {found}")
-    })
-}
-
-/// The name of a driver function that exists.
-pub(crate) fn function_name(call: &str) -> CString {
-    CString::new(call)
-        .ok()
-        .filter(|name| !is_left_out(call) && library::symbol(name).is_some())
-        .unwrap_or_else(|| panic!("the software driver has no function {call:?}"))
 }

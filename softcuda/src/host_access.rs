@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use crate::control;
+use crate::software;
 
 /// Tells the software driver that the calling thread reads `count` values at `start` itself, now: it
 /// is a report if work of a stream that writes there is not known to be done. Nothing is read here, and
@@ -36,7 +36,7 @@ pub fn host_writes<T>(start: *mut T, count: usize) {
 }
 
 fn tell(start: *const c_void, bytes: usize, writes: bool) {
-    if let Some(driver) = control::software() {
+    if let Some(driver) = software::software() {
         // SAFETY: the function looks at the address only, and may be called at any time.
         unsafe { (driver.softcuda_host_access)(start, bytes, writes) }
     }

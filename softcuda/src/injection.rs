@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::marker::PhantomData;
 
-use crate::control::{function_name, required};
+use crate::software::{function_name, required};
 
 /// Makes the next call of a driver function by this thread answer `code` without doing anything,
 /// once.

@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::accesses::Accesses;
 use crate::arguments::Arguments;
-use crate::control;
 use crate::functions::ControlFunctions;
 use crate::launch::Launch;
 use crate::raw::ParamKind;
+use crate::software;
 use crate::twin::{Declare, Run, Twin};
 
 /// The Rust twin of a kernel: its name, its parameters, what a launch touches and what it does.
@@ -121,7 +121,7 @@ impl Kernel {
     ///
     /// If the name contains a zero byte, or if another kernel of that name is registered.
     pub fn register(self) {
-        if let Some(driver) = control::software() {
+        if let Some(driver) = software::software() {
             self.add(driver);
         }
     }

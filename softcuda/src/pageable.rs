@@ -1,7 +1,7 @@
 //! How pageable memory is copied.
 
-use crate::control::required;
 use crate::raw;
+use crate::software::required;
 
 /// How a copy in stream order uses host memory that is not page-locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

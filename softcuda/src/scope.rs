@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
-use crate::control::{Live, live_in, required};
+use crate::live::{Live, live_in};
 use crate::raw::{ALL_DEVICES, PROCESS_SCOPE};
 use crate::report::{self, Report};
 use crate::schedule::Schedule;
+use crate::software::required;
 
 /// A group of threads whose schedule, counters, reports, failures and faults are their own.
 ///
