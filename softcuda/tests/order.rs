@@ -7,19 +7,34 @@ use std::sync::atomic::Ordering;
 
 use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
-use cudarc::driver::{CudaStream, DriverError, PushKernelArg, result};
+use cudarc::driver::{CudaContext, CudaStream, PushKernelArg, result};
 use softcuda::ParamKind::Pointer;
-use softcuda::{Kernel, Scope};
+use softcuda::{Kernel, Schedule, Scope};
 use support::means::MEANS;
-use support::planted::{Lane, PROGRAMS, Pace, Program, World};
-use support::planted::{blocking, from_device, legacy, non_blocking, per_thread, run, set, settle, to_device};
-use support::{Hold, ONE, context, kernel};
+use support::planted::{Mistake, PROGRAMS, Pace, Program, run};
+use support::world::{Lane, World, blocking, from_device, legacy, non_blocking, per_thread, set, settle, to_device};
+use support::{Hold, ONE, context, kernel, schedules};
+
+/// Runs a test in every schedule, each time in a scope of its own, which is left without a report.
+fn in_every_schedule(test: impl Fn(&Arc<CudaContext>, Schedule)) {
+    let context = context(0);
+    for schedule in schedules() {
+        println!("in the schedule {schedule:?}");
+        let _scope = Scope::enter().scheduled(schedule);
+        check_silent("the rest", || test(&context, schedule));
+    }
+}
+
+/// The same with two streams and memory that both use.
+fn in_every_schedule_with_a_world(test: impl Fn(&World)) {
+    in_every_schedule(|context, _| test(&World::of(context, non_blocking)));
+}
 
 /// The reports that `program` makes, or adds to.
 fn reports_of(program: impl FnOnce()) -> Vec<String> {
-    let entered = Scope::enter();
+    assert_eq!(Scope::current().reports(), [], "before the program");
     program();
-    entered.scope().take_reports().iter().map(ToString::to_string).collect()
+    Scope::current().take_reports().iter().map(ToString::to_string).collect()
 }
 
 /// Checks that a program makes no report.
@@ -43,223 +58,240 @@ fn some<'a>(number: usize, programs: impl Iterator<Item = &'a Program>) -> impl 
     programs.skip(skipped).step_by(step)
 }
 
-fn check_planted(program: &Program, world: &World, pace: Pace) {
-    check_reported(&format!("{}, {pace:?}", program.name), program.report, || run(program, world, pace, |_| ()));
-}
-
-#[test]
-fn a_missing_wait_is_reported_whenever_the_work_runs() {
-    let context = context(0);
-    for program in some(0, PROGRAMS.iter()) {
-        for lane in [non_blocking as Lane, blocking] {
-            check_planted(program, &World::of(&context, lane), Pace::Any);
-            check_planted(program, &World::of(&context, lane), Pace::Early);
-        }
-        // Bytes would race as well, which is not for Miri and the sanitizers to see.
-        if !program.waits && !cfg!(softcuda_linked) {
-            check_planted(program, &World::of(&context, non_blocking), Pace::Late);
-        }
+/// Checks that a program without anything between its accesses is reported at every pace.
+fn check_planted(program: &Program, schedule: Schedule, world: impl Fn() -> World) {
+    for pace in program.paces(schedule) {
+        check_reported(&format!("{}, {pace:?}", program.name), program.report, || run(program, &world(), *pace, |_| ()));
     }
 }
 
-#[test]
-fn every_means_of_order_is_known() {
-    let context = context(0);
-    for (index, means) in MEANS.iter().enumerate() {
-        let programs = PROGRAMS.iter().filter(|program| means.for_host || !program.by_host);
-        for program in some(index, programs) {
-            let lane: Lane = if means.blocking { blocking } else { non_blocking };
-            let name = format!("{}, with {} between", program.name, means.name);
-            check_silent(&name, || run(program, &World::of(&context, lane), Pace::Any, means.act));
+/// Checks that all programs with this mistake are reported.
+fn check_mistake(mistake: Mistake) {
+    in_every_schedule(|context, schedule| {
+        for program in some(0, PROGRAMS.iter().filter(|program| program.mistake == mistake)) {
+            for lane in [non_blocking as Lane, blocking] {
+                check_planted(program, schedule, || World::of(context, lane));
+            }
         }
-    }
+    });
+}
+
+#[test]
+fn a_missing_wait_is_reported_in_every_schedule() {
+    check_mistake(Mistake::MissingWait);
+}
+
+#[test]
+fn an_early_free_is_reported_in_every_schedule() {
+    check_mistake(Mistake::EarlyFree);
+}
+
+#[test]
+fn an_early_host_read_or_write_is_reported_in_every_schedule() {
+    check_mistake(Mistake::EarlyHostAccess);
+}
+
+#[test]
+fn every_means_of_order_is_known_in_every_schedule() {
+    in_every_schedule(|context, _| {
+        for (index, means) in MEANS.iter().enumerate() {
+            let programs = PROGRAMS.iter().filter(|program| means.for_host || !program.by_host);
+            for program in some(index, programs) {
+                let lane: Lane = if means.blocking { blocking } else { non_blocking };
+                let name = format!("{}, with {} between", program.name, means.name);
+                check_silent(&name, || run(program, &World::of(context, lane), Pace::Any, means.act));
+            }
+        }
+    });
 }
 
 #[test]
 fn the_legacy_stream_orders_blocking_streams_only() {
-    let context = context(0);
     let ordered: [(Lane, Lane); 5] = [(legacy, blocking), (blocking, legacy), (legacy, per_thread), (per_thread, legacy), (legacy, legacy)];
     let unordered: [(Lane, Lane); 4] = [(legacy, non_blocking), (non_blocking, legacy), (per_thread, blocking), (blocking, per_thread)];
-    for program in some(0, PROGRAMS.iter().filter(|program| !program.by_host)) {
-        for (first, second) in ordered {
-            let world = World::new(&context, first(&context), second(&context));
-            check_silent(program.name, || run(program, &world, Pace::Any, |_| ()));
+    in_every_schedule(|context, schedule| {
+        for program in some(0, PROGRAMS.iter().filter(|program| !program.by_host)) {
+            for (first, second) in ordered {
+                check_silent(program.name, || run(program, &World::new(context, first(context), second(context)), Pace::Any, |_| ()));
+            }
+            for (first, second) in unordered {
+                check_planted(program, schedule, || World::new(context, first(context), second(context)));
+            }
         }
-        for (first, second) in unordered {
-            check_planted(program, &World::new(&context, first(&context), second(&context)), Pace::Any);
-        }
-    }
-}
-
-/// Two streams and memory that both use.
-fn world() -> World {
-    World::of(&context(0), non_blocking)
+    });
 }
 
 #[test]
 fn a_record_before_the_access_orders_nothing() {
-    let world = world();
-    let mark = world.first.record_event(None).expect("a record");
-    set(world.data, 8, &world.first);
-    world.second.wait(&mark).expect("a wait");
-    settle();
-    check_reported("", &["cuMemcpyDtoHAsync_v2"], || from_device(world.data, &world.second));
+    in_every_schedule_with_a_world(|world| {
+        let mark = world.first.record_event(None).expect("a record");
+        set(world.data, 8, &world.first);
+        world.second.wait(&mark).expect("a wait");
+        settle(&world.first);
+        check_reported("", &["cuMemcpyDtoHAsync_v2"], || from_device(world.data, &world.second));
+    });
 }
 
 /// What is waited for is the record at the time of the call.
 #[test]
 fn a_wait_keeps_its_record_when_the_event_is_recorded_again() {
-    let world = world();
-    let third = world.context.new_stream().expect("a stream");
-    let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING).expect("an event");
-    let record = |stream: &CudaStream| {
-        // SAFETY: both are alive.
-        unsafe { result::event::record(event, stream.cu_stream()) }.expect("a record");
-    };
-    let wait = |stream: &CudaStream| {
-        // SAFETY: both are alive.
-        unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
-    };
-    set(world.data, 8, &world.first);
-    record(&world.first);
-    wait(&world.second);
-    record(&third);
-    check_silent("waited for before", || set(world.data, 8, &world.second));
-    wait(&third);
-    settle();
-    check_reported("waited for after", &["cuMemcpyDtoHAsync_v2", "by cuMemsetD8Async"], || from_device(world.data, &third));
-    third.synchronize().expect("the copy is done");
-    // SAFETY: alive, and not used any more.
-    unsafe { result::event::destroy(event) }.expect("the event");
+    in_every_schedule_with_a_world(|world| {
+        let third = world.context.new_stream().expect("a stream");
+        let event = result::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING).expect("an event");
+        let record = |stream: &CudaStream| {
+            // SAFETY: both are alive.
+            unsafe { result::event::record(event, stream.cu_stream()) }.expect("a record");
+        };
+        let wait = |stream: &CudaStream| {
+            // SAFETY: both are alive.
+            unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
+        };
+        set(world.data, 8, &world.first);
+        record(&world.first);
+        wait(&world.second);
+        record(&third);
+        check_silent("waited for before", || set(world.data, 8, &world.second));
+        wait(&third);
+        settle(&world.first);
+        check_reported("waited for after", &["cuMemcpyDtoHAsync_v2", "by cuMemsetD8Async"], || from_device(world.data, &third));
+        third.synchronize().expect("the copy is done");
+        // SAFETY: alive, and not used any more.
+        unsafe { result::event::destroy(event) }.expect("the event");
+    });
 }
 
 #[test]
 fn neighbours_are_not_confused() {
-    let world = world();
-    check_silent("two halves", || {
-        set(world.data, 32, &world.first);
-        set(world.data + 32, 32, &world.second);
+    in_every_schedule_with_a_world(|world| {
+        check_silent("two halves", || {
+            set(world.data, 32, &world.first);
+            set(world.data + 32, 32, &world.second);
+        });
+        settle(&world.first);
+        check_reported("one byte", &["bytes 31..33", "of bytes 0..32"], || set(world.data + 31, 2, &world.second));
     });
-    settle();
-    check_reported("one byte", &["bytes 31..33", "of bytes 0..32"], || set(world.data + 31, 2, &world.second));
 }
 
 #[test]
 fn two_readers_are_no_race() {
-    let world = world();
-    result::ctx::synchronize().expect("a wait");
-    check_silent("", || {
-        from_device(world.data, &world.first);
-        from_device(world.data, &world.second);
+    in_every_schedule_with_a_world(|world| {
+        result::ctx::synchronize().expect("a wait");
+        check_silent("", || {
+            from_device(world.data, &world.first);
+            from_device(world.data, &world.second);
+        });
     });
 }
 
 #[test]
 fn what_repeats_is_one_report() {
-    let world = world();
-    let reports = reports_of(|| {
-        for _ in 0..20 {
-            for stream in [&world.first, &world.second] {
-                set(world.data, 8, stream);
-                settle();
+    in_every_schedule_with_a_world(|world| {
+        let reports = reports_of(|| {
+            for _ in 0..20 {
+                for stream in [&world.first, &world.second] {
+                    set(world.data, 8, stream);
+                    settle(stream);
+                }
             }
-        }
+        });
+        // In one direction and in the other.
+        assert_eq!(reports.len(), 2, "{reports:#?}");
+        assert!(reports[0].ends_with("(20 times)") && reports[1].ends_with("(19 times)"), "{reports:#?}");
     });
-    // In one direction and in the other.
-    assert_eq!(reports.len(), 2, "{reports:#?}");
-    assert!(reports[0].ends_with("(20 times)") && reports[1].ends_with("(19 times)"), "{reports:#?}");
 }
 
 #[test]
 fn a_wait_that_is_not_documented_orders_nothing() {
-    let world = world();
-    // SAFETY: a context is current.
-    let unrelated = unsafe { result::malloc_sync(8) }.expect("memory");
-    to_device(world.data, &world.first);
-    // SAFETY: allocated above. On this driver, as on a real one, it waits for all work of the context.
-    unsafe { result::free_sync(unrelated) }.expect("a free");
-    settle();
-    check_reported("", &["by cuMemcpyHtoDAsync_v2"], || from_device(world.data, &world.second));
+    in_every_schedule_with_a_world(|world| {
+        // SAFETY: a context is current.
+        let unrelated = unsafe { result::malloc_sync(8) }.expect("memory");
+        to_device(world.data, &world.first);
+        // SAFETY: allocated above. On this driver, as on a real one, it waits for all work of the context.
+        unsafe { result::free_sync(unrelated) }.expect("a free");
+        settle(&world.first);
+        check_reported("", &["by cuMemcpyHtoDAsync_v2"], || from_device(world.data, &world.second));
+    });
 }
 
 #[test]
 fn a_copy_between_contexts_without_a_stream_orders_their_streams() {
-    let world = world();
-    let context = world.context.cu_ctx();
-    check_silent("documented", || {
-        to_device(world.data, &world.first);
-        // SAFETY: both are as long, and stay.
-        let code = unsafe { sys::cuMemcpyPeer(world.other, context, world.data, context, 8) };
-        assert_eq!(code, sys::CUresult::CUDA_SUCCESS);
-        from_device(world.other, &world.second);
+    in_every_schedule_with_a_world(|world| {
+        let context = world.context.cu_ctx();
+        check_silent("documented", || {
+            to_device(world.data, &world.first);
+            // SAFETY: both are as long, and stay.
+            let code = unsafe { sys::cuMemcpyPeer(world.other, context, world.data, context, 8) };
+            assert_eq!(code, sys::CUresult::CUDA_SUCCESS);
+            from_device(world.other, &world.second);
+        });
     });
 }
 
 #[test]
-fn atomic_accesses_need_no_order_among_themselves() -> Result<(), DriverError> {
-    let world = world();
-    Kernel::new("count", [Pointer])
-        .declare(|_, memory| memory.atomic::<u32>(0, 1))
-        .run(|launch| {
-            launch.atomic_u32(0, 0).fetch_add(1, Ordering::Relaxed);
-        })
-        .register();
-    let kernel = kernel(&world.context, "count")?;
-    let count = |stream: &Arc<CudaStream>| {
-        let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&world.data);
-        // SAFETY: the argument is that of the PTX, and the memory has a word.
-        unsafe { launch.launch(ONE) }.map(drop)
-    };
-    set(world.data, 4, &world.first);
-    let mark = world.first.record_event(None)?;
-    world.second.wait(&mark)?;
-    check_silent("two kernels", || {
-        count(&world.first).expect("a launch");
-        count(&world.second).expect("a launch");
+fn atomic_accesses_need_no_order_among_themselves() {
+    in_every_schedule_with_a_world(|world| {
+        Kernel::new("count", [Pointer])
+            .declare(|_, memory| memory.atomic::<u32>(0, 1))
+            .run(|launch| {
+                launch.atomic_u32(0, 0).fetch_add(1, Ordering::Relaxed);
+            })
+            .register();
+        let kernel = kernel(&world.context, "count").expect("its twin is registered");
+        let count = |stream: &Arc<CudaStream>| {
+            let mut launch = stream.launch_builder(&kernel);
+            launch.arg(&world.data);
+            // SAFETY: the argument is that of the PTX, and the memory has a word.
+            unsafe { launch.launch(ONE) }.expect("a launch");
+        };
+        set(world.data, 4, &world.first);
+        let mark = world.first.record_event(None).expect("a record");
+        world.second.wait(&mark).expect("a wait");
+        check_silent("two kernels", || {
+            count(&world.first);
+            count(&world.second);
+        });
+        settle(&world.second);
+        check_reported("a copy", &["the read of", "after the atomic access of", "by kernel `count`"], || {
+            from_device(world.data, &world.first);
+        });
     });
-    settle();
-    check_reported("a copy", &["the read of", "after the atomic access of", "by kernel `count`"], || {
-        from_device(world.data, &world.first);
-    });
-    Ok(())
 }
 
 /// The host may release the stream after anything.
 #[test]
 fn what_is_held_by_a_word_of_the_host_is_not_taken_for_unordered() {
-    let world = world();
-    check_silent("", || {
-        let hold = Hold::new(&world.first);
+    in_every_schedule_with_a_world(|world| {
+        check_silent("", || {
+            let hold = Hold::new(&world.first);
+            set(world.data, 8, &world.first);
+            from_device(world.data, &world.second);
+            hold.release();
+            world.first.synchronize().expect("a wait");
+        });
         set(world.data, 8, &world.first);
-        from_device(world.data, &world.second);
-        hold.release();
-        world.first.synchronize().expect("a wait");
+        settle(&world.first);
+        check_reported("after the host has waited", &["by cuMemsetD8Async"], || from_device(world.data, &world.second));
     });
-    set(world.data, 8, &world.first);
-    settle();
-    check_reported("after the host has waited", &["by cuMemsetD8Async"], || from_device(world.data, &world.second));
 }
 
 #[test]
-fn a_late_use_says_how_the_memory_was_freed() -> Result<(), DriverError> {
-    let world = world();
-    let stream = world.first.cu_stream();
-    // SAFETY: the stream is alive.
-    let address = unsafe { result::malloc_async(stream, 64) }?;
-    // SAFETY: allocated above.
-    unsafe { result::free_async(address, stream) }?;
-    let name = format!("{:#x}", stream.addr());
-    check_reported("", &["cuMemsetD8Async", ", freed by cuMemFreeAsync on stream", &name], || {
-        // SAFETY: the software driver refuses what is freed.
-        assert!(unsafe { result::memset_d8_async(address + 8, 0, 8, stream) }.is_err());
+fn a_late_use_says_how_the_memory_was_freed() {
+    in_every_schedule_with_a_world(|world| {
+        let stream = world.first.cu_stream();
+        // SAFETY: the stream is alive.
+        let address = unsafe { result::malloc_async(stream, 64) }.expect("memory");
+        // SAFETY: allocated above.
+        unsafe { result::free_async(address, stream) }.expect("a free");
+        let name = format!("{:#x}", stream.addr());
+        check_reported("", &["cuMemsetD8Async", ", freed by cuMemFreeAsync on stream", &name], || {
+            // SAFETY: the software driver refuses what is freed.
+            assert!(unsafe { result::memset_d8_async(address + 8, 0, 8, stream) }.is_err());
+        });
     });
-    Ok(())
 }
 
 #[test]
 fn a_context_that_ends_with_objects_in_it_is_reported() {
-    let _context = context(0);
     let ended = |leave: fn()| {
         let mut raw = std::ptr::null_mut();
         // SAFETY: a valid place; the parameters are those of a plain context.
@@ -268,21 +300,23 @@ fn a_context_that_ends_with_objects_in_it_is_reported() {
         // SAFETY: alive, and nothing of it is used any more.
         unsafe { sys::cuCtxDestroy_v2(raw) }.result().expect("its end");
     };
-    check_reported("", &["cuCtxDestroy_v2: context 0x", "ended with 2 streams, 1 event and 1 allocation in it"], || {
-        ended(|| {
-            for _ in 0..2 {
-                result::stream::create(StreamKind::NonBlocking).expect("a stream");
-            }
-            result::event::create(CUevent_flags::CU_EVENT_DEFAULT).expect("an event");
-            // SAFETY: a context is current.
-            unsafe { result::malloc_sync(64) }.expect("memory");
+    in_every_schedule(|_, _| {
+        check_reported("", &["cuCtxDestroy_v2: context 0x", "ended with 2 streams, 1 event and 1 allocation in it"], || {
+            ended(|| {
+                for _ in 0..2 {
+                    result::stream::create(StreamKind::NonBlocking).expect("a stream");
+                }
+                result::event::create(CUevent_flags::CU_EVENT_DEFAULT).expect("an event");
+                // SAFETY: a context is current.
+                unsafe { result::malloc_sync(64) }.expect("memory");
+            });
         });
-    });
-    check_silent("everything was taken back", || {
-        ended(|| {
-            let stream = result::stream::create(StreamKind::NonBlocking).expect("a stream");
-            // SAFETY: alive, and not used any more.
-            unsafe { result::stream::destroy(stream) }.expect("its end");
+        check_silent("everything was taken back", || {
+            ended(|| {
+                let stream = result::stream::create(StreamKind::NonBlocking).expect("a stream");
+                // SAFETY: alive, and not used any more.
+                unsafe { result::stream::destroy(stream) }.expect("its end");
+            });
         });
     });
 }

@@ -10,14 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::clock::{Actor, Clock, Moment, OPEN};
-use super::objects::{Point, Role, Serial, StreamName};
-use super::scope::{self, ScopeId};
+use super::objects::{Role, Serial, StreamName};
+use super::scope::ScopeId;
 
+mod host;
 mod prune;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+use self::host::{Host, Message, host_of};
 use self::stream::StreamClock;
 
 /// The streams of a context.
@@ -32,14 +34,6 @@ struct ContextClock {
     ended_and_listed: Arc<Clock>,
 }
 
-/// What the threads of a scope know.
-#[derive(Debug)]
-struct Host {
-    known: Arc<Clock>,
-    /// Raised whenever they learn something.
-    version: u64,
-}
-
 /// What a wait of a host is for.
 #[derive(Debug)]
 pub(super) struct Reached {
@@ -51,14 +45,6 @@ impl From<Option<Moment>> for Reached {
     fn from(moment: Option<Moment>) -> Self {
         Self { moments: moment.into_iter().collect(), ended: None }
     }
-}
-
-/// What a host function, or a value that is written for the host, may tell a scope.
-#[derive(Debug)]
-struct Message {
-    context: Serial,
-    scope: ScopeId,
-    moment: Moment,
 }
 
 /// An access as the clocks see it.
@@ -141,25 +127,6 @@ impl Order {
         self.learn(scope, &Reached { moments, ended: None });
         for ended in ended {
             self.learn(scope, &Reached { moments: Vec::new(), ended: Some(ended) });
-        }
-    }
-
-    /// A thread goes from one scope to another, and what it knows with it.
-    pub(super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
-        let known = self.known_to(from);
-        let host = host_of(&mut self.hosts, to);
-        if !host.known.includes(&known) {
-            Arc::make_mut(&mut host.known).join(&known);
-            host.version += 1;
-            self.growth += host.known.len();
-        }
-    }
-
-    /// A scope is over.
-    pub(super) fn end_scope(&mut self, scope: ScopeId) {
-        self.hosts.remove(&scope);
-        for message in self.messages.values_mut().filter(|message| message.scope == scope) {
-            message.scope = scope::PROCESS;
         }
     }
 
@@ -280,11 +247,6 @@ impl Order {
         self.values.retain(|address, _| !(start..start + bytes).contains(address));
     }
 
-    /// What the host threads of a scope know.
-    pub(super) fn known_to(&mut self, scope: ScopeId) -> Arc<Clock> {
-        Arc::clone(&host_of(&mut self.hosts, scope).known)
-    }
-
     /// What a wait for a stream is for: its work so far, and for the legacy stream that of the blocking ones.
     pub(super) fn reached_by_stream(&self, stream: Actor) -> Reached {
         let mut reached = Reached { moments: self.moment(stream).into_iter().collect(), ended: None };
@@ -302,54 +264,4 @@ impl Order {
         let moments = context.streams.iter().filter_map(|stream| self.moment(*stream)).collect();
         Reached { moments, ended: Some(Arc::clone(&context.ended)) }
     }
-
-    /// The threads of a scope have waited for this.
-    pub(super) fn learn(&mut self, scope: ScopeId, reached: &Reached) {
-        for moment in &reached.moments {
-            self.learn_moment(scope, moment);
-        }
-        if let Some(ended) = &reached.ended {
-            let mut ended = Arc::clone(ended);
-            if ended.is_open() {
-                Arc::make_mut(&mut ended).horizon = self.accesses;
-            }
-            let host = host_of(&mut self.hosts, scope);
-            if !host.known.includes(&ended) {
-                Arc::make_mut(&mut host.known).join(&ended);
-                host.version += 1;
-                self.growth += host.known.len();
-            }
-        }
-    }
-
-    pub(super) fn learn_moment(&mut self, scope: ScopeId, moment: &Moment) {
-        let host = host_of(&mut self.hosts, scope);
-        if !moment.is_in(&host.known) {
-            // What it was ordered after unseen has been enqueued by now.
-            self.growth += moment.join_into(&mut host.known, self.accesses);
-            host.version += 1;
-        }
-    }
-
-    /// From when the work at `point` begins, the threads of `scope` may know what comes before it.
-    pub(super) fn tell(&mut self, point: Point, scope: ScopeId) {
-        if let Some(this) = self.streams.get(&point.stream) {
-            let message = Message { context: this.context, scope, moment: this.moment(point.stream) };
-            self.messages.insert((point.stream, point.position), message);
-        }
-    }
-
-    /// The work at `point` begins.
-    pub(super) fn told(&mut self, point: Point) {
-        if let Some(Message { scope, moment, .. }) = self.messages.remove(&(point.stream, point.position)) {
-            self.learn_moment(scope, &moment);
-        }
-    }
-}
-
-/// The host of a scope. A new one knows what the process's knows: its threads come from there.
-fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> &mut Host {
-    let is_new = !hosts.contains_key(&scope);
-    let inherited = hosts.get(&scope::PROCESS).filter(|_| is_new).map(|process| Arc::clone(&process.known));
-    hosts.entry(scope).or_insert_with(|| Host { known: inherited.unwrap_or_default(), version: 1 })
 }

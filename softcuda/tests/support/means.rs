@@ -6,9 +6,7 @@ use std::thread;
 use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUresult};
 
-use softcuda::{Schedule, Scope};
-
-use super::planted::{World, host_function, legacy, wait};
+use super::world::{World, host_function, legacy, unseen};
 
 /// Something between two accesses that orders them.
 pub(crate) struct Means {
@@ -23,14 +21,9 @@ pub(crate) struct Means {
 const WAIT: Means = Means { name: "", act: |_| (), for_host: true, blocking: false };
 
 pub(crate) const MEANS: &[Means] = &[
-    Means { name: "cuStreamWaitEvent", act: |world| wait(&world.second, world.mark), for_host: false, ..WAIT },
+    Means { name: "cuStreamWaitEvent", act: |world| world.second.wait(&world.mark).expect("a wait"), for_host: false, ..WAIT },
     Means { name: "cuStreamSynchronize", act: |world| world.first.synchronize().expect("a wait"), ..WAIT },
-    Means {
-        name: "cuEventSynchronize",
-        // SAFETY: alive.
-        act: |world| unsafe { result::event::synchronize(world.mark) }.expect("a wait"),
-        ..WAIT
-    },
+    Means { name: "cuEventSynchronize", act: |world| world.mark.synchronize().expect("a wait"), ..WAIT },
     Means { name: "cuCtxSynchronize", act: |_| result::ctx::synchronize().expect("a wait"), ..WAIT },
     Means {
         name: "cuStreamQuery",
@@ -47,7 +40,7 @@ pub(crate) const MEANS: &[Means] = &[
         act: |world| {
             poll(|| {
                 // SAFETY: alive.
-                unsafe { sys::cuEventQuery(world.mark) }
+                unsafe { sys::cuEventQuery(world.mark.cu_event()) }
             });
         },
         ..WAIT
@@ -57,7 +50,7 @@ pub(crate) const MEANS: &[Means] = &[
         act: |world| {
             poll(|| {
                 // SAFETY: alive.
-                match unsafe { result::event::elapsed(world.mark, world.mark) } {
+                match unsafe { result::event::elapsed(world.mark.cu_event(), world.mark.cu_event()) } {
                     Ok(_) => CUresult::CUDA_SUCCESS,
                     Err(error) => error.0,
                 }
@@ -69,7 +62,7 @@ pub(crate) const MEANS: &[Means] = &[
         name: "a wait by a third stream, which is waited for",
         act: |world| {
             let third = world.context.new_stream().expect("a stream");
-            wait(&third, world.mark);
+            third.wait(&world.mark).expect("a wait");
             third.synchronize().expect("a wait");
         },
         ..WAIT
@@ -81,14 +74,20 @@ pub(crate) const MEANS: &[Means] = &[
         blocking: true,
         ..WAIT
     },
-    Means { name: "work of the legacy stream", act: |world| wait(&legacy(&world.context), world.mark), for_host: false, blocking: true },
+    Means {
+        name: "work of the legacy stream",
+        act: |world| legacy(&world.context).wait(&world.mark).expect("a wait"),
+        for_host: false,
+        blocking: true,
+    },
     Means {
         name: "a host function that tells the host",
         act: |world| {
-            // Who waits for a channel asks the driver for nothing: held work would never go.
-            Scope::current().set_schedule(Schedule::Plain);
             let (tell, told) = channel();
             host_function(&world.first, move || tell.send(()).expect("the program waits"));
+            // Who waits for a channel asks the driver for nothing: work that is held goes when somebody else does.
+            let stream = &world.first;
+            unseen(|| stream.synchronize());
             told.recv().expect("the host function runs");
         },
         ..WAIT

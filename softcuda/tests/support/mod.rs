@@ -4,6 +4,7 @@
 
 pub(crate) mod means;
 pub(crate) mod planted;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchConfig, PinnedHostSlice, PushKernelArg};
 use softcuda::ParamKind::{Int32, Pointer};
-use softcuda::{Entered, Kernel, Scope};
+use softcuda::{Entered, Kernel, Schedule, Scope};
 
 /// Only the software driver runs these tests: the entries need no code.
 pub(crate) const PTX: &str = "
@@ -47,6 +48,12 @@ pub(crate) fn context(ordinal: usize) -> Arc<CudaContext> {
 pub(crate) fn misuse() -> Entered {
     softcuda::install().expect("the software driver");
     Scope::enter()
+}
+
+/// Schedules of every kind; Miri has the time for two.
+pub(crate) fn schedules() -> impl Iterator<Item = Schedule> {
+    let seeds = if cfg!(miri) { 0..0 } else { 0..4 };
+    [Schedule::Plain, Schedule::Lazy].into_iter().chain(seeds.map(Schedule::Seeded))
 }
 
 /// A kernel of [`PTX`].

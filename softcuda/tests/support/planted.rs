@@ -1,178 +1,28 @@
 //! Programs of two accesses to the same memory that must be ordered.
 
-use std::cell::Cell;
-use std::ffi::c_void;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
-use cudarc::driver::result::stream::StreamKind;
-use cudarc::driver::sys::{self, CUdeviceptr, CUevent, CUevent_flags, CUevent_wait_flags, CUresult, CUstream};
-use cudarc::driver::{CudaContext, CudaStream, PushKernelArg, result};
+use cudarc::driver::result;
+use softcuda::Schedule;
 
-use super::{ONE, add};
+use super::world::{BYTES, WORDS, World, allocate, busy, from_device, kernel, on_device};
+use super::world::{pinned, pinned_from_device, pinned_to_device, set, to_device, unseen};
 
-/// Words and bytes of every piece of memory here.
-const WORDS: usize = 16;
-const BYTES: usize = WORDS * size_of::<u32>();
-
-/// What a program works with.
-pub(crate) struct World {
-    pub(crate) context: Arc<CudaContext>,
-    pub(crate) first: Arc<CudaStream>,
-    pub(crate) second: Arc<CudaStream>,
-    pub(crate) data: CUdeviceptr,
-    pub(crate) other: CUdeviceptr,
-    pub(crate) pinned: *mut u32,
-    /// What the program allocates itself, until it frees it.
-    spare: Cell<CUdeviceptr>,
-    spare_pinned: Cell<*mut u32>,
-    /// Recorded on the first stream after the first access.
-    pub(crate) mark: CUevent,
-}
-
-/// A stream of some kind.
-pub(crate) type Lane = fn(&Arc<CudaContext>) -> Arc<CudaStream>;
-
-/// A new stream that does not care for the legacy stream; it is destroyed with the world.
-pub(crate) fn non_blocking(context: &Arc<CudaContext>) -> Arc<CudaStream> {
-    borrowed(context, result::stream::create(StreamKind::NonBlocking).expect("a stream"))
-}
-
-/// One that does.
-pub(crate) fn blocking(context: &Arc<CudaContext>) -> Arc<CudaStream> {
-    borrowed(context, result::stream::create(StreamKind::Default).expect("a stream"))
-}
-
-/// The legacy default stream.
-pub(crate) fn legacy(context: &Arc<CudaContext>) -> Arc<CudaStream> {
-    borrowed(context, ptr::null_mut())
-}
-
-/// The calling thread's default stream.
-pub(crate) fn per_thread(context: &Arc<CudaContext>) -> Arc<CudaStream> {
-    borrowed(context, ptr::without_provenance_mut(2))
-}
-
-fn borrowed(context: &Arc<CudaContext>, stream: CUstream) -> Arc<CudaStream> {
-    // SAFETY: created ones are destroyed with the world only, the others stay.
-    unsafe { context.wrap_borrowed_stream(stream) }
-}
-
-impl World {
-    /// Memory of the context, all done with, and two streams.
-    pub(crate) fn new(context: &Arc<CudaContext>, first: Arc<CudaStream>, second: Arc<CudaStream>) -> Self {
-        let allocate = || {
-            // SAFETY: a context is current.
-            unsafe { result::malloc_sync(BYTES) }.expect("memory")
-        };
-        let [data, other] = [allocate(), allocate()];
-        Self {
-            context: context.clone(),
-            first,
-            second,
-            data,
-            other,
-            pinned: pinned(),
-            spare: Cell::new(0),
-            spare_pinned: Cell::new(ptr::null_mut()),
-            mark: result::event::create(CUevent_flags::CU_EVENT_DEFAULT).expect("an event"),
-        }
-    }
-
-    /// The same with two streams of a kind.
-    pub(crate) fn of(context: &Arc<CudaContext>, lane: Lane) -> Self {
-        Self::new(context, lane(context), lane(context))
-    }
-
-    pub(crate) fn record_mark(&self) {
-        // SAFETY: both are alive.
-        unsafe { result::event::record(self.mark, self.first.cu_stream()) }.expect("a record");
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        result::ctx::synchronize().expect("the work is done");
-        // SAFETY: alive, and not used any more.
-        unsafe { result::event::destroy(self.mark) }.expect("the event");
-        for stream in [&self.first, &self.second] {
-            if stream.cu_stream().addr() > 2 {
-                // SAFETY: as above.
-                unsafe { result::stream::destroy(stream.cu_stream()) }.expect("the stream");
-            }
-        }
-        for memory in [self.data, self.other, self.spare.get()] {
-            // SAFETY: as above; 0 is nothing.
-            unsafe { result::free_sync(memory) }.expect("the memory");
-        }
-        for memory in [self.pinned, self.spare_pinned.get()] {
-            // SAFETY: as above; null is nothing.
-            unsafe { result::free_host(memory.cast()) }.expect("the memory");
-        }
-    }
-}
-
-fn pinned() -> *mut u32 {
-    // SAFETY: a context is current.
-    let memory: *mut u32 = unsafe { result::malloc_host(BYTES, 0) }.expect("memory").cast();
-    for word in 0..WORDS {
-        // SAFETY: inside the allocation.
-        unsafe { memory.wrapping_add(word).write(0) };
-    }
-    memory
-}
-
-pub(crate) fn to_device(to: CUdeviceptr, stream: &CudaStream) {
-    // SAFETY: memory and stream are alive.
-    unsafe { result::memcpy_htod_async(to, &[1_u32; WORDS], stream.cu_stream()) }.expect("a copy");
-}
-
-pub(crate) fn from_device(from: CUdeviceptr, stream: &CudaStream) {
-    // SAFETY: memory and stream are alive.
-    unsafe { result::memcpy_dtoh_async(&mut [0_u32; WORDS], from, stream.cu_stream()) }.expect("a copy");
-}
-
-pub(crate) fn on_device(to: CUdeviceptr, from: CUdeviceptr, stream: &CudaStream) {
-    // SAFETY: memory and stream are alive.
-    unsafe { result::memcpy_dtod_async(to, from, BYTES, stream.cu_stream()) }.expect("a copy");
-}
-
-pub(crate) fn set(memory: CUdeviceptr, bytes: usize, stream: &CudaStream) {
-    // SAFETY: memory and stream are alive.
-    unsafe { result::memset_d8_async(memory, 7, bytes, stream.cu_stream()) }.expect("a memset");
-}
-
-fn pinned_to_device(world: &World, from: *mut u32) {
-    // SAFETY: all are alive, and the copy is done before the memory is freed or the driver keeps it.
-    let code = unsafe { sys::cuMemcpyHtoDAsync_v2(world.data, from.cast(), BYTES, world.first.cu_stream()) };
-    assert_eq!(code, CUresult::CUDA_SUCCESS);
-}
-
-fn pinned_from_device(world: &World) {
-    // SAFETY: as above.
-    let code = unsafe { sys::cuMemcpyDtoHAsync_v2(world.pinned.cast(), world.data, BYTES, world.first.cu_stream()) };
-    assert_eq!(code, CUresult::CUDA_SUCCESS);
-}
-
-fn kernel(world: &World, stream: &Arc<CudaStream>) {
-    let kernel = add(&world.context);
-    let mut launch = stream.launch_builder(&kernel);
-    let words = u32::try_from(WORDS).expect("a few");
-    launch.arg(&words).arg(&1_u32).arg(&world.data);
-    // SAFETY: the arguments are those of the PTX, and there are as many words.
-    unsafe { launch.launch(ONE) }.expect("a launch");
-}
-
-fn allocate(world: &World) {
-    // SAFETY: the stream is alive.
-    world.spare.set(unsafe { result::malloc_async(world.first.cu_stream(), BYTES) }.expect("memory"));
+/// What is wrong with a program if nothing orders its accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// Of one stream for another.
+    MissingWait,
+    /// Of memory in use, by a stream or by the host.
+    EarlyFree,
+    /// The host reads or writes memory that a stream uses.
+    EarlyHostAccess,
 }
 
 /// Two accesses that must be ordered.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
+    pub(crate) mistake: Mistake,
     pub(crate) first: fn(&World),
     pub(crate) second: fn(&World),
     /// The second is the host's, not the second stream's.
@@ -183,8 +33,9 @@ pub(crate) struct Program {
     pub(crate) report: &'static [&'static str],
 }
 
-const STREAMS: Program = Program { name: "", first: |_| (), second: |_| (), by_host: false, waits: false, report: &[] };
-const HOST: Program = Program { by_host: true, ..STREAMS };
+const STREAMS: Program =
+    Program { name: "", mistake: Mistake::MissingWait, first: |_| (), second: |_| (), by_host: false, waits: false, report: &[] };
+const HOST: Program = Program { mistake: Mistake::EarlyHostAccess, by_host: true, ..STREAMS };
 
 pub(crate) const PROGRAMS: &[Program] = &[
     Program {
@@ -231,6 +82,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "a use, and a free",
+        mistake: Mistake::EarlyFree,
         first: |world| {
             allocate(world);
             set(world.spare.get(), BYTES, &world.first);
@@ -244,6 +96,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "a use, and a free by a call that need not wait",
+        mistake: Mistake::EarlyFree,
         first: |world| {
             allocate(world);
             set(world.spare.get(), BYTES, &world.first);
@@ -272,6 +125,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "a copy from page-locked memory, and its free",
+        mistake: Mistake::EarlyFree,
         first: |world| {
             world.spare_pinned.set(pinned());
             pinned_to_device(world, world.spare_pinned.get());
@@ -286,69 +140,38 @@ pub(crate) const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// When the first access runs.
-#[derive(Clone, Copy, Debug)]
+/// When the first access goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// As it comes.
+    /// When the schedule says so.
     Any,
-    /// Before the second is enqueued, although nobody has waited for it.
+    /// Before the second is enqueued, although nobody that the program knows has waited for it.
     Early,
     /// After the second was enqueued.
     Late,
 }
 
+impl Program {
+    /// The paces at which the accesses may go in a schedule if nothing orders them.
+    pub(crate) fn paces(&self, schedule: Schedule) -> &'static [Pace] {
+        if cfg!(softcuda_linked) {
+            // Bytes that race as well would be seen by Miri and the sanitizers: one access goes after the other.
+            return if schedule == Schedule::Lazy { &[Pace::Any, Pace::Early] } else { &[Pace::Early] };
+        }
+        if self.waits { &[Pace::Any, Pace::Early] } else { &[Pace::Any, Pace::Early, Pace::Late] }
+    }
+}
+
 /// Runs a program, with `between` between the accesses.
 pub(crate) fn run(program: &Program, world: &World, pace: Pace, between: impl FnOnce(&World)) {
-    let held = matches!(pace, Pace::Late).then(|| busy(&world.first));
+    let held = (pace == Pace::Late).then(|| busy(&world.first));
     (program.first)(world);
     world.record_mark();
     between(world);
-    match pace {
-        Pace::Any => settle(),
-        Pace::Early => idle(),
-        Pace::Late => {}
+    if pace == Pace::Early {
+        let mark = &world.mark;
+        unseen(|| mark.synchronize());
     }
     (program.second)(world);
     drop(held);
-}
-
-/// Until all work is done that may go, which nobody has waited for as far as the driver is concerned.
-fn idle() {
-    while softcuda::live().threads > 0 {
-        thread::yield_now();
-    }
-}
-
-/// Between two accesses that nothing orders: where the driver is bound at link time, Miri and the
-/// sanitizers would see the bytes race as well.
-pub(crate) fn settle() {
-    if cfg!(softcuda_linked) {
-        idle();
-    }
-}
-
-pub(crate) fn wait(stream: &CudaStream, event: CUevent) {
-    // SAFETY: both are alive.
-    unsafe { result::stream::wait_event(stream.cu_stream(), event, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT) }.expect("a wait");
-}
-
-/// Keeps a stream busy until the sender is dropped. Not a [`super::Hold`]: after a kernel that waits
-/// for somebody unseen the driver takes nothing for unordered.
-fn busy(stream: &CudaStream) -> Sender<()> {
-    let (release, released): (_, Receiver<()>) = channel();
-    host_function(stream, move || assert!(released.recv().is_err(), "nothing is sent"));
-    release
-}
-
-type Work = Box<dyn FnOnce() + Send>;
-
-pub(crate) fn host_function(stream: &CudaStream, work: impl FnOnce() + Send + 'static) {
-    unsafe extern "C" fn call(work: *mut c_void) {
-        // SAFETY: a box is passed below, and the driver calls once.
-        let work = unsafe { Box::from_raw(work.cast::<Work>()) };
-        work();
-    }
-    let work: Box<Work> = Box::new(Box::new(work));
-    // SAFETY: the stream is alive; the function takes the box back.
-    unsafe { result::stream::launch_host_function(stream.cu_stream(), call, Box::into_raw(work).cast()) }.expect("a host function");
 }

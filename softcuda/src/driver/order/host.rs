@@ -1,0 +1,103 @@
+//! What the threads of a scope know, and what tells them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::clock::{Clock, Moment};
+use super::super::objects::{Point, Serial};
+use super::super::scope::{self, ScopeId};
+use super::{Order, Reached};
+
+/// What the threads of a scope know.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) known: Arc<Clock>,
+    /// Raised whenever they learn something.
+    pub(super) version: u64,
+}
+
+impl Host {
+    /// Takes in what somebody else knows. Answers what that costs.
+    fn learn_clock(&mut self, clock: &Clock) -> usize {
+        if self.known.includes(clock) {
+            return 0;
+        }
+        Arc::make_mut(&mut self.known).join(clock);
+        self.version += 1;
+        self.known.len()
+    }
+}
+
+/// What a host function, or a value that is written for the host, may tell a scope.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) context: Serial,
+    pub(super) scope: ScopeId,
+    pub(super) moment: Moment,
+}
+
+impl Order {
+    /// A thread goes from one scope to another, and what it knows with it.
+    pub(in super::super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
+        let known = self.known_to(from);
+        self.growth += host_of(&mut self.hosts, to).learn_clock(&known);
+    }
+
+    /// A scope is over.
+    pub(in super::super) fn end_scope(&mut self, scope: ScopeId) {
+        self.hosts.remove(&scope);
+        for message in self.messages.values_mut().filter(|message| message.scope == scope) {
+            message.scope = scope::PROCESS;
+        }
+    }
+
+    /// What the host threads of a scope know.
+    pub(in super::super) fn known_to(&mut self, scope: ScopeId) -> Arc<Clock> {
+        Arc::clone(&host_of(&mut self.hosts, scope).known)
+    }
+
+    /// The threads of a scope have waited for this.
+    pub(in super::super) fn learn(&mut self, scope: ScopeId, reached: &Reached) {
+        for moment in &reached.moments {
+            self.learn_moment(scope, moment);
+        }
+        if let Some(ended) = &reached.ended {
+            let mut ended = Arc::clone(ended);
+            if ended.is_open() {
+                Arc::make_mut(&mut ended).horizon = self.accesses;
+            }
+            self.growth += host_of(&mut self.hosts, scope).learn_clock(&ended);
+        }
+    }
+
+    pub(in super::super) fn learn_moment(&mut self, scope: ScopeId, moment: &Moment) {
+        let host = host_of(&mut self.hosts, scope);
+        if !moment.is_in(&host.known) {
+            // What it was ordered after unseen has been enqueued by now.
+            self.growth += moment.join_into(&mut host.known, self.accesses);
+            host.version += 1;
+        }
+    }
+
+    /// From when the work at `point` begins, the threads of `scope` may know what comes before it.
+    pub(in super::super) fn tell(&mut self, point: Point, scope: ScopeId) {
+        if let Some(this) = self.streams.get(&point.stream) {
+            let message = Message { context: this.context, scope, moment: this.moment(point.stream) };
+            self.messages.insert((point.stream, point.position), message);
+        }
+    }
+
+    /// The work at `point` begins.
+    pub(in super::super) fn told(&mut self, point: Point) {
+        if let Some(Message { scope, moment, .. }) = self.messages.remove(&(point.stream, point.position)) {
+            self.learn_moment(scope, &moment);
+        }
+    }
+}
+
+/// The host of a scope. A new one knows what the process's knows: its threads come from there.
+pub(super) fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> &mut Host {
+    let is_new = !hosts.contains_key(&scope);
+    let inherited = hosts.get(&scope::PROCESS).filter(|_| is_new).map(|process| Arc::clone(&process.known));
+    hosts.entry(scope).or_insert_with(|| Host { known: inherited.unwrap_or_default(), version: 1 })
+}
