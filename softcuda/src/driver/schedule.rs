@@ -173,7 +173,10 @@ impl State {
                 self.last_turn += 1;
                 self.last_turn
             });
-            context.host_function_turns.insert(turn, stream);
+            // What it waited for before a fault may wake it up while it has one.
+            if !context.host_function_turns.values().any(|waiting| *waiting == stream) {
+                context.host_function_turns.insert(turn, stream);
+            }
             return false;
         }
         context.in_host_function = true;
@@ -226,12 +229,18 @@ impl State {
 
     /// Lets the next host function of a context run. All that this one has let go has asked for its turn by now.
     fn end_host_function(&mut self, context: Serial) {
-        let Some(context) = self.contexts.get_mut(&context) else { return };
-        context.in_host_function = false;
-        if let Some((_, turn)) = context.host_function_turns.pop_first() {
-            self.unblock(turn);
+        if let Some(turn) = self.free_host_function(context) {
             self.advance(turn);
         }
+    }
+
+    /// No host function of a context runs any more. The stream whose turn it is.
+    fn free_host_function(&mut self, context: Serial) -> Option<Serial> {
+        let context = self.contexts.get_mut(&context)?;
+        context.in_host_function = false;
+        let (_, turn) = context.host_function_turns.pop_first()?;
+        self.unblock(turn);
+        Some(turn)
     }
 
     /// The device has faulted in work of a scope: its calls answer `code` from now on, and none of its
@@ -246,6 +255,9 @@ impl State {
         for stream in streams {
             self.give_up(stream, scope, woken);
         }
+        // Only now, so that none of these has the turn of one that is lost.
+        let contexts: Vec<Serial> = self.contexts.iter().filter(|(_, context)| !context.in_host_function).map(|(id, _)| *id).collect();
+        woken.extend(contexts.into_iter().filter_map(|context| self.free_host_function(context)));
         self.wake_callers();
     }
 
@@ -257,10 +269,12 @@ impl State {
             if this.at_work == scope && this.value_wait.is_some() {
                 self.end_value_wait(stream);
             }
-        } else if this.queue.front().is_some_and(|task| task.scope == scope) {
+        } else if let Some(task) = this.queue.front().filter(|task| task.scope == scope) {
+            let had_its_turn = this.activity == Activity::Ready && matches!(task.work.job(), Some(Job::HostFunction(..)));
             this.activity = Activity::Free;
             if let Some(context) = self.contexts.get_mut(&this.context) {
                 context.host_function_turns.retain(|_, waiting| *waiting != stream);
+                context.in_host_function &= !had_its_turn;
             }
             self.ready.retain(|ready| *ready != stream);
             woken.push(stream);

@@ -219,6 +219,21 @@ fn a_fault_ends_no_work_of_other_scopes() {
 }
 
 #[test]
+fn the_turn_of_a_lost_host_function_is_anothers() {
+    let (mut state, context) = state();
+    let [lost, lost_too, faulty, waiting, later] = [(); 5].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let dropped = elsewhere(|| state.enqueue(lost, None, host_function()));
+    elsewhere(|| state.enqueue(lost_too, None, host_function()));
+    state.enqueue(waiting, None, host_function());
+    elsewhere(|| state.enqueue(faulty, None, Work::Fault(codes::LAUNCH_FAILED)));
+    assert!(state.is_passed(dropped), "no thread had begun it");
+    assert_eq!(take(&mut state), Some(waiting));
+    state.job_done(waiting, true, Ok(()));
+    state.enqueue(later, None, host_function());
+    assert_eq!(take(&mut state), Some(later));
+}
+
+#[test]
 fn the_lost_work_of_a_scope_is_not_done_after_its_end() {
     let (mut state, context) = state();
     let [faulty, shared] = [(); 2].map(|()| state.add_stream(context, NON_BLOCKING, 0));
