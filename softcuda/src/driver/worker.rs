@@ -31,8 +31,8 @@ thread_local! {
 impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
     pub(super) fn submit(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
-        let end = self.enqueue(stream, point, work);
         self.draw();
+        let end = self.enqueue(stream, point, work);
         self.start_workers(0);
         end
     }
