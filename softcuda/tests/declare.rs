@@ -46,9 +46,9 @@ fn each_launch_has_what_was_declared_for_it() -> Result<(), DriverError> {
 /// On a device of its own: no later call on it succeeds.
 #[test]
 fn a_launch_that_fails_to_declare_fails_when_its_turn_comes() -> Result<(), DriverError> {
-    let _misuse = misuse();
     const FAILED: DriverError = DriverError(CUresult::CUDA_ERROR_LAUNCH_FAILED);
     static HAS_RUN: AtomicBool = AtomicBool::new(false);
+    let _misuse = misuse();
     let context = context(1);
     Kernel::new("undeclared", [])
         .declare(|_, _| panic!("this panic is a part of the test"))

@@ -15,8 +15,8 @@ fn launch(mut launch: LaunchArgs<'_>) -> Result<(), DriverError> {
 
 #[test]
 fn a_panic_of_a_twin_is_a_failed_launch_for_good() -> Result<(), DriverError> {
-    let _misuse = misuse();
     const FAILED: DriverError = DriverError(CUresult::CUDA_ERROR_LAUNCH_FAILED);
+    let _misuse = misuse();
     let context = context(0);
     Kernel::new("trap", []).run(|_| panic!("this panic is a part of the test")).register();
     let kernel = kernel(&context, "trap")?;
@@ -30,8 +30,8 @@ fn a_panic_of_a_twin_is_a_failed_launch_for_good() -> Result<(), DriverError> {
 
 #[test]
 fn a_twin_names_the_code_that_it_fails_with() -> Result<(), DriverError> {
-    let _misuse = misuse();
     const ILLEGAL: DriverError = DriverError(CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
+    let _misuse = misuse();
     let context = context(1);
     Kernel::new("illegal", []).run(|launch| launch.fail(700)).register();
     let kernel = kernel(&context, "illegal")?;

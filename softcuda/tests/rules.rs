@@ -90,8 +90,8 @@ fn freed_memory_is_refused() -> Result<(), DriverError> {
 /// The only test that uses memory of device 1.
 #[test]
 fn memory_freed_in_stream_order_is_free_when_the_stream_is_there() -> Result<(), DriverError> {
-    let _misuse = misuse();
     const BYTES: usize = 1 << 20;
+    let _misuse = misuse();
     let context = context(1);
     let stream = context.new_stream()?;
     let hold = Hold::new(&stream);
@@ -191,7 +191,6 @@ struct Question {
 
 #[test]
 fn a_host_function_cannot_wait_for_its_own_stream() -> Result<(), DriverError> {
-    let _misuse = misuse();
     unsafe extern "C" fn synchronize(question: *mut c_void) {
         // SAFETY: the test passes a box, and the driver calls once.
         let question = unsafe { Box::from_raw(question.cast::<Question>()) };
@@ -199,6 +198,7 @@ fn a_host_function_cannot_wait_for_its_own_stream() -> Result<(), DriverError> {
         let code = unsafe { sys::cuStreamSynchronize(ptr::with_exposed_provenance_mut(question.own)) };
         question.answer.send(code).expect("the test waits");
     }
+    let _misuse = misuse();
     let context = context(0);
     let stream = context.new_stream()?;
     let (answer, answered): (_, Receiver<CUresult>) = channel();

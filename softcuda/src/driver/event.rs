@@ -57,12 +57,13 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
     let (_, event) = state.event(handle)?;
-    let record = event.record;
+    let (context, record) = (event.context, event.record);
     if let Some(record) = record {
         state.queried(&[record.point]);
     }
     // As for a stream.
     state.start_workers(0);
+    state.check(context)?;
     match record {
         Some(record) if !state.is_passed(record.point) => Err(codes::NOT_READY),
         _ => Ok(()),

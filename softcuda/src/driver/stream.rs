@@ -42,10 +42,13 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
+    let context = state.streams[&serial].context;
     let ends = state.ends_with(serial);
     state.queried(&ends);
     // A caller that polls never waits, which would ask again for a thread that was refused.
     state.start_workers(0);
+    // Work that was let go may have been a fault.
+    state.check(context)?;
     let done = ends.into_iter().all(|end| state.is_passed(end));
     if done { Ok(()) } else { Err(codes::NOT_READY) }
 }
