@@ -73,6 +73,10 @@ fn an_unknown_value_and_a_disappointed_expectation_are_errors() {
     assert_eq!(choice, r#"Err("SOFTCUDA_MODE=hard: expected one of full, null, no-device, stub, mismatch")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_PAGEABLE", "late")]);
     assert_eq!(choice, r#"Err("SOFTCUDA_PAGEABLE=late: expected one of observed, async")"#);
+    let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_SCHEDULE", "seeded")]);
+    assert_eq!(choice, r#"Err("SOFTCUDA_SCHEDULE=seeded: expected one of plain, lazy, seeded:N")"#);
+    let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_REPORTS", "fail")]);
+    assert_eq!(choice, r#"Err("SOFTCUDA_REPORTS=fail: expected one of print, abort")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "real")]);
     assert_eq!(choice, r#"Err("SOFTCUDA_EXPECT demands the real driver, but this is the software driver (SOFTCUDA=soft)")"#);
     let (_, choice) = child(&[("SOFTCUDA", "soft"), ("SOFTCUDA_EXPECT", "soft")]);

@@ -117,7 +117,8 @@ fn what_waits_by_the_way_lets_work_go() -> Result<(), DriverError> {
 
 #[test]
 fn a_hold_holds_in_every_schedule() -> Result<(), DriverError> {
-    for schedule in [Schedule::Plain, Schedule::Lazy].into_iter().chain((0..10).map(Schedule::Seeded)) {
+    let seeds = if cfg!(miri) { 1 } else { 10 };
+    for schedule in [Schedule::Plain, Schedule::Lazy].into_iter().chain((0..seeds).map(Schedule::Seeded)) {
         let (_scope, context) = scheduled(schedule);
         let [busy, other] = [context.new_stream()?, context.new_stream()?];
         let hold = Hold::new(&busy);
@@ -179,6 +180,9 @@ fn note(stream: CUstream, order: &Order, number: usize) {
     unsafe { result::stream::launch_host_function(stream, push, Box::into_raw(note).cast()) }.expect("a host function");
 }
 
+/// Seeds that are tried. Miri takes seconds for each: there chance need not show in so few.
+const SEEDS: u64 = if cfg!(miri) { 2 } else { 20 };
+
 /// The order of host functions on three streams that nothing orders.
 fn order_of_three(seed: u64) -> Vec<usize> {
     let (_scope, context) = scheduled(Schedule::Seeded(seed));
@@ -194,11 +198,11 @@ fn order_of_three(seed: u64) -> Vec<usize> {
 
 #[test]
 fn a_seed_decides_the_order() {
-    let orders: Vec<_> = (0..20).map(order_of_three).collect();
+    let orders: Vec<_> = (0..SEEDS).map(order_of_three).collect();
     for (seed, order) in orders.iter().enumerate() {
         assert_eq!(&order_of_three(seed as u64), order, "seed {seed}");
     }
-    assert!(orders.iter().any(|order| *order != orders[0]), "every seed gives {:?}", orders[0]);
+    assert!(cfg!(miri) || orders.iter().any(|order| *order != orders[0]), "every seed gives {:?}", orders[0]);
 }
 
 /// A copy, and another that lacks a wait for it: what the second one reads.
@@ -216,9 +220,9 @@ fn unordered(seed: u64) -> u8 {
 
 #[test]
 fn a_missing_wait_shows_in_some_seeds_and_each_time_in_these() {
-    let found: Vec<u8> = (0..20).map(unordered).collect();
-    assert!(found.contains(&0) && found.contains(&1), "{found:?}");
-    assert_eq!((0..20).map(unordered).collect::<Vec<_>>(), found);
+    let found: Vec<u8> = (0..SEEDS).map(unordered).collect();
+    assert!(cfg!(miri) || (found.contains(&0) && found.contains(&1)), "{found:?}");
+    assert_eq!((0..SEEDS).map(unordered).collect::<Vec<_>>(), found);
 }
 
 /// Numbers that a seed decides, for programs; the driver's own are not these.
@@ -309,7 +313,7 @@ fn waits_and_barriers_are_kept_in_every_schedule() {
         });
         differ |= orders[2..].iter().any(|order| *order != orders[2]);
     }
-    assert!(differ, "the schedules are all the same");
+    assert!(cfg!(miri) || differ, "the schedules are all the same");
 }
 
 /// Whether the driver's own bookkeeping keeps up with a queue that nobody has waited for.

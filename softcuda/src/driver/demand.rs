@@ -54,7 +54,8 @@ impl State {
         }
     }
 
-    /// After an enqueue: lets chance decide how much of the caller's scope goes.
+    /// Before an enqueue: lets chance decide how much of the caller's scope goes. What is enqueued then
+    /// goes at the next call at the earliest: until this one returns its arguments are borrowed.
     pub(super) fn draw(&mut self) {
         let scope = scope::current();
         if !self.paces.is_seeded(scope) {

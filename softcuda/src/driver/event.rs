@@ -69,6 +69,8 @@ pub(super) fn query(handle: Handle) -> Outcome {
     }
     // As for a stream.
     state.start_workers(0);
+    // What was let go may have been a fault.
+    state.check()?;
     match record {
         Some(record) if !state.is_passed(record.point) => return Err(codes::NOT_READY),
         Some(_) => state.learns_event(serial),

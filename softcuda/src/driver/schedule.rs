@@ -2,9 +2,8 @@
 //!
 //! A stream is a queue. Its first task goes when no schedule holds it and the points that it comes
 //! after are passed: the record it waits for, and what the barriers of the legacy stream put before it.
-//! What needs no
-//! time (records, waits, frees) is done on the spot by whoever finds that it may go, so that a
-//! record on an idle stream needs no thread. The rest is handed to a thread.
+//! What needs no time (records, waits, frees) is done on the spot by whoever finds that it may go, so
+//! that a record on an idle stream needs no thread. The rest is handed to a thread.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

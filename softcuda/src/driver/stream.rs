@@ -47,6 +47,8 @@ pub(super) fn query(handle: Handle) -> Outcome {
     state.queried(&ends);
     // A caller that polls never waits, which would ask again for a thread that was refused.
     state.start_workers(0);
+    // What was let go may have been a fault.
+    state.check()?;
     if !ends.into_iter().all(|end| state.is_passed(end)) {
         return Err(codes::NOT_READY);
     }

@@ -24,9 +24,9 @@ const RETRY: Duration = Duration::from_millis(10);
 impl State {
     /// Appends work to a stream, after `point` if there is one, with a thread for what needs one.
     pub(super) fn submit(&mut self, stream: Serial, point: Option<Point>, work: Work) -> Point {
+        self.draw();
         self.order.arrive(stream, scope::current());
         let end = self.enqueue(stream, point, work);
-        self.draw();
         self.feed(end);
         self.prune_order();
         self.start_workers(0);
