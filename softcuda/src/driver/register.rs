@@ -50,11 +50,11 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, Waits::Not);
     // No work may begin with it from now on.
-    if let Some(allocation) = state.memory.at(address) {
-        allocation.freed = true;
-    }
+    let allocation = state.memory.at(address).ok_or(codes::HOST_MEMORY_NOT_REGISTERED)?;
+    allocation.freed = true;
+    let id = allocation.id;
     // Not only until a fault: what runs may be at work on the caller's memory.
     let mut state = worker::wait_for(state, &ends)?;
-    state.memory.remove(address);
+    state.memory.remove_same(address, id);
     state.check()
 }
