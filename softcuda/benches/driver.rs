@@ -30,6 +30,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let streams: Vec<CUstream> = (0..64).map(|_| stream()).collect::<Result<_, _>>()?;
     row("64 streams x 1,000 operations", 1, || many(&streams, event, memory))?;
+    for stream in streams.into_iter().chain([a, b]) {
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(stream) }?;
+    }
+    // SAFETY: as above.
+    unsafe { result::event::destroy(event) }?;
+    // SAFETY: as above.
+    unsafe { result::free_sync(memory) }?;
     Ok(())
 }
 

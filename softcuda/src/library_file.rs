@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::library;
 
 /// Writes the software driver to a file. A program that finds it as `libcuda.so`, or as `libcuda.so.1`,
-/// runs on it: `LD_LIBRARY_PATH=folder program`. `SOFTCUDA_MODE` and `SOFTCUDA_PAGEABLE` steer it there,
-/// `SOFTCUDA` and the other variables of [`choose`](crate::choose) do not: whoever opens the file has chosen.
+/// runs on it: `LD_LIBRARY_PATH=folder program`. `SOFTCUDA_MODE`, `SOFTCUDA_PAGEABLE`, `SOFTCUDA_SCHEDULE`,
+/// `SOFTCUDA_REPORTS` and `SOFTCUDA_DEVICE` steer it there, and `SOFTCUDA_VERSION`, but that it has all functions.
+/// `SOFTCUDA`, `SOFTCUDA_EXPECT` and `SOFTCUDA_WITHOUT` do not: whoever opens the file has chosen.
 ///
 /// ```
 /// let path = std::env::temp_dir().join(format!("libcuda-{}.so", std::process::id()));

@@ -21,6 +21,10 @@ use crate::software::required;
 /// back. A wait outside of any scope, and the end of the context, does. Streams that scopes share, the
 /// legacy default stream among them, order the work of both.
 ///
+/// For [races](crate::reports) a scope knows what its threads have waited for, and what a thread knew that entered
+/// it. Of a wait in one scope another learns nothing: device memory that tests share is best made, and waited for,
+/// before they enter scopes.
+///
 /// A primary context belongs to the scope in which it was retained first.
 ///
 /// A scope is to faults what a process is on hardware. After a kernel that it has launched has failed, every

@@ -213,6 +213,53 @@ fn a_wait_that_is_not_documented_orders_nothing() {
     });
 }
 
+/// A free waits for work of the memory's context, if for any.
+#[test]
+fn a_free_needs_order_with_work_of_other_contexts() -> Result<(), DriverError> {
+    let (world, there) = (world(), context(1));
+    let stream = there.new_stream()?;
+    // SAFETY: a context is current.
+    let target = unsafe { result::malloc_sync(64) }?;
+    world.context.bind_to_thread()?;
+    let read_there = |memory: u64| {
+        // SAFETY: both are as long, and stay until the copy is done or the driver keeps them.
+        unsafe { result::memcpy_dtod_async(target, memory, 64, stream.cu_stream()) }.expect("a copy");
+        settle();
+    };
+    // SAFETY: a context is current.
+    let allocate = || unsafe { result::malloc_sync(64) }.expect("memory");
+    // SAFETY: allocated by the test.
+    let free = |memory| unsafe { result::free_sync(memory) }.expect("a free");
+    check_reported("memory of a device", &["cuMemFree_v2: the free of bytes 0..64", "by cuMemcpyDtoDAsync_v2;"], || {
+        let memory = allocate();
+        read_there(memory);
+        free(memory);
+    });
+    let mut own = [0_u8; 64];
+    let own = own.as_mut_ptr();
+    check_reported("registered memory", &["cuMemHostUnregister: the end of the registration of bytes 0..64", "after the read of"], || {
+        // SAFETY: memory of the test.
+        unsafe { sys::cuMemHostRegister_v2(own.cast(), 64, 0) }.result().expect("a registration");
+        read_there(own.expose_provenance() as u64);
+        while softcuda::live().threads > 0 {
+            std::thread::yield_now();
+        }
+        // SAFETY: nothing is at work on it.
+        unsafe { sys::cuMemHostUnregister(own.cast()) }.result().expect("its end");
+    });
+    check_silent("a program that waits", || {
+        let memory = allocate();
+        read_there(memory);
+        stream.synchronize().expect("a wait");
+        world.context.bind_to_thread().expect("a context");
+        free(memory);
+    });
+    stream.synchronize()?;
+    free(target);
+    drop((stream, there));
+    world.context.bind_to_thread()
+}
+
 #[test]
 fn a_copy_between_contexts_without_a_stream_orders_their_streams() {
     in_every_schedule_with_a_world(|world| {

@@ -72,10 +72,10 @@ fn free_after_all_work(mut state: Locked, context: Serial, address: u64, waits: 
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, waits);
     // No work may begin with it from now on.
-    if let Some(allocation) = state.memory.at(address) {
-        allocation.freed = true;
-    }
-    worker::wait_unless_faulted(state, &ends)?.memory.remove(address);
+    let Some(allocation) = state.memory.at(address) else { return Ok(()) };
+    allocation.freed = true;
+    let id = allocation.id;
+    worker::wait_unless_faulted(state, &ends)?.memory.remove_same(address, id);
     Ok(())
 }
 

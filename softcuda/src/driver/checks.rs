@@ -120,16 +120,18 @@ impl State {
     }
 
     /// The allocation at `base` is freed by a call. One that waits for all work of the context is no documented order, but
-    /// no race either.
+    /// no race either; with work of other contexts it is one.
     pub(super) fn host_frees(&mut self, base: u64, waits: Waits) {
-        let Some((_, bytes)) = self.memory.bounds(base) else { return };
+        let Some((_, allocation)) = self.memory.around(base) else { return };
+        let (context, bytes) = (allocation.context, allocation.bytes());
         let call = calls::current().unwrap_or_default();
         let known = self.order.known_to(scope::current());
         let range = range(base, bytes);
-        if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base).filter(|_| waits == Waits::Not) {
+        if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base) {
             let whole = 0..bytes as u64;
-            for first in history.conflicts(&whole, Touch::Write, None, &known) {
-                races::with_the_host(&first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
+            let is_waited_for = |first: &Access| waits == Waits::ForAll && first.stream.context == context;
+            for first in history.conflicts(&whole, Touch::Write, None, &known).iter().filter(|first| !is_waited_for(first)) {
+                races::with_the_host(first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
             }
         }
         self.freed.add(range, call, None);

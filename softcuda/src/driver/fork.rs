@@ -38,7 +38,12 @@ pub(super) fn watch() {}
 /// What a call answers in a child of a process that has initialised the driver, without doing anything. None elsewhere,
 /// and for what needs no driver.
 pub(super) fn answer(function: &str, before_init: bool) -> Option<Outcome> {
-    if IS_CHILD.load(Ordering::Relaxed) { answer_in_child(function, before_init) } else { None }
+    if is_child() { answer_in_child(function, before_init) } else { None }
+}
+
+/// Whether this is a child of a process that has initialised the driver.
+pub(super) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
 }
 
 #[cold]

@@ -146,6 +146,13 @@ impl Memory {
         }
     }
 
+    /// The same if it is still the allocation of this id: the lock was given up meanwhile.
+    pub(super) fn remove_same(&mut self, address: u64, id: u64) {
+        if self.allocations.get(&address).is_some_and(|allocation| allocation.id == id) {
+            self.remove(address);
+        }
+    }
+
     /// Takes away all that `context` has allocated.
     pub(super) fn remove_context(&mut self, context: u64) {
         let of_context = |(address, allocation): (&u64, &Allocation)| (allocation.context == context).then_some(*address);
@@ -241,6 +248,23 @@ mod tests {
         assert_eq!(unsafe { span.start().read() }, buffer::FRESH);
         assert_eq!(memory.free_bytes(1), device::MEMORY);
         assert!(memory.span(address, 1).is_none());
+    }
+
+    #[test]
+    fn another_allocation_at_the_address_is_not_taken_for_the_same() {
+        let mut memory = Memory::new();
+        let mut own = [0_u8; 4];
+        let mut register = || {
+            let start = std::ptr::NonNull::new(own.as_mut_ptr()).unwrap();
+            memory.add_host(1, Origin::Registered(0), Buffer::of_caller(start, 4).unwrap());
+            let address = start.addr().get() as u64;
+            (address, memory.around(address).unwrap().1.id)
+        };
+        let [(address, first), (_, second)] = [register(), register()];
+        memory.remove_same(address, first);
+        assert!(memory.around(address).is_some());
+        memory.remove_same(address, second);
+        assert!(memory.around(address).is_none());
     }
 
     #[test]

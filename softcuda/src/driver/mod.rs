@@ -7,10 +7,10 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `sync`, `codes`, `fork`, `raw`, `absent` | locks and threads; result codes; forked children; what is agreed with the control API; what hardware has more of |
+//! | `sync`, `codes`, `abi`, `handle`, `fork`, `raw`, `absent` | locks and threads; result codes; arguments; handles; forked children; what is agreed with the control API; what hardware has more of |
 //! | `scope`, `calls`, `report`, `setting`, `mode`, `pageable`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
-//! | `abi`, `handle`, `thread` | arguments, handles, current contexts |
+//! | `thread` | current contexts |
 //! | `entry` | what every call goes through |
 //! | `device`, `buffer`, `pools`, `memory`, `word`, `ptx`, `kernel`, `job` | devices, bytes, pools, allocations, words that streams wait for, PTX, twins, work for threads |
 //! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::fork;
 use super::objects::{Role, Serial};
 use super::state::{State, lock};
 use super::sync::thread_local;
@@ -21,7 +22,8 @@ const NOBODY: u64 = 0;
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.thread.get() != NOBODY {
+        // A child ends with the thread that forked, whose streams are the parent's.
+        if self.thread.get() != NOBODY && !fork::is_child() {
             lock().retire_streams_of_thread(self.thread.get());
         }
     }

@@ -45,6 +45,7 @@ impl fmt::Display for Deed<'_> {
         f.write_str(match self {
             Self(_, call) if call.starts_with("cuMemAlloc") => "allocation",
             Self(_, call) if call.starts_with("cuMemFree") => "free",
+            Self(_, "cuMemHostUnregister") => "end of the registration",
             Self(Touch::Read, _) => "read",
             Self(Touch::Write, _) => "write",
             Self(Touch::Atomic, _) => "atomic access",

@@ -34,7 +34,8 @@ pub(super) fn register(start: *mut c_void, bytes: usize, flags: u32) -> Outcome 
     Ok(())
 }
 
-/// Waits for all work of the context: nobody but the caller keeps the memory for what is queued.
+/// Waits for all work of the context: nobody but the caller keeps the memory for what is queued. No documentation
+/// promises that, as for page-locked memory that is freed: who relies on it is reported.
 pub(super) fn unregister(start: *mut c_void) -> Outcome {
     let start = NonNull::new(start).ok_or(codes::INVALID_VALUE)?;
     let address = start.addr().get() as u64;
@@ -47,13 +48,13 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     };
     let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
-    state.host_frees(address, Waits::ForAll);
+    state.host_frees(address, Waits::Not);
     // No work may begin with it from now on.
-    if let Some(allocation) = state.memory.at(address) {
-        allocation.freed = true;
-    }
+    let allocation = state.memory.at(address).ok_or(codes::HOST_MEMORY_NOT_REGISTERED)?;
+    allocation.freed = true;
+    let id = allocation.id;
     // Not only until a fault: what runs may be at work on the caller's memory.
     let mut state = worker::wait_for(state, &ends)?;
-    state.memory.remove(address);
+    state.memory.remove_same(address, id);
     state.check()
 }
