@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
-use cudarc::driver::{CudaContext, CudaStream, PushKernelArg, result};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, PushKernelArg, result};
 use softcuda::ParamKind::Pointer;
 use softcuda::{Kernel, Schedule, Scope};
 use support::means::MEANS;
@@ -216,7 +216,8 @@ fn a_wait_that_is_not_documented_orders_nothing() {
 /// A free waits for work of the memory's context, if for any.
 #[test]
 fn a_free_needs_order_with_work_of_other_contexts() -> Result<(), DriverError> {
-    let (world, there) = (world(), context(1));
+    let (world, there) = (World::of(&context(0), non_blocking), context(1));
+    let _scope = Scope::enter();
     let stream = there.new_stream()?;
     // SAFETY: a context is current.
     let target = unsafe { result::malloc_sync(64) }?;
@@ -224,7 +225,7 @@ fn a_free_needs_order_with_work_of_other_contexts() -> Result<(), DriverError> {
     let read_there = |memory: u64| {
         // SAFETY: both are as long, and stay until the copy is done or the driver keeps them.
         unsafe { result::memcpy_dtod_async(target, memory, 64, stream.cu_stream()) }.expect("a copy");
-        settle();
+        settle(&stream);
     };
     // SAFETY: a context is current.
     let allocate = || unsafe { result::malloc_sync(64) }.expect("memory");
