@@ -10,7 +10,7 @@ use cudarc::driver::sys::{self, CUevent_flags, CUevent_wait_flags};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, PushKernelArg, result};
 use softcuda::ParamKind::Pointer;
 use softcuda::{Kernel, Schedule, Scope};
-use support::means::MEANS;
+use support::means::{MEANS, Means};
 use support::planted::{Mistake, PROGRAMS, Pace, Program, run};
 use support::world::{Lane, World, blocking, from_device, legacy, non_blocking, per_thread, set, settle, to_device};
 use support::{Hold, ONE, context, kernel, schedules};
@@ -51,11 +51,9 @@ fn check_reported(name: &str, words: &[&str], program: impl FnOnce()) {
     }
 }
 
-/// All of them, but one in six where Miri would take minutes.
-fn some<'a>(number: usize, programs: impl Iterator<Item = &'a Program>) -> impl Iterator<Item = &'a Program> {
-    const OF_MIRI: usize = 6;
-    let (skipped, step) = if cfg!(miri) { (number % OF_MIRI, OF_MIRI) } else { (0, 1) };
-    programs.skip(skipped).step_by(step)
+/// All cases, but one in so many where Miri would take minutes.
+fn some<T>(of_miri: usize, cases: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    cases.step_by(if cfg!(miri) { of_miri } else { 1 })
 }
 
 /// Checks that a program without anything between its accesses is reported at every pace.
@@ -68,10 +66,10 @@ fn check_planted(program: &Program, schedule: Schedule, world: impl Fn() -> Worl
 /// Checks that all programs with this mistake are reported.
 fn check_mistake(mistake: Mistake) {
     in_every_schedule(|context, schedule| {
-        for program in some(0, PROGRAMS.iter().filter(|program| program.mistake == mistake)) {
-            for lane in [non_blocking as Lane, blocking] {
-                check_planted(program, schedule, || World::of(context, lane));
-            }
+        let programs = PROGRAMS.iter().filter(|program| program.mistake == mistake);
+        let cases = programs.flat_map(|program| [non_blocking as Lane, blocking].map(|lane| (program, lane)));
+        for (program, lane) in some(12, cases) {
+            check_planted(program, schedule, || World::of(context, lane));
         }
     });
 }
@@ -94,13 +92,12 @@ fn an_early_host_read_or_write_is_reported_in_every_schedule() {
 #[test]
 fn every_means_of_order_is_known_in_every_schedule() {
     in_every_schedule(|context, _| {
-        for (index, means) in MEANS.iter().enumerate() {
-            let programs = PROGRAMS.iter().filter(|program| means.for_host || !program.by_host);
-            for program in some(index, programs) {
-                let lane: Lane = if means.blocking { blocking } else { non_blocking };
-                let name = format!("{}, with {} between", program.name, means.name);
-                check_silent(&name, || run(program, &World::of(context, lane), Pace::Any, means.act));
-            }
+        let programs = |means: &'static Means| PROGRAMS.iter().filter(|program| means.for_host || !program.by_host);
+        let cases = MEANS.iter().flat_map(|means| programs(means).map(move |program| (means, program)));
+        for (means, program) in some(29, cases) {
+            let lane: Lane = if means.blocking { blocking } else { non_blocking };
+            let name = format!("{}, with {} between", program.name, means.name);
+            check_silent(&name, || run(program, &World::of(context, lane), Pace::Any, means.act));
         }
     });
 }
@@ -110,13 +107,12 @@ fn the_legacy_stream_orders_blocking_streams_only() {
     let ordered: [(Lane, Lane); 5] = [(legacy, blocking), (blocking, legacy), (legacy, per_thread), (per_thread, legacy), (legacy, legacy)];
     let unordered: [(Lane, Lane); 4] = [(legacy, non_blocking), (non_blocking, legacy), (per_thread, blocking), (blocking, per_thread)];
     in_every_schedule(|context, schedule| {
-        for program in some(0, PROGRAMS.iter().filter(|program| !program.by_host)) {
-            for (first, second) in ordered {
-                check_silent(program.name, || run(program, &World::new(context, first(context), second(context)), Pace::Any, |_| ()));
-            }
-            for (first, second) in unordered {
-                check_planted(program, schedule, || World::new(context, first(context), second(context)));
-            }
+        let programs = || PROGRAMS.iter().filter(|program| !program.by_host);
+        for (program, (first, second)) in some(13, programs().flat_map(|program| ordered.map(|lanes| (program, lanes)))) {
+            check_silent(program.name, || run(program, &World::new(context, first(context), second(context)), Pace::Any, |_| ()));
+        }
+        for (program, (first, second)) in some(13, programs().flat_map(|program| unordered.map(|lanes| (program, lanes)))) {
+            check_planted(program, schedule, || World::new(context, first(context), second(context)));
         }
     });
 }
@@ -185,9 +181,10 @@ fn two_readers_are_no_race() {
 
 #[test]
 fn what_repeats_is_one_report() {
+    const TIMES: usize = if cfg!(miri) { 3 } else { 20 };
     in_every_schedule_with_a_world(|world| {
         let reports = reports_of(|| {
-            for _ in 0..20 {
+            for _ in 0..TIMES {
                 for stream in [&world.first, &world.second] {
                     set(world.data, 8, stream);
                     settle(stream);
@@ -196,7 +193,8 @@ fn what_repeats_is_one_report() {
         });
         // In one direction and in the other.
         assert_eq!(reports.len(), 2, "{reports:#?}");
-        assert!(reports[0].ends_with("(20 times)") && reports[1].ends_with("(19 times)"), "{reports:#?}");
+        assert!(reports[0].ends_with(&format!("({TIMES} times)")), "{reports:#?}");
+        assert!(reports[1].ends_with(&format!("({} times)", TIMES - 1)), "{reports:#?}");
     });
 }
 
