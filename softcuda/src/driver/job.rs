@@ -105,7 +105,7 @@ impl Job {
 
 fn fill(target: &Span, pattern: Pattern) {
     match pattern {
-        // SAFETY: the span holds that many bytes.
+        // SAFETY: the span holds that many bytes, or their caller registered them and has to keep them until this is done.
         Pattern::Byte(byte) => unsafe { target.start().write_bytes(byte, target.bytes()) },
         Pattern::Half(half) => repeat(target, half.to_ne_bytes()),
         Pattern::Word(word) => repeat(target, word.to_ne_bytes()),
@@ -115,7 +115,7 @@ fn fill(target: &Span, pattern: Pattern) {
 fn repeat<const N: usize>(target: &Span, bytes: [u8; N]) {
     for i in 0..target.bytes() / N {
         let place = target.start().cast::<[u8; N]>().wrapping_add(i);
-        // SAFETY: repetition `i` lies in the span.
+        // SAFETY: repetition `i` lies in the span, which is there as above.
         unsafe { place.write(bytes) };
     }
 }

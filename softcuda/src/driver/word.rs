@@ -42,8 +42,9 @@ impl Word {
 
     fn load(&self) -> u64 {
         match self.width {
-            // SAFETY: aligned, and in memory that the span holds, by `new`. Who writes it meanwhile does so by
-            // an atomic store: anything else is a race on a device too.
+            // SAFETY: aligned, and in memory that the span holds, by `new`, or that its caller registered and has to keep
+            // until the work on it is done. Who writes it meanwhile does so by an atomic store: anything else is a race
+            // on a device too.
             Width::Bits32 => unsafe { AtomicU32::from_ptr(self.memory.start().cast()) }.load(Ordering::Acquire).into(),
             // SAFETY: as above.
             Width::Bits64 => unsafe { AtomicU64::from_ptr(self.memory.start().cast()) }.load(Ordering::Acquire),
