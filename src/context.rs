@@ -1,6 +1,7 @@
 //! Contexts: what a device's streams and events live in.
 
 mod current;
+mod foreign;
 mod primary;
 mod record;
 
@@ -15,22 +16,33 @@ use std::sync::atomic::Ordering;
 use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
-pub(crate) use current::Current;
-use current::Restore;
+pub(crate) use current::{Current, Restore};
 use record::{Record, id_of};
 
 /// A raw `CUcontext`.
 #[doc(alias = "CUcontext")]
 pub type RawContext = *mut c_void;
 
-/// A device's primary context, the one that the CUDA runtime, PyTorch and cudarc use too.
+/// A context: what streams and events belong to.
 ///
-/// It comes into being with the first of these calls on its device, and lives until the process
-/// ends: [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
-/// [`Device::enable_peer_access`] (of both devices), [`Event::bind`](crate::Event::bind). No other
-/// call creates a context, and none changes which context is current on the calling thread. (A call
-/// on a stream of cudarc retains the context that cudarc made; [`Device::synchronize`] holds one that
-/// somebody made, for the call.)
+/// Mostly it is a device's primary context, the one that the CUDA runtime, PyTorch and cudarc use too.
+/// That comes into being with the first of these calls on its device, and lives until the process ends:
+/// [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
+/// [`Device::default_stream`], [`Device::per_thread_stream`], [`ExternalStream::from_raw_on`] with one of the
+/// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], and, where no scope is
+/// open, [`Device::current_stream`], [`Stream::current`], [`Event::record_current`],
+/// [`Event::wait_current`]. No other call creates a context, and none changes which context is current on
+/// the calling thread. (A call on a stream of cudarc retains the context that cudarc made;
+/// [`Device::synchronize`] holds one that somebody made, for the call.)
+///
+/// [`ExternalStream::from_raw_on`]: crate::ExternalStream::from_raw_on
+/// [`Event::bind`]: crate::Event::bind
+/// [`Stream::current`]: crate::Stream::current
+/// [`Event::record_current`]: crate::Event::record_current
+/// [`Event::wait_current`]: crate::Event::wait_current
+///
+/// Others come from [`from_raw`](Self::from_raw), and with an [`ExternalStream`](crate::ExternalStream)
+/// of theirs.
 ///
 /// ```
 /// use cuda_streams::Device;
@@ -82,8 +94,8 @@ impl Context {
         self.record().device
     }
 
-    /// The raw `CUcontext`, valid until the process ends unless somebody resets the device. It must
-    /// not be released or destroyed.
+    /// The raw `CUcontext`: of a primary context valid until the process ends unless somebody resets the
+    /// device. It must not be released or destroyed.
     ///
     /// ```
     /// # let device = cuda_streams::Device::get(0)?;

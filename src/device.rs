@@ -1,6 +1,7 @@
 //! Devices and their properties.
 
 mod attribute;
+mod primary;
 mod properties;
 mod uuid;
 
@@ -11,6 +12,7 @@ use std::hash::{Hash, Hasher};
 use once_cell::sync::OnceCell;
 
 pub use attribute::DeviceAttribute;
+pub use primary::HostWait;
 pub use uuid::{DeviceUuid, ParseUuidError};
 
 use crate::driver::{CUdevice, Driver, driver};
@@ -172,7 +174,7 @@ impl Device {
             return Err(not_there());
         }
         answer.ok()?;
-        entries.iter().find(|entry| entry.raw == raw).map(Self).ok_or_else(not_there)
+        Self::with_raw(raw)
     }
 
     /// Its ordinal, counted from 0.
@@ -184,6 +186,12 @@ impl Device {
     #[must_use]
     pub fn ordinal(self) -> u32 {
         self.0.ordinal
+    }
+
+    /// The device with the driver's handle.
+    pub(crate) fn with_raw(raw: CUdevice) -> Result<Self> {
+        let entries = entries()?;
+        entries.iter().find(|entry| entry.raw == raw).map(Self).ok_or_else(|| no_such_device(format!("with handle {raw}"), entries))
     }
 
     pub(crate) fn raw(self) -> CUdevice {

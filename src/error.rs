@@ -49,8 +49,13 @@ pub enum Error {
         count: u32,
     },
 
-    /// The context of the handle no longer exists: somebody reset the device or released its primary
-    /// context once too often. Handles of that context are leaked; create new ones.
+    /// No device is current on this thread: no [`Stream::scope`](crate::Stream::scope) is open, and no
+    /// context is current.
+    #[error("no device is current on this thread: name one with `Device::get`, or enter a stream's scope")]
+    NoCurrentDevice,
+
+    /// The context of the handle no longer exists: somebody reset the device, released its primary
+    /// context once too often, or [retired](crate::Context::retire) it. Handles of that context are leaked; create new ones.
     #[error("the CUDA context of device {device} that this handle belongs to was destroyed: create the handle anew")]
     ContextDestroyed {
         /// The device's ordinal.
@@ -73,6 +78,42 @@ pub enum Error {
     TwoDrivers {
         /// The device's ordinal.
         device: u32,
+    },
+
+    /// A raw handle is null where null stands for nothing.
+    #[error("the raw {what} handle is null")]
+    NullHandle {
+        /// What it is to be a handle of.
+        what: &'static str,
+    },
+
+    /// The handles 0, 1 and 2 are streams of the driver's own: nobody can own one.
+    #[error("stream handle {handle} is a default stream, which nobody owns: use `ExternalStream::from_raw_on`")]
+    DefaultStream {
+        /// 0 or 1 for the legacy default stream, 2 for the calling thread's.
+        handle: usize,
+    },
+
+    /// The stream is of another device than the caller says.
+    #[error("the stream belongs to device {actual}, not to device {wanted}")]
+    DeviceMismatch {
+        /// The ordinal of the device that the caller named.
+        wanted: u32,
+        /// The ordinal of the stream's device.
+        actual: u32,
+    },
+
+    /// cudarc's event tracking is switched off, so its slices would not be ordered between streams.
+    #[error(
+        "event tracking of cudarc's context is off: without it cudarc does not order streams, see `CudaContext::enable_event_tracking`"
+    )]
+    TrackingOff,
+
+    /// The stream is being captured, and the call would end the capture.
+    #[error("`{call}` would invalidate the capture of this stream: call it before or after")]
+    Capturing {
+        /// The driver function.
+        call: &'static str,
     },
 
     /// These event flags cannot be combined.
@@ -129,8 +170,9 @@ pub enum Error {
         code: ErrorCode,
     },
 
-    /// A handle cannot be given up while others share it.
-    #[error("the stream is still shared: drop its other clones first")]
+    /// A handle cannot be given up while others share it: clones of it, or streams of cudarc made by
+    /// [`to_cudarc`](crate::Stream::to_cudarc).
+    #[error("the stream is still shared: drop its other clones, and what cudarc has of it, first")]
     StreamShared,
 }
 

@@ -3,24 +3,29 @@
 mod construct;
 mod elapsed;
 mod flags;
+mod foreign;
 mod inner;
 mod mode;
 mod options;
 mod properties;
+mod raw;
 mod status;
 mod view;
 mod word;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::{ContextName, Result};
-use crate::handle::{AsStream, RawEvent};
+use crate::handle::AsStream;
+use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
 pub use flags::EventFlags;
+use foreign::captured;
 use inner::Inner;
 pub use mode::{Dynamic, Interprocess, Mode, Timed, Untimed};
 pub use options::EventOptions;
@@ -201,6 +206,29 @@ impl<M: Mode> Event<M> {
         self.inner.synchronize()
     }
 
+    /// Waits on the host until the work before the mark is done, but no longer than `limit`: `false`
+    /// means that it is not done. True at once for an event that was never recorded.
+    ///
+    /// The driver has no such call, so this asks again and again, with growing pauses: it returns at
+    /// most a millisecond after the work is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cuda_streams::Device;
+    ///
+    /// let event = Device::get(0)?.stream()?.record_event()?;
+    /// assert!(event.synchronize_timeout(Duration::from_secs(5))?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuEventSynchronize")]
+    pub fn synchronize_timeout(&self, limit: Duration) -> Result<bool> {
+        poll::until(limit, || self.query())
+    }
+
     /// Creates the driver's event now, in the device's primary context, instead of at the first
     /// record. Nothing if it is bound to that context already.
     ///
@@ -232,21 +260,6 @@ impl<M: Mode> Event<M> {
             Some((_, home)) if home == context => Ok(()),
             Some(_) => Err(self.inner.mismatch(CALL, context.name(), None)),
         }
-    }
-
-    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context.
-    ///
-    /// Whoever has it may record the event, so from now on this crate asks the driver each time
-    /// instead of answering from what it remembers. It must not be destroyed.
-    ///
-    /// ```
-    /// let event = cuda_streams::Device::get(0)?.stream()?.record_event()?;
-    /// assert!(event.as_raw().is_some());
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    pub fn as_raw(&self) -> Option<RawEvent> {
-        self.inner.lend()
     }
 
     /// The event with its kind decided at run time.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::context::{Context, Current, RawContext};
 use crate::device::Device;
-use crate::driver::{Answer, CUevent, CUstream, Driver};
+#[cfg(doc)]
+use crate::driver::Answer;
+use crate::driver::{CUevent, CUstream, Driver};
 use crate::error::{Error, Result};
 
 /// A raw `CUstream`.
@@ -87,9 +89,16 @@ pub struct StreamRef<'a> {
 enum Home {
     /// One that this crate knows.
     Known(Context),
-    /// One that another crate holds, compared with the device's primary context when it is needed.
     #[cfg_attr(not(feature = "cudarc-interop"), expect(dead_code, reason = "only interop makes it"))]
-    Foreign { context: RawContext, device: u32, is_primary: bool },
+    Foreign(ForeignHome),
+}
+
+/// A context that another crate holds, compared with the device's primary context when it is needed.
+#[derive(Clone, Copy)]
+pub(crate) struct ForeignHome {
+    pub(crate) context: RawContext,
+    pub(crate) device: u32,
+    pub(crate) is_primary: bool,
 }
 
 impl StreamRef<'_> {
@@ -109,8 +118,8 @@ impl StreamRef<'_> {
     ///
     /// Stream and context are alive, and the stream belongs to the context, for the view's lifetime.
     #[cfg(feature = "cudarc-interop")]
-    pub(crate) unsafe fn foreign(raw: RawStream, context: RawContext, device: u32, is_primary: bool) -> Self {
-        Self { raw, home: Home::Foreign { context, device, is_primary }, _stream: PhantomData }
+    pub(crate) unsafe fn foreign(raw: RawStream, home: ForeignHome) -> Self {
+        Self { raw, home: Home::Foreign(home), _stream: PhantomData }
     }
 
     /// The raw `CUstream`.
@@ -123,34 +132,46 @@ impl StreamRef<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; for a stream of cudarc [`Error::ForeignContext`] if its context is
+    /// [`Error::ContextDestroyed`]; for a stream of cudarc's own type [`Error::ForeignContext`] if its context is
     /// not the device's primary one, [`Error::TwoDrivers`] if cudarc has loaded another driver library.
     #[inline]
     pub fn context(self) -> Result<Context> {
         match self.home {
             Home::Known(context) => context.alive().map(|()| context),
-            Home::Foreign { context, device, is_primary } => foreign_context(context, device, is_primary),
+            Home::Foreign(home) => home.context(),
+        }
+    }
+
+    fn raw_context(self) -> RawContext {
+        match self.home {
+            Home::Known(context) => context.as_raw(),
+            Home::Foreign(home) => home.context,
         }
     }
 
     /// Whether the handle is one of the numbers 0, 1, 2, which mean a stream of the context that is
     /// current on the calling thread.
     #[inline]
-    fn is_default(self) -> bool {
-        self.raw.addr() <= 2
+    pub(crate) fn is_default_handle(raw: RawStream) -> bool {
+        raw.addr() <= 2
     }
 
     /// Whether both, of one context, are the same stream. Both are alive, so a handle is an identity
     /// here; 0 and 1 are two names of one stream.
     pub(crate) fn has_handle_of(self, other: Self) -> bool {
-        let name = |stream: Self| if stream.raw.addr() == 1 { 0 } else { stream.raw.addr() };
-        name(self) == name(other)
+        self.handle_name() == other.handle_name()
     }
 
-    /// Calls the driver with the handle; `context` is the stream's.
+    /// The handle as a number: 0 for both names of the legacy default stream.
+    pub(crate) fn handle_name(self) -> usize {
+        if self.raw.addr() == 1 { 0 } else { self.raw.addr() }
+    }
+
+    /// Calls the driver with the handle; `context` is the stream's. What answers is an [`Answer`], or
+    /// an `Option` of one for a function that some drivers lack.
     #[inline]
-    pub(crate) fn call(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> Answer) -> Result<Answer> {
-        if self.is_default() {
+    pub(crate) fn call<A>(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> A) -> Result<A> {
+        if Self::is_default_handle(self.raw) {
             let _current = Current::ensure(context)?;
             return Ok(f(context.driver(), self.raw.cast()));
         }
@@ -158,22 +179,64 @@ impl StreamRef<'_> {
     }
 }
 
-/// Out of line, so that the way of our own streams stays short.
-#[inline(never)]
-fn foreign_context(context: RawContext, device: u32, is_primary: bool) -> Result<Context> {
-    if !is_primary {
-        return Err(Error::ForeignContext { device });
+/// Whether both are the same stream. Makes no driver call: both are alive, so their handles tell.
+/// 0 and 1 are two names of the legacy default stream.
+///
+/// ```
+/// use cuda_streams::{AsStream, Device};
+///
+/// let device = Device::get(0)?;
+/// let stream = device.stream()?;
+/// assert_eq!(stream.as_stream(), stream.clone().as_stream());
+/// assert_ne!(stream.as_stream(), device.default_stream()?.as_stream());
+/// # Ok::<(), cuda_streams::Error>(())
+/// ```
+impl PartialEq for StreamRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let same_context = match (self.home, other.home) {
+            (Home::Known(context), Home::Known(other)) => context == other,
+            _ => self.raw_context() == other.raw_context(),
+        };
+        same_context && self.has_handle_of(*other)
     }
-    Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
+}
+
+impl Eq for StreamRef<'_> {}
+
+impl ForeignHome {
+    /// The context, if it is the device's primary one in the driver that this crate has loaded. Out of
+    /// line, so that the way of our own streams stays short.
+    #[inline(never)]
+    pub(crate) fn context(self) -> Result<Context> {
+        let Self { context, device, is_primary } = self;
+        if !is_primary {
+            return Err(Error::ForeignContext { device });
+        }
+        Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
+    }
 }
 
 impl fmt::Debug for StreamRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let device = match self.home {
             Home::Known(context) => context.device().ordinal(),
-            Home::Foreign { device, .. } => device,
+            Home::Foreign(home) => home.device,
         };
-        f.debug_struct("StreamRef").field("device", &device).field("raw", &self.raw).finish()
+        f.debug_struct("StreamRef").field("device", &device).field("raw", &HandleName(self.raw)).finish()
+    }
+}
+
+/// A stream handle in `Debug` output.
+pub(crate) struct HandleName(pub(crate) RawStream);
+
+impl fmt::Debug for HandleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.addr() {
+            0 => f.write_str("0 (default)"),
+            1 => f.write_str("1 (legacy default)"),
+            2 => f.write_str("2 (per-thread default)"),
+            _ => self.0.fmt(f),
+        }
     }
 }
 

@@ -1,8 +1,15 @@
 //! cudarc's safe types as types of this crate.
 
-use cudarc::driver::CudaStream;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::handle::{AsStream, StreamRef};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
+
+use crate::context::{Context, Restore};
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::{AsEvent, EventRef};
+use crate::external::ExternalStream;
+use crate::handle::{AsStream, ForeignHome, StreamRef};
+use crate::stream::{Loan, Stream};
 
 /// A stream of cudarc is a stream here, without a wrapper: events are recorded on it, it waits for
 /// events and streams, and it is waited for. It stays cudarc's; the borrow keeps it alive.
@@ -25,9 +32,142 @@ use crate::handle::{AsStream, StreamRef};
 /// ```
 impl AsStream for CudaStream {
     fn as_stream(&self) -> StreamRef<'_> {
-        let context = self.context();
-        let device = u32::try_from(context.ordinal()).unwrap_or(u32::MAX);
         // SAFETY: cudarc keeps the stream, and the context that it was made in, alive while `self` is borrowed.
-        unsafe { StreamRef::foreign(self.cu_stream().cast(), context.cu_ctx().cast(), device, context.is_primary()) }
+        unsafe { StreamRef::foreign(self.cu_stream().cast(), home(self.context())) }
     }
+}
+
+/// An event of cudarc is an event here, without a wrapper: streams wait for it, and record it. It stays
+/// cudarc's; the borrow keeps it alive. Its context must be a primary one, as for streams.
+///
+/// ```
+/// use cuda_streams::{AsEvent, Device};
+/// use cudarc::driver::CudaContext;
+///
+/// let ours = Device::get(0)?.stream()?;
+/// let event = CudaContext::new(0)?.new_stream()?.record_event(None)?;
+/// ours.wait_event(&event)?;
+/// event.as_event().synchronize()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl AsEvent for CudaEvent {
+    fn as_event(&self) -> EventRef<'_> {
+        // SAFETY: cudarc keeps the event, and the context that it was made in, alive while `self` is borrowed.
+        unsafe { EventRef::of_other_crate(self.cu_event().cast(), home(self.context())) }
+    }
+}
+
+/// A stream of cudarc, owned here with a share of it: for what needs a stream that can be stored, and for
+/// [`ExternalStream::scope`].
+///
+/// # Errors
+///
+/// [`Error::ForeignContext`](crate::Error::ForeignContext) and
+/// [`Error::TwoDrivers`](crate::Error::TwoDrivers), as for a view of it.
+///
+/// ```
+/// use cuda_streams::{Device, ExternalStream};
+/// use cudarc::driver::CudaContext;
+///
+/// let ours = Device::get(0)?.stream()?;
+/// let theirs = ExternalStream::try_from(CudaContext::new(0)?.new_stream()?)?;
+/// ours.wait_stream(&theirs)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl TryFrom<Arc<CudaStream>> for ExternalStream<Arc<CudaStream>> {
+    type Error = Error;
+
+    fn try_from(stream: Arc<CudaStream>) -> Result<Self> {
+        let (raw, context) = (stream.cu_stream().cast(), home(stream.context()).context()?);
+        // SAFETY: the stream is of this context, and lives while its `Arc` does.
+        Ok(unsafe { Self::known(raw, context, stream) })
+    }
+}
+
+impl Stream {
+    /// The stream under cudarc's safe layer: memory, copies and kernel launches of cudarc on a stream of
+    /// this crate. Calling it again gives the same `Arc`.
+    ///
+    /// It takes *your* `CudaContext`, because cudarc orders only what it allocated in one: two of one
+    /// device know nothing of each other's slices. cudarc starts to order slices between streams with the
+    /// first stream that it makes itself; where it made none yet, the first call for a `CudaContext` makes
+    /// one, keeps it and the `CudaContext` for good, and waits for the work of the context as cudarc does
+    /// then.
+    ///
+    /// The driver's stream lives while anything of cudarc's uses it: if you drop the last `Stream` before,
+    /// it is leaked.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::ForeignContext`]: the `CudaContext` or the stream is not of a device's primary context,
+    ///   or they are of two devices
+    /// * [`Error::TrackingOff`]: cudarc would not order its slices
+    /// * [`Error::TwoDrivers`], [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers
+    ///
+    /// ```
+    /// use cuda_streams::Device;
+    /// use cudarc::driver::CudaContext;
+    ///
+    /// let device = Device::get(0)?;
+    /// let (first, second) = (device.stream()?, device.stream()?);
+    /// let cudarc = CudaContext::new(0)?;
+    /// let data = first.to_cudarc(&cudarc)?.clone_htod(&[1, 2, 3])?;
+    /// // cudarc makes `second` wait for the copy.
+    /// assert_eq!(second.to_cudarc(&cudarc)?.clone_dtoh(&data)?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_cudarc(&self, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
+        let theirs = home(cudarc).context()?;
+        if theirs != self.context() {
+            return Err(Error::ForeignContext { device: self.device().ordinal() });
+        }
+        order_slices(theirs, cudarc)?;
+        let is_theirs = |lent: &Lent| Arc::ptr_eq(lent.0.context(), cudarc);
+        let lent = self.get_or_lend(is_theirs, || {
+            // SAFETY: the stream is of this context and outlives the wrapper, since it is not destroyed before the
+            // loan has ended; cudarc orders its slices between streams from now on.
+            Lent(unsafe { cudarc.wrap_borrowed_stream(self.as_raw().cast()) })
+        });
+        Ok(lent.0)
+    }
+}
+
+/// cudarc's handle of a stream of ours.
+#[derive(Clone)]
+struct Lent(Arc<CudaStream>);
+
+impl Loan for Lent {
+    fn end(self: Box<Self>) -> Option<Box<dyn Loan>> {
+        // Not by counting: safe code may hold a `Weak` and make an `Arc` of it at any time.
+        let shared = Arc::try_unwrap(self.0).err()?;
+        Some(Box::new(Self(shared)))
+    }
+}
+
+/// Makes cudarc order its slices between streams, for good.
+fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
+    /// A stream of cudarc's own for each of its contexts: it orders slices while it has one.
+    static KEPT: Mutex<Vec<Arc<CudaStream>>> = Mutex::new(Vec::new());
+
+    if !cudarc.is_event_tracking() {
+        return Err(Error::TrackingOff);
+    }
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
+        return Ok(());
+    }
+    // cudarc makes its context current and leaves it so.
+    let _restore = Restore::new(context.driver())?;
+    let stream = cudarc.new_stream().map_err(|error| match ErrorCode::new(error.0 as u32) {
+        Some(code) => Error::Driver { call: "cuStreamCreate", code },
+        None => Error::ContextDestroyed { device: context.device().ordinal() },
+    })?;
+    kept.push(stream);
+    Ok(())
+}
+
+/// Where cudarc says that its objects live.
+fn home(context: &CudaContext) -> ForeignHome {
+    let device = u32::try_from(context.ordinal()).unwrap_or(u32::MAX);
+    ForeignHome { context: context.cu_ctx().cast(), device, is_primary: context.is_primary() }
 }

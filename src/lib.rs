@@ -29,22 +29,27 @@
 //! * Dropping never waits and never fails; `destroy` tells how it went.
 
 mod context;
+mod current;
 mod device;
 mod driver;
 mod error;
 mod event;
+mod external;
 mod handle;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
+mod poll;
 mod stream;
 
 pub use context::{Context, RawContext};
-pub use device::{Device, DeviceAttribute, DeviceUuid, ParseUuidError};
+pub use current::CurrentStream;
+pub use device::{Device, DeviceAttribute, DeviceUuid, HostWait, ParseUuidError};
 pub use driver::driver_version;
 pub use error::{Attempt, ContextMismatch, ContextName, Error, ErrorCode, Result, Which};
 pub use event::{
     AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
 };
+pub use external::ExternalStream;
 pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
 pub use stream::{Stream, StreamOptions};
 
@@ -59,6 +64,8 @@ const _: () = {
     send_and_sync::<Device>();
     send_and_sync::<Context>();
     send_and_sync::<Stream>();
+    send_and_sync::<ExternalStream>();
+    send_and_sync::<EventRef<'_>>();
     send_and_sync::<Event>();
     send_and_sync::<Event<Timed>>();
     send_and_sync::<Event<Interprocess>>();

@@ -1,20 +1,27 @@
 //! Streams: queues of device work that run in order, and beside each other.
 
 mod inner;
+mod loans;
+mod operations;
 mod options;
+mod properties;
+mod raw;
 mod view;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::context::Context;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::event::{AsEvent, Event, EventOptions, Mode};
-use crate::handle::{AsStream, RawStream, StreamRef};
+use crate::handle::{AsStream, StreamRef};
 use inner::Inner;
+#[cfg(feature = "cudarc-interop")]
+pub(crate) use loans::Loan;
+pub(crate) use operations::stream_operations;
 pub use options::StreamOptions;
 
 /// A stream: work that is enqueued on it runs on the device in order; work on other streams runs
@@ -207,86 +214,28 @@ impl Stream {
         self.as_stream().synchronize()
     }
 
-    /// The driver's id of it: unique in the process, unlike the raw handle, which the driver gives to
-    /// the next stream. On drivers before 12.0, which have no ids, a number of this crate's.
+    /// Waits on the host until all work that is enqueued so far is done, but no longer than `limit`:
+    /// `false` means that it is not done. Work that is enqueued meanwhile is not waited for.
+    ///
+    /// The driver has no such call, so this asks again and again, with growing pauses: it returns at
+    /// most a millisecond after the work is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), and those of [`record_event`](Self::record_event).
     ///
     /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// assert_ne!(device.stream()?.id(), device.stream()?.id());
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    #[doc(alias = "cuStreamGetId")]
-    pub fn id(&self) -> u64 {
-        self.0.id
-    }
-
-    /// Its priority: numerically lower runs first.
+    /// use std::time::Duration;
     ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// assert_eq!(device.stream()?.priority(), 0);
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    #[doc(alias = "cuStreamGetPriority")]
-    pub fn priority(&self) -> i32 {
-        self.0.priority
-    }
-
-    /// Whether it and the legacy default stream wait for each other.
-    ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// assert!(!device.stream()?.is_blocking());
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    #[doc(alias = "cuStreamGetFlags")]
-    pub fn is_blocking(&self) -> bool {
-        self.0.blocking
-    }
-
-    /// Its context.
-    ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// assert_eq!(device.stream()?.context(), device.context()?);
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    #[doc(alias = "cuStreamGetCtx")]
-    pub fn context(&self) -> Context {
-        self.0.context
-    }
-
-    /// Its device.
-    ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// assert_eq!(device.stream()?.device(), device);
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[must_use]
-    pub fn device(&self) -> Device {
-        self.0.context.device()
-    }
-
-    /// The raw `CUstream`, valid while a handle of this stream exists. It must not be destroyed.
-    ///
-    /// ```
-    /// // cudarc on a stream of this crate.
     /// let stream = cuda_streams::Device::get(0)?.stream()?;
-    /// let context = cudarc::driver::CudaContext::new(0)?;
-    /// // SAFETY: the stream is of the device's primary context, which is cudarc's too, and outlives the wrapper.
-    /// let theirs = unsafe { context.wrap_borrowed_stream(stream.as_raw().cast()) };
-    /// theirs.synchronize()?;
-    /// # drop(theirs);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// if !stream.synchronize_timeout(Duration::from_secs(5))? {
+    ///     eprintln!("the device is stuck");
+    /// }
+    /// # Ok::<(), cuda_streams::Error>(())
     /// ```
-    #[must_use]
-    pub fn as_raw(&self) -> RawStream {
-        self.0.raw.cast()
+    #[doc(alias = "cuStreamSynchronize")]
+    pub fn synchronize_timeout(&self, limit: Duration) -> Result<bool> {
+        self.as_stream().synchronize_timeout(limit)
     }
 
     /// Destroys the stream and tells how that went, which dropping does not. Work that is still
@@ -294,7 +243,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// * with the handle given back: [`Error::StreamShared`] while clones of it exist
+    /// * with the handle given back: [`Error::StreamShared`] while clones of it exist, or cudarc still
+    ///   has the stream
     /// * without it: [`Error::ContextDestroyed`], [`Error::Driver`] as the driver answers
     ///
     /// ```
@@ -311,7 +261,19 @@ impl Stream {
     #[doc(alias = "cuStreamDestroy")]
     pub fn destroy(self) -> Result<(), (Option<Self>, Error)> {
         let inner = Arc::try_unwrap(self.0).map_err(|shared| (Some(Self(shared)), Error::StreamShared))?;
-        ManuallyDrop::new(inner).destroy().map_err(|error| (None, error))
+        let inner = ManuallyDrop::new(inner);
+        inner.destroy().map_err(|error| match error {
+            Error::StreamShared => (Some(Self(Arc::new(ManuallyDrop::into_inner(inner)))), error),
+            error => (None, error),
+        })
+    }
+}
+
+#[cfg(feature = "cudarc-interop")]
+impl Stream {
+    /// A share of it that another library has, see [`Loan`]: the one that `accept` takes, or else `new`.
+    pub(crate) fn get_or_lend<L: Loan + Clone>(&self, accept: impl Fn(&L) -> bool, new: impl FnOnce() -> L) -> L {
+        self.0.get_or_lend(accept, new)
     }
 }
 

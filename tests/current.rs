@@ -6,10 +6,11 @@ mod common;
 #[path = "common/sources.rs"]
 mod sources;
 
-use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS, World};
+use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
 use common::child;
 use common::contexts::{self, SecondContext};
+use common::world::World;
 use common::{device, on_a_fresh_thread};
 
 /// Makes each call, and checks that the current context is what it was.
@@ -21,11 +22,11 @@ fn check_current<T>(calls: &[Call<T>], on: &T) {
     }
 }
 
-/// Drops what is ours; cudarc's streams are given back, because cudarc changes the current context
+/// Drops what is ours; cudarc's streams and events are given back, because cudarc changes the current context
 /// when it drops them.
 fn drop_ours(world: World) -> impl Sized {
-    let World { theirs, .. } = world;
-    theirs
+    let World { theirs, their_event, .. } = world;
+    (theirs, their_event)
 }
 
 #[test]

@@ -140,15 +140,16 @@ fn t116_an_event_without_time_stamps_is_named() -> Result<()> {
 
 /// T517, T431
 #[test]
-fn t517_never_recorded_comes_before_untimed_before_not_complete() -> Result<()> {
+fn t517_untimed_comes_before_never_recorded_before_not_complete() -> Result<()> {
     let [stream] = streams();
     let new = |flags| Event::with_flags(flags);
-    let (never, untimed) = (new(EventFlags::DISABLE_TIMING)?, new(EventFlags::DISABLE_TIMING)?);
+    let (never, untimed) = (new(EventFlags::empty())?, new(EventFlags::DISABLE_TIMING)?);
     let hold = Hold::new(&stream);
     let pending = new(EventFlags::empty())?;
     pending.record(&stream)?;
     untimed.record(&stream)?;
-    assert_eq!(untimed.elapsed_time(&never), Err(Error::NotRecorded { which: Which::End, code: None }));
+    assert_eq!(never.elapsed_time(&untimed), Err(Error::Untimed { which: Which::End }));
+    assert_eq!(pending.elapsed_time(&never), Err(Error::NotRecorded { which: Which::End, code: None }));
     assert_eq!(pending.elapsed_time(&untimed), Err(Error::Untimed { which: Which::End }));
     hold.release();
     stream.synchronize()

@@ -41,7 +41,7 @@ impl Drop for Current {
 
 /// Around a user's code, which may push, pop, set and destroy contexts itself: when this is dropped,
 /// what was current before is current again, if the driver can tell that it still lives.
-pub(super) struct Restore {
+pub(crate) struct Restore {
     driver: &'static Driver,
     before: CUcontext,
     /// Tells whether that context still lives; `None` on drivers without ids, and if it is gone already.
@@ -49,7 +49,7 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    pub(super) fn new(driver: &'static Driver) -> Result<Self> {
+    pub(crate) fn new(driver: &'static Driver) -> Result<Self> {
         let before = current(driver)?;
         Ok(Self { driver, before, id: id(driver, before) })
     }
@@ -76,7 +76,8 @@ fn id(driver: &Driver, context: CUcontext) -> Option<u64> {
     if context.is_null() { None } else { id_of(driver, context)?.ok() }
 }
 
-fn current(driver: &Driver) -> Result<CUcontext> {
+/// The thread's current context; null where there is none.
+pub(super) fn current(driver: &Driver) -> Result<CUcontext> {
     let mut now: CUcontext = ptr::null_mut();
     // SAFETY: the out pointer is a live local.
     unsafe { driver.cuCtxGetCurrent(&raw mut now) }.ok()?;

@@ -52,14 +52,15 @@ impl Primary {
         }
     }
 
+    /// The context, retained now unless it is already, and given back if `accept` refuses its handle.
     #[cold]
-    fn retain(&self, device: Device) -> Result<Context> {
+    fn retain(&self, device: Device, accept: impl FnOnce(CUcontext) -> Result<()>) -> Result<Context> {
         let _one_at_a_time = self.retaining.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = self.living()? {
-            return Ok(context);
+            return accept(context.raw()).map(|()| context);
         }
         let raw = retain(device)?;
-        let interned = Record::intern(device.driver(), raw, device);
+        let interned = accept(raw).and_then(|()| Record::intern(device.driver(), raw, device));
         match interned {
             Ok(record) => self.record.store(ptr::from_ref(record).cast_mut(), Ordering::Release),
             Err(_) => release(device),
@@ -90,7 +91,7 @@ impl Device {
     pub fn context(self) -> Result<Context> {
         let primary = Primary::of(self)?;
         let living = primary.living()?;
-        living.map_or_else(|| primary.retain(self), Ok)
+        living.map_or_else(|| primary.retain(self, |_| Ok(())), Ok)
     }
 
     /// Waits until all work of its primary context is done. Where nobody made the context there is
@@ -153,6 +154,19 @@ impl Device {
 }
 
 impl Context {
+    /// `device`'s primary context, if it lives and this is its handle. Creates none.
+    pub(super) fn primary_if(device: Device, raw: CUcontext) -> Result<Option<Self>> {
+        if !device.is_active()? {
+            return Ok(None);
+        }
+        let accept = |retained| if retained == raw { Ok(()) } else { Err(Error::ForeignContext { device: device.ordinal() }) };
+        match Primary::of(device)?.retain(device, accept) {
+            Ok(context) => Ok(Some(context)),
+            Err(Error::ForeignContext { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `device`'s primary context, if that is what `raw` is. Creates none.
     ///
     /// `raw` is a living primary context, and two contexts that live at the same time have two
@@ -164,9 +178,7 @@ impl Context {
         if let Some(context) = primary.known().filter(is_raw) {
             return Ok(Some(context));
         }
-        if device.is_active()?
-            && let Some(context) = Some(device.context()?).filter(is_raw)
-        {
+        if let Some(context) = Self::primary_if(device, raw.cast())? {
             return Ok(Some(context));
         }
         // Not another library's, if it was this one's before a reset.

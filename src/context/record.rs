@@ -2,7 +2,7 @@
 
 use std::ffi::c_ulonglong;
 use std::num::NonZeroU32;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::device::Device;
 use crate::driver::{CUcontext, Driver};
@@ -29,10 +29,16 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl Record {
-    /// A new record for a context that is retained and stays so.
+    /// A new record for a context that stays alive: one that is retained, or that somebody vouches for.
     pub(super) fn intern(driver: &'static Driver, raw: CUcontext, device: Device) -> Result<&'static Self> {
         let id = id_of(driver, raw).transpose()?;
         Ok(table::push(|number| Self { driver, raw, id, device, number, alive: AtomicBool::new(true) }))
+    }
+
+    /// The record of the life with this id, if a handle of it may still be used. Two lives of one
+    /// pointer have two ids, so without ids there is no finding.
+    pub(super) fn find(raw: CUcontext, id: u64) -> Option<&'static Self> {
+        table::find(|record| record.raw == raw && record.id == Some(id) && record.alive.load(Ordering::Relaxed))
     }
 
     /// The record with this number.
@@ -87,6 +93,10 @@ mod table {
             }
         }
         later(index)
+    }
+
+    pub(super) fn find(is_wanted: impl Fn(&Record) -> bool) -> Option<&'static Record> {
+        ALL.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().find(|record| is_wanted(record))
     }
 
     #[cold]

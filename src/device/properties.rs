@@ -1,6 +1,6 @@
 //! What the driver tells about a device. None of it creates a context.
 
-use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int};
 
 use super::{Device, DeviceAttribute, DeviceUuid};
 use crate::driver::CUuuid;
@@ -136,26 +136,6 @@ impl Device {
         // SAFETY: the out pointer is a live local.
         unsafe { self.0.driver.cuDeviceCanAccessPeer(&raw mut can, self.0.raw, peer.0.raw) }.ok()?;
         Ok(can != 0)
-    }
-
-    /// Whether its primary context exists, made by anybody in this process.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Driver`] as the driver answers.
-    ///
-    /// ```
-    /// # let device = cuda_streams::Device::get(0)?;
-    /// let _stream = device.stream()?;
-    /// assert!(device.is_active()?);
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    #[doc(alias = "cuDevicePrimaryCtxGetState")]
-    pub fn is_active(self) -> Result<bool> {
-        let (mut flags, mut active): (c_uint, c_int) = (0, 0);
-        // SAFETY: the out pointers are live locals.
-        unsafe { self.0.driver.cuDevicePrimaryCtxGetState(self.0.raw, &raw mut flags, &raw mut active) }.ok()?;
-        Ok(active != 0)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys;
-use sys::CUdevice_attribute;
 pub(crate) use sys::{CUcontext, CUdevice, CUevent, CUstream, CUuuid};
+use sys::{CUdevice_attribute, CUstreamCaptureStatus};
 
 use super::Answer;
 
@@ -124,10 +124,12 @@ table! {
         fn cuDevicePrimaryCtxRetain(context: *mut CUcontext, device: CUdevice);
         fn cuDevicePrimaryCtxRelease_v2(device: CUdevice);
         fn cuDevicePrimaryCtxGetState(device: CUdevice, flags: *mut c_uint, active: *mut c_int);
+        fn cuDevicePrimaryCtxSetFlags_v2(device: CUdevice, flags: c_uint);
         fn cuCtxPushCurrent_v2(context: CUcontext);
         fn cuCtxPopCurrent_v2(context: *mut CUcontext);
         fn cuCtxGetCurrent(context: *mut CUcontext);
         fn cuCtxSetCurrent(context: CUcontext);
+        fn cuCtxGetDevice(device: *mut CUdevice);
         fn cuCtxSynchronize();
         fn cuCtxGetStreamPriorityRange(least: *mut c_int, greatest: *mut c_int);
         fn cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
@@ -135,7 +137,11 @@ table! {
         fn cuStreamDestroy_v2(stream: CUstream);
         fn cuStreamQuery(stream: CUstream);
         fn cuStreamSynchronize(stream: CUstream);
+        fn cuStreamGetCtx(stream: CUstream, context: *mut CUcontext);
+        fn cuStreamGetFlags(stream: CUstream, flags: *mut c_uint);
         fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
+        fn cuStreamIsCapturing(stream: CUstream, status: *mut c_uint)
+            for (CUstream, *mut CUstreamCaptureStatus);
         fn cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
         fn cuEventCreate(event: *mut CUevent, flags: c_uint);
         fn cuEventDestroy_v2(event: CUevent);

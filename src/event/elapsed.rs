@@ -140,8 +140,8 @@ impl Event<Dynamic> {
 fn elapsed(start: &Inner, end: &Inner) -> Result<ElapsedTime> {
     let seen = (start.seen(), end.seen());
     let (Some((a, home)), Some((b, other))) = (start.handle()?, end.handle()?) else {
-        let which = first(start, end, Inner::is_never_recorded).unwrap_or(Which::End);
-        return Err(Error::NotRecorded { which, code: None });
+        let not_recorded = || Error::NotRecorded { which: first(start, end, Inner::is_never_recorded).unwrap_or(Which::End), code: None };
+        return Err(untimed(start, end).unwrap_or_else(not_recorded));
     };
     let mut millis = 0.0;
     let answer = ask(home.driver(), &mut millis, a, b)?;
@@ -176,17 +176,21 @@ fn ask(driver: &Driver, millis: &mut f32, start: CUevent, end: CUevent) -> Resul
 #[cold]
 fn diagnose(answer: Answer, start: &Inner, end: &Inner) -> Option<Error> {
     match answer.code()? {
-        code @ ErrorCode::INVALID_HANDLE => {
-            if let Some(which) = first(start, end, Inner::is_never_recorded) {
-                return Some(Error::NotRecorded { which, code: Some(code) });
-            }
-            let untimed = |event: &Inner| event.flags().contains(EventFlags::DISABLE_TIMING);
-            first(start, end, untimed).map(|which| Error::Untimed { which })
-        }
+        code @ ErrorCode::INVALID_HANDLE => untimed(start, end).or_else(|| {
+            let which = first(start, end, Inner::is_never_recorded)?;
+            Some(Error::NotRecorded { which, code: Some(code) })
+        }),
         // Where neither is any more, the end finished during the call.
         ErrorCode::NOT_READY => Some(Error::NotComplete { which: first(start, end, is_pending).unwrap_or(Which::End) }),
         _ => None,
     }
+}
+
+/// The first thing to say, since no record mends it.
+#[cold]
+fn untimed(start: &Inner, end: &Inner) -> Option<Error> {
+    let which = first(start, end, |event| event.flags().contains(EventFlags::DISABLE_TIMING))?;
+    Some(Error::Untimed { which })
 }
 
 /// Whether a recorded event is pending: the time from it to itself then is not ready either.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use super::captured;
 use super::flags::EventFlags;
 use super::word::{Seen, Word};
 use crate::context::Context;
@@ -27,6 +28,13 @@ pub(crate) struct Inner {
 const LENT: u32 = 1 << 31;
 
 impl Inner {
+    /// Somebody else's until now, who may have recorded it and may go on.
+    pub(super) fn adopted(raw: RawEvent, context: Context, flags: EventFlags) -> Self {
+        let inner = Self::holding(raw.cast(), context, flags);
+        inner.flags.fetch_or(LENT, Ordering::AcqRel);
+        inner
+    }
+
     /// Not bound to a context yet.
     pub(super) const fn new(flags: EventFlags) -> Self {
         Self { raw: AtomicPtr::new(ptr::null_mut()), word: Word::new(), context: AtomicU32::new(0), flags: AtomicU32::new(flags.bits()) }
@@ -223,12 +231,17 @@ impl Inner {
         Some(raw)
     }
 
+    /// The handle, which is the caller's from now on.
+    pub(super) fn take(&mut self) -> Option<RawEvent> {
+        let raw = std::mem::replace(self.raw.get_mut(), ptr::null_mut());
+        (!raw.is_null()).then_some(raw)
+    }
+
     /// Gives the driver's event back.
     pub(super) fn destroy(&mut self) -> Result<()> {
-        let raw = std::mem::replace(self.raw.get_mut(), ptr::null_mut());
-        match self.home() {
+        match (self.take(), self.home()) {
             // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
-            Some(home) if !raw.is_null() => unsafe { Object::Event(raw.cast()).destroy(home) },
+            (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
             _ => Ok(()),
         }
     }
@@ -237,10 +250,7 @@ impl Inner {
     /// captured has none.
     #[cold]
     pub(super) fn refused_or_captured(&self, answer: Answer, other: Context) -> Error {
-        match answer.code() {
-            Some(code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE)) => Error::Captured { call: answer.call(), code },
-            _ => self.refused(answer, other),
-        }
+        captured(answer).unwrap_or_else(|| self.refused(answer, other))
     }
 
     /// Why the driver refused a call on this event and something of `other`.

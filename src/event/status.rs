@@ -22,7 +22,12 @@ pub(super) fn status(inner: &Inner) -> Result<EventStatus> {
     if inner.is_never_recorded() {
         return Ok(EventStatus::NotRecorded);
     }
-    match inner.query() {
+    from_query(inner.query())
+}
+
+/// What the answer to a query says of an event that may have been recorded.
+pub(super) fn from_query(answer: Result<bool>) -> Result<EventStatus> {
+    match answer {
         Ok(true) => Ok(EventStatus::Complete),
         Ok(false) => Ok(EventStatus::Pending),
         Err(Error::Captured { .. }) => Ok(EventStatus::Captured),

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::foreign::Foreign;
 use super::inner::Inner;
-use super::{EventStatus, describe, status};
+use super::status::{from_query, status};
+use super::{EventStatus, describe};
 use crate::error::Result;
-use crate::handle::{AsStream, forward};
+use crate::handle::{AsStream, RawEvent, forward};
+use crate::poll;
 
 /// Something that is an event: an [`Event`](crate::Event) of any mode, and every reference and smart
 /// pointer to one.
@@ -46,11 +50,34 @@ pub trait AsEvent {
 /// # Ok::<(), cuda_streams::Error>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct EventRef<'a>(&'a Inner);
+pub struct EventRef<'a>(Kind<'a>);
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    /// The whole event, not its handle: what it remembers holds here too.
+    Ours(&'a Inner),
+    /// Of which nothing is remembered.
+    Foreign(Foreign<'a>),
+}
 
 impl<'a> EventRef<'a> {
+    #[inline]
     pub(super) fn new(inner: &'a Inner) -> Self {
-        Self(inner)
+        Self(Kind::Ours(inner))
+    }
+
+    pub(super) fn foreign(event: Foreign<'a>) -> Self {
+        Self(Kind::Foreign(event))
+    }
+
+    /// The raw `CUevent`; `None` for an event of this crate that is not bound to a context. See
+    /// [`Event::as_raw`](crate::Event::as_raw).
+    #[must_use]
+    pub fn as_raw(self) -> Option<RawEvent> {
+        match self.0 {
+            Kind::Ours(event) => event.lend(),
+            Kind::Foreign(event) => Some(event.as_raw()),
+        }
     }
 
     /// See [`Event::record`](crate::Event::record).
@@ -61,7 +88,10 @@ impl<'a> EventRef<'a> {
     #[doc(alias = "cuEventRecord")]
     #[inline]
     pub fn record(self, stream: impl AsStream) -> Result<()> {
-        self.0.record(stream.as_stream())
+        match self.0 {
+            Kind::Ours(event) => event.record(stream.as_stream()),
+            Kind::Foreign(event) => event.record(stream.as_stream()),
+        }
     }
 
     /// See [`Event::wait`](crate::Event::wait).
@@ -72,7 +102,10 @@ impl<'a> EventRef<'a> {
     #[doc(alias = "cuStreamWaitEvent")]
     #[inline]
     pub fn wait(self, stream: impl AsStream) -> Result<()> {
-        self.0.wait(stream.as_stream())
+        match self.0 {
+            Kind::Ours(event) => event.wait(stream.as_stream()),
+            Kind::Foreign(event) => event.wait(stream.as_stream()),
+        }
     }
 
     /// See [`Event::query`](crate::Event::query).
@@ -83,7 +116,10 @@ impl<'a> EventRef<'a> {
     #[doc(alias = "cuEventQuery")]
     #[inline]
     pub fn query(self) -> Result<bool> {
-        self.0.query()
+        match self.0 {
+            Kind::Ours(event) => event.query(),
+            Kind::Foreign(event) => event.query(),
+        }
     }
 
     /// See [`Event::status`](crate::Event::status).
@@ -94,7 +130,10 @@ impl<'a> EventRef<'a> {
     #[doc(alias = "cuEventQuery")]
     #[inline]
     pub fn status(self) -> Result<EventStatus> {
-        status(self.0)
+        match self.0 {
+            Kind::Ours(event) => status(event),
+            Kind::Foreign(event) => from_query(event.query()),
+        }
     }
 
     /// See [`Event::synchronize`](crate::Event::synchronize).
@@ -105,13 +144,29 @@ impl<'a> EventRef<'a> {
     #[doc(alias = "cuEventSynchronize")]
     #[inline]
     pub fn synchronize(self) -> Result<()> {
-        self.0.synchronize()
+        match self.0 {
+            Kind::Ours(event) => event.synchronize(),
+            Kind::Foreign(event) => event.synchronize(),
+        }
+    }
+
+    /// See [`Event::synchronize_timeout`](crate::Event::synchronize_timeout).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[doc(alias = "cuEventSynchronize")]
+    pub fn synchronize_timeout(self, limit: Duration) -> Result<bool> {
+        poll::until(limit, || self.query())
     }
 }
 
 impl fmt::Debug for EventRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        describe(self.0, f.debug_struct("EventRef"))
+        match self.0 {
+            Kind::Ours(event) => describe(event, f.debug_struct("EventRef")),
+            Kind::Foreign(event) => f.debug_struct("EventRef").field("raw", &event.as_raw()).finish(),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! The driver's stream that all handles of it share.
 
-use std::ffi::{c_int, c_ulonglong};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StreamOptions;
 use crate::context::Context;
 use crate::driver::CUstream;
-use crate::error::Result;
-use crate::handle::Object;
+use crate::error::{Error, Result};
+use crate::handle::{Object, RawStream, StreamRef};
 
 /// The driver's stream with what is known of it from its creation.
 pub(super) struct Inner {
@@ -27,26 +26,57 @@ unsafe impl Sync for Inner {}
 impl Inner {
     pub(super) fn create(context: Context, options: StreamOptions) -> Result<Self> {
         let raw = create(context, options)?;
-        let known = id(context, raw).and_then(|id| Ok((id, priority(context, raw)?)));
-        match known {
-            Ok((id, priority)) => Ok(Self { raw, context, id, priority, blocking: options.blocking }),
-            Err(error) => {
-                // SAFETY: just created in this context, and nobody else has the handle.
-                let _ = unsafe { Object::Stream(raw).destroy(context) };
-                Err(error)
-            }
+        // SAFETY: just created in this context.
+        let view = unsafe { StreamRef::known(raw.cast(), context) };
+        let described = describe(view, context, options.blocking);
+        if described.is_err() {
+            // SAFETY: just created in this context, and nobody else has the handle.
+            let _ = unsafe { Object::Stream(raw).destroy(context) };
         }
+        described
     }
 
+    /// Takes over a stream that somebody else made.
+    ///
+    /// # Safety
+    ///
+    /// The stream lives, belongs to the context, and nobody else destroys it.
+    pub(super) unsafe fn adopt(context: Context, raw: RawStream) -> Result<Self> {
+        // SAFETY: the caller's contract.
+        let view = unsafe { StreamRef::known(raw, context) };
+        let blocking = view.is_blocking()?;
+        describe(view, context, blocking)
+    }
+
+    /// Destroys the stream, unless another library still has it.
     pub(super) fn destroy(&self) -> Result<()> {
-        // SAFETY: only `drop` and `Stream::destroy` call this, on the last handle, and never both.
+        if !self.end_loans() {
+            return Err(Error::StreamShared);
+        }
+        // SAFETY: only `drop` and `Stream::destroy` call this, on the last handle, and never both; nobody has a loan.
         unsafe { Object::Stream(self.raw).destroy(self.context) }
     }
 }
 
+/// What is known of a stream that is not capturing.
+fn describe(stream: StreamRef<'_>, context: Context, blocking: bool) -> Result<Inner> {
+    let id = match stream.ask_id(context)? {
+        Some(id) => id,
+        None => next_number(),
+    };
+    let priority = stream.priority()?;
+    Ok(Inner { raw: stream.as_raw().cast(), context, id, priority, blocking })
+}
+
+/// For drivers that have no ids.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Nobody is there to be told; `Stream::destroy` tells.
+        // Nobody is there to be told; `Stream::destroy` tells. A stream that is lent is leaked.
         let _ = self.destroy();
     }
 }
@@ -60,23 +90,4 @@ fn create(context: Context, options: StreamOptions) -> Result<CUstream> {
     let answer = unsafe { context.driver().cuStreamCreateWithPriority(&raw mut raw, flags, options.priority) };
     context.check(answer)?;
     Ok(raw)
-}
-
-/// The driver's id of a stream, or the next of our own numbers on a driver that has none.
-fn id(context: Context, raw: CUstream) -> Result<u64> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let mut id: c_ulonglong = 0;
-    // SAFETY: the stream is alive, the out pointer is a live local.
-    match unsafe { context.driver().cuStreamGetId(raw, &raw mut id) } {
-        Some(answer) => context.check(answer).map(|()| id),
-        None => Ok(NEXT.fetch_add(1, Ordering::Relaxed)),
-    }
-}
-
-/// The priority that the driver gave it.
-fn priority(context: Context, raw: CUstream) -> Result<i32> {
-    let mut priority: c_int = 0;
-    // SAFETY: the stream is alive, the out pointer is a live local.
-    let answer = unsafe { context.driver().cuStreamGetPriority(raw, &raw mut priority) };
-    context.check(answer).map(|()| priority)
 }

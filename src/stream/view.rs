@@ -1,5 +1,7 @@
 //! The operations of a stream, on a borrowed view of one: whoever made it, they are these.
 
+use std::time::Duration;
+
 #[cfg(doc)]
 use super::Stream;
 use crate::error::{ErrorCode, Result};
@@ -94,5 +96,19 @@ impl StreamRef<'_> {
         // SAFETY: the stream is alive: its context is, and the view borrows it.
         let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
         context.check(answer)
+    }
+
+    /// See [`Stream::synchronize_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// The same, and those of [`context`](Self::context).
+    #[doc(alias = "cuStreamSynchronize")]
+    pub fn synchronize_timeout(self, limit: Duration) -> Result<bool> {
+        if self.query()? {
+            return Ok(true);
+        }
+        // Not the stream itself: what others enqueue meanwhile is not waited for.
+        self.record_event()?.synchronize_timeout(limit)
     }
 }

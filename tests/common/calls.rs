@@ -5,15 +5,17 @@
 //! after a comma where one function is called in several ways. `current.rs` checks that no public
 //! function is missing.
 
-use std::sync::Arc;
+use std::ptr;
+use std::time::Duration;
 
 use cuda_streams::{
-    AsEvent, AsStream, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions, Interprocess,
-    Result, Stream, StreamOptions, Timed, Untimed, driver_version,
+    AsEvent, AsStream, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions, ExternalStream,
+    HostWait, Interprocess, Result, Stream, StreamOptions, Timed, Untimed, driver_version,
 };
-use cudarc::driver::{CudaContext, CudaStream};
 
 use super::contexts;
+use super::raw;
+use super::world::{World, event_round_trip, external, external_raw, foreign_event, round_trip, second_context};
 
 /// A public call on something prepared.
 pub(crate) struct Call<T: 'static> {
@@ -23,32 +25,22 @@ pub(crate) struct Call<T: 'static> {
     pub(crate) run: fn(&T) -> Result<()>,
 }
 
-/// What the calls that need a stream work on. All of it is of one device.
-pub(crate) struct World {
-    pub(crate) device: Device,
-    pub(crate) context: Context,
-    pub(crate) stream: Stream,
-    pub(crate) other: Stream,
-    pub(crate) event: Event,
-    pub(crate) start: Event<Timed>,
-    pub(crate) end: Event<Timed>,
-    /// cudarc's own stream, its legacy default stream and its per-thread one.
-    pub(crate) theirs: [Arc<CudaStream>; 3],
+/// A call that needs a current device; without one it says so.
+fn if_current<T>(result: Result<T>) -> Result<()> {
+    match result {
+        Ok(_) | Err(Error::NoCurrentDevice) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
-impl World {
-    /// Prepares everything. cudarc leaves its context current on the calling thread.
-    pub(crate) fn new(device: Device) -> Self {
-        let stream = || device.stream().expect("a stream");
-        let (stream, other) = (stream(), stream());
-        let timed = || stream.record_event_with(EventOptions::new().timed()).expect("a timed event");
-        let (start, end) = (timed(), timed());
-        stream.synchronize().expect("the timed events are complete");
-        let cudarc = CudaContext::new(device.ordinal() as usize).expect("cudarc's view of the primary context");
-        let theirs = [cudarc.new_stream().expect("a stream of cudarc"), cudarc.default_stream(), cudarc.per_thread_stream()];
-        let event = Event::new();
-        Self { device, context: stream.context(), stream, other, event, start, end, theirs }
-    }
+fn default_taken_over() -> Result<Stream> {
+    // SAFETY: refused, whatever is asked of a stream.
+    unsafe { Stream::from_raw(ptr::null_mut()) }
+}
+
+fn null_context() -> Result<Context> {
+    // SAFETY: refused, whatever is asked of a context.
+    unsafe { Context::from_raw(ptr::null_mut()) }
 }
 
 /// A call that is to be refused for this reason; another error stays one.
@@ -57,6 +49,14 @@ fn refused<T>(result: Result<T>, reason: fn(&Error) -> bool) -> Result<()> {
         Ok(_) => panic!("the call succeeds"),
         Err(error) if reason(&error) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// Drivers before 12.0 have no ids, and the call says so.
+fn if_there_are_ids<T>(result: Result<T>) -> Result<()> {
+    match result {
+        Err(Error::MissingSymbol { symbol: "cuStreamGetId" }) if !raw::has_ids() => Ok(()),
+        other => other.map(drop),
     }
 }
 
@@ -136,7 +136,19 @@ public_calls! {
         inert "Event::device, never recorded" => Event::new().device();
         inert "Event::as_raw, never recorded" => Event::new().as_raw();
         inert "Event::fmt, never recorded" => format!("{:?}", Event::new());
+        inert "Device::host_wait" => device.host_wait()?;
+        inert "Device::set_host_wait" => device.set_host_wait(HostWait::Auto)?;
+        inert "Device::current" => if_current(Device::current())?;
+        inert "Event::synchronize_timeout, never recorded" => Event::new().synchronize_timeout(Duration::ZERO)?;
+        inert "Event::into_raw, never recorded" => Event::new().into_raw();
+        inert "Event::wait_current, never recorded" => if_current(Event::new().wait_current())?;
+        inert "Stream::from_raw, default" => refused(default_taken_over(), |error| matches!(error, Error::DefaultStream { .. }))?;
+        inert "Context::from_raw, null" => refused(null_context(), |error| matches!(error, Error::NullHandle { .. }))?;
         activating "Device::context" => device.context()?;
+        activating "Device::default_stream" => device.default_stream()?;
+        activating "Device::per_thread_stream" => device.per_thread_stream()?;
+        activating "Device::current_stream" => device.current_stream()?;
+        activating "ExternalStream::from_raw_on, default" => external_raw(Some(*device), ptr::null_mut())?;
         activating "Device::stream" => device.stream()?;
         activating "Device::stream_with" => device.stream_with(StreamOptions::new().blocking(true).priority(i32::MIN))?;
         activating "Device::event" => device.event(EventOptions::new().timed())?;
@@ -212,6 +224,81 @@ public_calls! {
         "EventRef::query" => world.event.as_event().query()?;
         "EventRef::status" => world.event.as_event().status()?;
         "EventRef::synchronize" => world.event.as_event().synchronize()?;
+        "Context::from_raw" => second_context(world)?;
+        "Context::retire" => second_context(world)?.retire();
+        "Stream::synchronize_timeout" => world.stream.synchronize_timeout(Duration::MAX)?;
+        "Stream::is_capturing" => world.stream.is_capturing()?;
+        "Stream::scope" => world.stream.scope(|| world.stream.scope(|| ()));
+        "Stream::current" => if_current(Stream::current())?;
+        "Stream::current, in a scope" => world.stream.scope(Stream::current)?;
+        "Stream::try_into_raw" => round_trip(world.device.stream()?)?;
+        "Stream::try_into_raw, shared" => world.stream.clone().try_into_raw().unwrap_err();
+        "Stream::from_raw" => round_trip(world.device.stream()?)?;
+        "Stream::to_cudarc" => world.other.to_cudarc(&world.cudarc)?;
+        "Device::current, in a scope" => world.stream.scope(Device::current)?;
+        "Device::current_stream, in a scope" => world.stream.scope(|| world.device.current_stream())?;
+        "Event::record_current" => world.stream.scope(|| world.event.record_current())?;
+        "Event::wait_current" => world.stream.scope(|| world.event.wait_current())?;
+        "Event::synchronize_timeout" => world.event.synchronize_timeout(Duration::MAX)?;
+        "Event::synchronize_timeout, just recorded" => world.stream.record_event()?.synchronize_timeout(Duration::MAX)?;
+        "Event::into_raw" => event_round_trip(world.stream.record_event()?)?;
+        "Event::from_raw" => event_round_trip(world.stream.record_event()?)?.synchronize()?;
+        "StreamRef::device" => world.stream.as_stream().device()?;
+        "StreamRef::id" => if_there_are_ids(world.stream.as_stream().id())?;
+        "StreamRef::priority" => world.stream.as_stream().priority()?;
+        "StreamRef::is_blocking" => world.stream.as_stream().is_blocking()?;
+        "StreamRef::is_capturing" => world.stream.as_stream().is_capturing()?;
+        "StreamRef::synchronize_timeout" => world.stream.as_stream().synchronize_timeout(Duration::MAX)?;
+        "StreamRef::eq" => world.stream.as_stream() == world.theirs[0].as_stream();
+        "EventRef::as_raw" => world.end.as_event().as_raw();
+        "EventRef::synchronize_timeout" => world.event.as_event().synchronize_timeout(Duration::MAX)?;
+        "EventRef::from_raw" => foreign_event(&world.their_event);
+        "EventRef::record, foreign" => foreign_event(&world.their_event).record(&world.stream)?;
+        "EventRef::wait, foreign" => foreign_event(&world.their_event).wait(&world.stream)?;
+        "EventRef::query, foreign" => foreign_event(&world.their_event).query()?;
+        "EventRef::status, foreign" => foreign_event(&world.their_event).status()?;
+        "EventRef::synchronize, foreign" => foreign_event(&world.their_event).synchronize()?;
+        "EventRef::query, of cudarc" => world.their_event.as_event().query()?;
+        "EventRef::wait, of cudarc" => world.stream.wait_event(&world.their_event)?;
+        "ExternalStream::from_raw" => external_raw(None, world.stream.as_raw())?;
+        "ExternalStream::from_raw, default" => if_current(external_raw(None, ptr::null_mut()))?;
+        "ExternalStream::from_raw_on" => external_raw(Some(world.device), world.stream.as_raw())?;
+        "ExternalStream::with_owner" => external(&world.stream)?;
+        "ExternalStream::try_from" => ExternalStream::try_from(world.theirs[0].clone())?;
+        "ExternalStream::owner" => world.external.owner();
+        "ExternalStream::into_owner" => external(&world.stream)?.into_owner();
+        "ExternalStream::as_raw" => world.external.as_raw();
+        "ExternalStream::context" => world.external.context();
+        "ExternalStream::device" => world.external.device();
+        "ExternalStream::scope" => world.device.default_stream()?.scope(|| ());
+        "ExternalStream::fmt" => format!("{:?} {:?}", world.external, world.current()?);
+        "ExternalStream::record" => world.external.record(&world.event)?;
+        "ExternalStream::record_event" => world.external.record_event()?;
+        "ExternalStream::record_event_with" => world.external.record_event_with(EventOptions::new().timed())?;
+        "ExternalStream::wait_event" => world.external.wait_event(&world.event)?;
+        "ExternalStream::wait_stream" => world.external.wait_stream(&world.stream)?;
+        "ExternalStream::query" => world.external.query()?;
+        "ExternalStream::synchronize" => world.external.synchronize()?;
+        "ExternalStream::synchronize_timeout" => world.external.synchronize_timeout(Duration::MAX)?;
+        "ExternalStream::id" => if_there_are_ids(world.external.id())?;
+        "ExternalStream::priority" => world.external.priority()?;
+        "ExternalStream::is_blocking" => world.external.is_blocking()?;
+        "ExternalStream::is_capturing" => world.external.is_capturing()?;
+        "CurrentStream::as_raw" => world.current()?.as_raw();
+        "CurrentStream::context" => world.current()?.context();
+        "CurrentStream::device" => world.current()?.device();
+        "CurrentStream::record" => world.current()?.record(&world.event)?;
+        "CurrentStream::record_event" => world.current()?.record_event()?;
+        "CurrentStream::record_event_with" => world.current()?.record_event_with(EventOptions::new().timed())?;
+        "CurrentStream::wait_event" => world.current()?.wait_event(&world.event)?;
+        "CurrentStream::wait_stream" => world.current()?.wait_stream(&world.stream)?;
+        "CurrentStream::query" => world.current()?.query()?;
+        "CurrentStream::synchronize" => world.current()?.synchronize()?;
+        "CurrentStream::synchronize_timeout" => world.current()?.synchronize_timeout(Duration::MAX)?;
+        "CurrentStream::id" => if_there_are_ids(world.current()?.id())?;
+        "CurrentStream::priority" => world.current()?.priority()?;
+        "CurrentStream::is_blocking" => world.current()?.is_blocking()?;
+        "CurrentStream::is_capturing" => world.current()?.is_capturing()?;
         "StreamRef::context, of cudarc" => world.theirs.each_ref().map(|theirs| theirs.as_stream().context());
         "Event::record, on cudarc's own stream" => world.event.record(&world.theirs[0])?;
         "Event::record, on the legacy stream" => world.event.record(&world.theirs[1])?;

@@ -9,6 +9,7 @@ pub(crate) mod hold;
 pub(crate) mod no_driver;
 pub(crate) mod raw;
 pub(crate) mod words;
+pub(crate) mod world;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};

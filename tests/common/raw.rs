@@ -67,6 +67,8 @@ functions! {
     fn cuCtxSetCurrent(context: RawContext);
     fn cuCtxPushCurrent_v2(context: RawContext);
     fn cuCtxPopCurrent_v2(context: *mut RawContext);
+    fn cuStreamCreate(stream: *mut RawStream, flags: u32);
+    fn cuStreamDestroy_v2(stream: RawStream);
     fn cuStreamGetFlags(stream: RawStream, flags: *mut u32);
     fn cuStreamGetPriority(stream: RawStream, priority: *mut i32);
     fn cuStreamQuery(stream: RawStream);

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use cuda_streams::{Error, ErrorCode, RawContext};
 use softcuda::{calls, inject, live};
 
-use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS, World};
+use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
+use crate::common::world::World;
 use crate::common::{contexts, device, on_a_fresh_thread};
 use crate::errors::{CODES, check_text};
 use crate::table::{driver_functions, has};

@@ -2,7 +2,8 @@
 
 use softcuda::reports;
 
-use crate::common::calls::{DEVICE_CALLS, WORLD_CALLS, World};
+use crate::common::calls::{DEVICE_CALLS, WORLD_CALLS};
+use crate::common::world::World;
 use crate::common::{child, device};
 
 #[test]

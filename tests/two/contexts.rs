@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use cuda_streams::{Device, Result, Stream};
 
-use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS, World};
+use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
 use crate::common::child;
+use crate::common::world::World;
 use crate::common::{contexts, on_a_fresh_thread, raw};
 use crate::{devices, streams};
 

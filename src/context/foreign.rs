@@ -1,0 +1,133 @@
+//! Contexts that somebody else made: second contexts, green contexts.
+
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use super::current::current;
+use super::record::{Record, id_of};
+use super::{Context, Current, RawContext};
+use crate::device::Device;
+use crate::driver::{CUcontext, CUdevice, CUstream, Driver, driver};
+use crate::error::{Error, Result};
+
+impl Context {
+    /// A context that somebody else made: by `cuCtxCreate`, or as a green context. A primary context
+    /// is retained and is then the same as [`Device::context`].
+    ///
+    /// Asking twice gives the same context, told by its handle *and* its id, since handles recur.
+    /// (Drivers before 12.0 have no ids; there each call of this takes about 100 bytes for good.)
+    ///
+    /// # Safety
+    ///
+    /// `raw` is a living context of the driver that this crate uses. Unless it is a primary context,
+    /// it lives until the process ends, or until [`retire`](Self::retire) was called and no call on
+    /// anything that belongs to it is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NullHandle`]; [`Error::DriverNotFound`]; [`Error::Driver`] as the driver answers.
+    ///
+    /// ```
+    /// use cuda_streams::{Context, Device};
+    ///
+    /// let device = Device::get(0)?;
+    /// let raw = device.context()?.as_raw();
+    /// // SAFETY: the primary context.
+    /// let context = unsafe { Context::from_raw(raw) }?;
+    /// assert_eq!(context, device.context()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    pub unsafe fn from_raw(raw: RawContext) -> Result<Self> {
+        if raw.is_null() {
+            return Err(Error::NullHandle { what: "context" });
+        }
+        // SAFETY: the caller's contract.
+        unsafe { Self::interned(driver()?, raw.cast()) }
+    }
+
+    /// Declares the context over, before whoever made it destroys it: events and streams of it answer
+    /// [`Error::ContextDestroyed`] from now on, and are leaked, without a driver call.
+    ///
+    /// Of a primary context this is needed before somebody resets the device; [`Device::context`] then
+    /// retains the next life.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, Error};
+    ///
+    /// let device = Device::get(0)?;
+    /// let stream = device.stream()?;
+    /// stream.context().retire();
+    /// assert_eq!(stream.query(), Err(Error::ContextDestroyed { device: 0 }));
+    /// assert!(device.stream()?.query()?);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    pub fn retire(self) {
+        self.record().alive.store(false, Ordering::Release);
+    }
+
+    /// The context with this handle.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    pub(crate) unsafe fn interned(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
+        let id = id_of(driver, raw).transpose()?;
+        if let Some(known) = id.and_then(|id| Record::find(raw, id)) {
+            return Ok(Self::of(known));
+        }
+        let device = {
+            let _current = Current::push(driver, raw)?;
+            current_device(driver)?
+        };
+        match Self::primary_if(device, raw)? {
+            Some(primary) => Ok(primary),
+            None => Record::intern(driver, raw, device).map(Self::of),
+        }
+    }
+
+    /// The context that the driver says a stream belongs to.
+    ///
+    /// # Safety
+    ///
+    /// The stream lives, and is none of the handles 0, 1, 2; of its context as for
+    /// [`from_raw`](Self::from_raw).
+    pub(crate) unsafe fn of_stream(stream: CUstream) -> Result<Self> {
+        let driver = driver()?;
+        let mut raw: CUcontext = ptr::null_mut();
+        // SAFETY: the stream lives, says the caller; the out pointer is a live local.
+        unsafe { driver.cuStreamGetCtx(stream, &raw mut raw) }.ok()?;
+        // SAFETY: the context of a living stream; the caller vouches for the rest.
+        unsafe { Self::interned(driver, raw) }
+    }
+
+    /// The calling thread's current context.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    pub(crate) unsafe fn current() -> Result<Self> {
+        let driver = driver()?;
+        let raw = current(driver)?;
+        if raw.is_null() {
+            return Err(Error::NoCurrentDevice);
+        }
+        // SAFETY: what is current was not destroyed, and the caller vouches for the rest.
+        unsafe { Self::interned(driver, raw) }
+    }
+}
+
+impl Device {
+    /// The device of the calling thread's current context.
+    pub(crate) fn of_current_context() -> Result<Self> {
+        let driver = driver()?;
+        if current(driver)?.is_null() { Err(Error::NoCurrentDevice) } else { current_device(driver) }
+    }
+}
+
+/// The device of the context that is current.
+fn current_device(driver: &'static Driver) -> Result<Device> {
+    let mut device: CUdevice = 0;
+    // SAFETY: the out pointer is a live local.
+    unsafe { driver.cuCtxGetDevice(&raw mut device) }.ok()?;
+    Device::with_raw(device)
+}

@@ -1,0 +1,111 @@
+//! Events that somebody else owns.
+
+use std::marker::PhantomData;
+
+use super::EventRef;
+use crate::driver::{Answer, CUevent, driver};
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{ForeignHome, RawEvent, StreamRef};
+
+/// A view of an event that this crate did not make: every call asks the driver.
+#[derive(Clone, Copy)]
+pub(super) struct Foreign<'a> {
+    raw: CUevent,
+    /// Where its owner says that it lives, to be compared with what this crate knows.
+    home: Option<ForeignHome>,
+    _event: PhantomData<&'a ()>,
+}
+
+// SAFETY: an event handle may be used from any thread, says the driver; so may that of a context.
+unsafe impl Send for Foreign<'_> {}
+// SAFETY: as above; nothing changes while it is shared.
+unsafe impl Sync for Foreign<'_> {}
+
+impl EventRef<'_> {
+    /// A view of an event that somebody else owns, such as PyTorch's `event.cuda_event`. It is never
+    /// destroyed. An event that the owner has not created yet has the handle 0, which every call refuses
+    /// with `INVALID_HANDLE`.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is null, or an event of the driver that this crate uses, which lives as long as the view
+    /// and its copies.
+    ///
+    /// ```
+    /// use cuda_streams::{Device, EventRef};
+    ///
+    /// let device = Device::get(0)?;
+    /// let owner = device.stream()?.record_event()?;
+    /// let raw = owner.as_raw().unwrap();
+    /// // SAFETY: `owner` lives until the end.
+    /// let event = unsafe { EventRef::from_raw(raw) };
+    /// device.stream()?.wait_event(event)?;
+    /// event.synchronize()?;
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn from_raw(raw: RawEvent) -> Self {
+        Self::foreign(Foreign { raw: raw.cast(), home: None, _event: PhantomData })
+    }
+
+    /// A view of an event of another crate, in a context that it names.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw).
+    #[cfg(feature = "cudarc-interop")]
+    pub(crate) unsafe fn of_other_crate(raw: RawEvent, home: ForeignHome) -> Self {
+        Self::foreign(Foreign { raw: raw.cast(), home: Some(home), _event: PhantomData })
+    }
+}
+
+impl Foreign<'_> {
+    pub(super) fn as_raw(self) -> RawEvent {
+        self.raw.cast()
+    }
+
+    pub(super) fn record(self, stream: StreamRef<'_>) -> Result<()> {
+        self.check_home()?;
+        let context = stream.context()?;
+        // SAFETY: both handles are alive: the views borrow the objects.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(self.raw, stream) })?;
+        context.check(answer)
+    }
+
+    pub(super) fn wait(self, stream: StreamRef<'_>) -> Result<()> {
+        self.check_home()?;
+        let context = stream.context()?;
+        // SAFETY: both handles are alive: the views borrow the objects; flags must be 0.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuStreamWaitEvent(stream, self.raw, 0) })?;
+        captured(answer).map_or_else(|| context.check(answer), Err)
+    }
+
+    pub(super) fn query(self) -> Result<bool> {
+        self.check_home()?;
+        // SAFETY: the handle is alive: the view borrows the event.
+        let answer = unsafe { driver()?.cuEventQuery(self.raw) };
+        if answer.code() == Some(ErrorCode::NOT_READY) {
+            return Ok(false);
+        }
+        captured(answer).map_or_else(|| answer.ok(), Err).map(|()| true)
+    }
+
+    pub(super) fn synchronize(self) -> Result<()> {
+        self.check_home()?;
+        // SAFETY: the handle is alive: the view borrows the event.
+        let answer = unsafe { driver()?.cuEventSynchronize(self.raw) };
+        captured(answer).map_or_else(|| answer.ok(), Err)
+    }
+
+    fn check_home(self) -> Result<()> {
+        self.home.map_or(Ok(()), |home| home.context().map(drop))
+    }
+}
+
+/// The error for an answer that says that the event was recorded in a capture.
+pub(super) fn captured(answer: Answer) -> Option<Error> {
+    match answer.code()? {
+        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => Some(Error::Captured { call: answer.call(), code }),
+        _ => None,
+    }
+}

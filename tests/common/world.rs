@@ -1,0 +1,95 @@
+//! What the public calls of `calls.rs` work on.
+
+use std::sync::Arc;
+
+use cuda_streams::{
+    Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, RawEvent, RawStream, Result, Stream, Timed,
+};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
+
+use super::contexts::SecondContext;
+use super::raw;
+
+/// What the calls that need a stream work on. All of it is of one device.
+pub(crate) struct World {
+    pub(crate) device: Device,
+    pub(crate) context: Context,
+    pub(crate) stream: Stream,
+    pub(crate) other: Stream,
+    pub(crate) event: Event,
+    pub(crate) start: Event<Timed>,
+    pub(crate) end: Event<Timed>,
+    /// `other`, as a stream that somebody else owns.
+    pub(crate) external: ExternalStream<Stream>,
+    /// A context that is not the primary one.
+    pub(crate) second: SecondContext,
+    pub(crate) cudarc: Arc<CudaContext>,
+    /// cudarc's own stream, its legacy default stream and its per-thread one.
+    pub(crate) theirs: [Arc<CudaStream>; 3],
+    pub(crate) their_event: CudaEvent,
+}
+
+impl World {
+    /// Prepares everything. cudarc leaves its context current on the calling thread.
+    pub(crate) fn new(device: Device) -> Self {
+        let stream = || device.stream().expect("a stream");
+        let (stream, other) = (stream(), stream());
+        let timed = || stream.record_event_with(EventOptions::new().timed()).expect("a timed event");
+        let (start, end) = (timed(), timed());
+        stream.synchronize().expect("the timed events are complete");
+        let cudarc = CudaContext::new(device.ordinal() as usize).expect("cudarc's view of the primary context");
+        let theirs = [cudarc.new_stream().expect("a stream of cudarc"), cudarc.default_stream(), cudarc.per_thread_stream()];
+        let their_event = theirs[0].record_event(None).expect("an event of cudarc");
+        stream.to_cudarc(&cudarc).expect("cudarc orders its slices");
+        let external = external(&other).expect("a stream that is alive");
+        let (event, context, second) = (Event::new(), stream.context(), SecondContext::new(device));
+        Self { device, context, stream, other, event, start, end, external, second, cudarc, theirs, their_event }
+    }
+
+    /// `stream`, as the current one.
+    pub(crate) fn current(&self) -> Result<CurrentStream> {
+        self.stream.scope(Stream::current)
+    }
+}
+
+pub(crate) fn external(stream: &Stream) -> Result<ExternalStream<Stream>> {
+    // SAFETY: the stream lives as long as its handle.
+    unsafe { ExternalStream::with_owner(stream.as_raw(), stream.clone()) }
+}
+
+pub(crate) fn external_raw(device: Option<Device>, raw: RawStream) -> Result<ExternalStream> {
+    match device {
+        // SAFETY: a default stream, or one that lives during the call.
+        Some(device) => unsafe { ExternalStream::from_raw_on(device, raw) },
+        // SAFETY: as above; the context is primary, or the second one of the world.
+        None => unsafe { ExternalStream::from_raw(raw) },
+    }
+}
+
+pub(crate) fn foreign_event(event: &CudaEvent) -> EventRef<'_> {
+    // SAFETY: the event lives as long as the borrow.
+    unsafe { EventRef::from_raw(event.cu_event().cast()) }
+}
+
+pub(crate) fn round_trip(stream: Stream) -> Result<Stream> {
+    let Ok(raw) = stream.try_into_raw() else { panic!("the stream has one handle") };
+    // SAFETY: given up just now.
+    unsafe { Stream::from_raw(raw) }.inspect_err(|_| destroy_stream(raw))
+}
+
+fn destroy_stream(raw: RawStream) {
+    // SAFETY: nobody else has it.
+    let _ = unsafe { raw::cuStreamDestroy_v2(raw) };
+}
+
+pub(crate) fn event_round_trip(event: Event) -> Result<Event> {
+    let context = event.context().expect("the event is recorded");
+    let raw: RawEvent = event.into_raw().expect("the event is recorded");
+    // SAFETY: given up just now, with these options.
+    unsafe { Event::from_raw(context, raw, EventOptions::new()) }
+}
+
+pub(crate) fn second_context(world: &World) -> Result<Context> {
+    // SAFETY: it lives as long as the world; nothing is made in it.
+    unsafe { Context::from_raw(world.second.as_raw()) }
+}
