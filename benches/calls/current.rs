@@ -1,6 +1,5 @@
 //! The table of the calls about the current stream, which no driver function stands behind.
 
-use std::error::Error;
 use std::hint::black_box;
 
 use cuda_streams::{Device, Stream};
@@ -11,7 +10,7 @@ use crate::measure::{Quartiles, contender, interleave};
 /// Calls in a round: none of them goes to a stream.
 const CALLS: u32 = 4_096;
 
-pub(crate) fn table(bench: &Bench) -> Result<(), Box<dyn Error>> {
+pub(crate) fn table(bench: &Bench) {
     println!("\nNanoseconds a call without a driver call; medians and quartiles of a call minus an empty one.\n");
     println!("| call | ours |");
     println!("|---|--:|");
@@ -24,7 +23,6 @@ pub(crate) fn table(bench: &Bench) -> Result<(), Box<dyn Error>> {
         row(bench, "Device::current_stream, in a scope", || drop(black_box(device.current_stream())));
         row(bench, "Device::current, in a scope", || drop(black_box(Device::current())));
     });
-    Ok(())
 }
 
 fn row(bench: &Bench, call: &str, ours: impl FnMut()) {

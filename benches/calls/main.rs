@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("| call | driver functions | ours | driver | cudarc | ours − driver | driver − driver | ours / driver | cudarc / driver |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
     rows::all(&bench)?;
-    current::table(&bench)
+    current::table(&bench);
+    Ok(())
 }
 
 /// What is measured on.
