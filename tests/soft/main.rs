@@ -4,6 +4,7 @@
 mod common;
 
 mod errors;
+mod overlap;
 
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls.
 #[cfg(not(miri))]
