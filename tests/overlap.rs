@@ -111,7 +111,9 @@ fn on_one_stream_nothing_overlaps() -> Result {
 #[test]
 fn both_ways_compute_what_the_host_does() -> Result {
     let [first, second] = streams();
-    let mut chunks = Chunks::new(device(), Size { chunks: CHUNKS, elements: 2_052, rounds: 7 })?;
+    // On a real device three blocks of threads, of which the last has one vector of elements.
+    let elements = if cfg!(miri) { 64 } else { 2_052 };
+    let mut chunks = Chunks::new(device(), Size { chunks: CHUNKS, elements, rounds: 7 })?;
     for kernels in [&first, &second] {
         chunks.clear()?;
         assert!(chunks.verify().is_err(), "nothing is computed yet");
