@@ -4,7 +4,6 @@
 mod common;
 
 mod errors;
-mod overlap;
 
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls.
 #[cfg(not(miri))]
@@ -19,6 +18,8 @@ mod leaks;
 mod modes;
 #[cfg(not(miri))]
 mod old_driver;
+#[cfg(not(miri))]
+mod overlap;
 #[cfg(not(miri))]
 mod reports;
 #[cfg(not(miri))]
