@@ -111,10 +111,7 @@ fn time(millis: f64) -> ElapsedTime {
     ElapsedTime::from_millis_f32(millis as f32)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(())
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    folder.and_then(|()| fs::write(path, text)).map_err(|error| format!("{}: {error}", path.display()))
 }
