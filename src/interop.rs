@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
-use crate::context::{Context, Restore};
+use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{AsEvent, EventRef};
 use crate::external::ExternalStream;
@@ -156,8 +156,8 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
     if kept.iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
         return Ok(());
     }
-    // cudarc makes its context current and leaves it so.
-    let _restore = Restore::new(context.driver())?;
+    // cudarc makes its context current and leaves it so, unless it is already.
+    let _current = context.enter()?;
     let stream = cudarc.new_stream().map_err(|error| match ErrorCode::new(error.0 as u32) {
         Some(code) => Error::Driver { call: "cuStreamCreate", code },
         None => Error::ContextDestroyed { device: context.device().ordinal() },
