@@ -90,9 +90,9 @@ impl Stream {
     ///
     /// It takes *your* `CudaContext`, because cudarc orders only what it allocated in one: two of one
     /// device know nothing of each other's slices. cudarc starts to order slices between streams with the
-    /// first stream that it makes itself; where it made none yet, the first call for a `CudaContext` makes
-    /// one, keeps it and the `CudaContext` for good, and waits for the work of the context as cudarc does
-    /// then.
+    /// first stream that it makes itself. So the first call for a `CudaContext` makes one, keeps it and the
+    /// `CudaContext` for good, and waits for the work of the context, since cudarc may not have recorded who
+    /// used its slices until then.
     ///
     /// The driver's stream lives while anything of cudarc's uses it: if you drop the last `Stream` before,
     /// it is leaked.
@@ -162,6 +162,8 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
         Some(code) => Error::Driver { call: "cuStreamCreate", code },
         None => Error::ContextDestroyed { device: context.device().ordinal() },
     })?;
+    // cudarc waits only with the very first stream, and not where that came of `CudaStream::fork`.
+    context.synchronize()?;
     kept.push(stream);
     Ok(())
 }

@@ -93,7 +93,7 @@ fn a_current_stream_that_was_kept_is_a_handle() -> Result<()> {
 
 /// T281
 #[test]
-fn t281_nobody_owns_a_default_stream() -> Result<()> {
+fn nobody_owns_a_default_stream() -> Result<()> {
     for number in [0, 1, 2] {
         let raw = std::ptr::without_provenance_mut(number);
         let error = device().context()?.with_current(|| take_over(raw).unwrap_err())?;
@@ -137,7 +137,7 @@ fn taking_over_leaves_the_current_context_as_it_is() -> Result<()> {
 
 /// T5: there is none before there is an event of the driver's.
 #[test]
-fn t005_an_event_that_is_not_bound_has_no_raw_handle() {
+fn an_event_that_is_not_bound_has_no_raw_handle() {
     device();
     for event in [Event::new().into_dynamic(), Event::timed().into_dynamic(), Event::interprocess().into_dynamic()] {
         assert_eq!((event.as_raw(), event.as_event().as_raw()), (None, None));

@@ -91,7 +91,7 @@ fn only_the_work_before_is_waited_for() -> Result<()> {
 
 /// T109
 #[test]
-fn t109_a_never_recorded_event_is_not_waited_for() -> Result<()> {
+fn a_never_recorded_event_is_not_waited_for() -> Result<()> {
     let bound = device().event(EventOptions::new())?;
     for event in [&Event::new(), &bound] {
         assert!(event.synchronize_timeout(Duration::ZERO)? && event.synchronize_timeout(NEVER)?);
