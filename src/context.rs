@@ -16,7 +16,8 @@ use std::sync::atomic::Ordering;
 use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
-pub(crate) use current::{Current, Restore};
+pub(crate) use current::Current;
+use current::Restore;
 use record::{Record, id_of};
 
 /// A raw `CUcontext`.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
-use crate::context::{Context, Restore};
+use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{AsEvent, EventRef};
 use crate::external::ExternalStream;
@@ -90,9 +90,9 @@ impl Stream {
     ///
     /// It takes *your* `CudaContext`, because cudarc orders only what it allocated in one: two of one
     /// device know nothing of each other's slices. cudarc starts to order slices between streams with the
-    /// first stream that it makes itself; where it made none yet, the first call for a `CudaContext` makes
-    /// one, keeps it and the `CudaContext` for good, and waits for the work of the context as cudarc does
-    /// then.
+    /// first stream that it makes itself. So the first call for a `CudaContext` makes one, keeps it and the
+    /// `CudaContext` for good, and waits for the work of the context, since cudarc may not have recorded who
+    /// used its slices until then.
     ///
     /// The driver's stream lives while anything of cudarc's uses it: if you drop the last `Stream` before,
     /// it is leaked.
@@ -156,12 +156,14 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
     if kept.iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
         return Ok(());
     }
-    // cudarc makes its context current and leaves it so.
-    let _restore = Restore::new(context.driver())?;
+    // cudarc makes its context current and leaves it so, unless it is already.
+    let _current = context.enter()?;
     let stream = cudarc.new_stream().map_err(|error| match ErrorCode::new(error.0 as u32) {
         Some(code) => Error::Driver { call: "cuStreamCreate", code },
         None => Error::ContextDestroyed { device: context.device().ordinal() },
     })?;
+    // cudarc waits only with the very first stream, and not where that came of `CudaStream::fork`.
+    context.synchronize()?;
     kept.push(stream);
     Ok(())
 }

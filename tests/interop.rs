@@ -1,4 +1,4 @@
-//! cudarc's streams as streams of this crate: its own, the default ones, and those it must refuse.
+//! cudarc's streams and events as those of this crate: its own, the default ones, and those it must refuse.
 
 mod common;
 
@@ -9,8 +9,8 @@ use common::contexts::{self, SecondContext};
 use common::hold::Hold;
 use common::words::Words;
 use common::{device, on_a_fresh_thread, raw, returns_after_release, streams};
-use cuda_streams::{AsStream, Event, EventOptions, EventStatus};
-use cudarc::driver::{CudaContext, CudaStream};
+use cuda_streams::{AsEvent, AsStream, Event, EventOptions, EventStatus, ExternalStream, Stream};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -154,14 +154,20 @@ fn the_current_context_stays_as_it_is() -> Result {
     Ok(())
 }
 
+/// A context of cudarc that is not the primary one.
+fn foreign() -> Result<Arc<CudaContext>> {
+    let second = SecondContext::new(device());
+    let (ordinal, number) = (device().ordinal() as usize, raw::device_number(device()));
+    // SAFETY: the context is alive and of this device, and cudarc becomes its owner.
+    let foreign = unsafe { CudaContext::from_raw_context(ordinal, number, second.into_raw().cast()) }?;
+    assert_ne!(foreign.cu_ctx().cast(), device().context()?.as_raw());
+    Ok(foreign)
+}
+
+/// T403
 #[test]
 fn a_stream_of_a_context_that_is_not_primary_is_refused() -> Result {
-    let second = SecondContext::new(device());
-    let primary = device().context()?;
-    let ordinal = device().ordinal();
-    // SAFETY: the context is alive and of this device, and cudarc becomes its owner.
-    let foreign = unsafe { CudaContext::from_raw_context(ordinal as usize, raw::device_number(device()), second.into_raw().cast()) }?;
-    assert_ne!(foreign.cu_ctx().cast(), primary.as_raw());
+    let (foreign, ordinal) = (foreign()?, device().ordinal());
     let theirs = foreign.new_stream()?;
     let [ours] = streams();
     let (event, recorded) = (Event::new(), ours.record_event()?);
@@ -175,6 +181,82 @@ fn a_stream_of_a_context_that_is_not_primary_is_refused() -> Result {
     assert_eq!(theirs.as_stream().synchronize(), refused);
     assert_eq!(theirs.as_stream().record_event().map(drop), refused);
     assert_eq!(theirs.as_stream().context().map(drop), refused);
+    assert_eq!(ExternalStream::try_from(theirs).map(drop), refused);
+    Ok(())
+}
+
+#[test]
+fn an_event_of_a_context_that_is_not_primary_is_refused() -> Result {
+    let foreign = foreign()?;
+    let theirs = foreign.new_stream()?.record_event(None)?;
+    let [ours] = streams();
+    let refused = Err(cuda_streams::Error::ForeignContext { device: device().ordinal() });
+    assert_eq!(ours.wait_event(&theirs), refused);
+    assert_eq!(ours.record(&theirs), refused);
+    assert_eq!(theirs.as_event().query().map(drop), refused);
+    assert_eq!(theirs.as_event().status().map(drop), refused);
+    assert_eq!(theirs.as_event().synchronize(), refused);
+    assert_eq!(theirs.as_event().synchronize_timeout(std::time::Duration::ZERO).map(drop), refused);
+    Ok(())
+}
+
+/// Recorded by cudarc, or here, on streams of either.
+#[test]
+fn their_event_is_waited_for_and_recorded() -> Result {
+    let theirs = cudarc()?.new_stream()?;
+    let by_them: fn(&CudaEvent, &CudaStream) -> Result = |event, stream| Ok(event.record(stream)?);
+    for (value, record) in [(5, by_them), (6, |event, stream| Ok(stream.as_stream().record(event)?))] {
+        let ([ours], event) = (streams(), theirs.context().new_event(None)?);
+        let source = Words::new(device(), value);
+        let [mut data, mut seen] = [0; 2].map(|value| Words::new(device(), value));
+        assert!(event.as_event().query()?, "nobody has recorded it");
+        let hold = Hold::new(&theirs);
+        data.copy_from(&theirs, &source);
+        record(&event, &theirs)?;
+        ours.wait_event(&event)?;
+        seen.copy_from(&ours, &data);
+        assert!(!ours.query()? && !event.as_event().query()? && !event.is_complete());
+        assert_eq!(event.as_event().status()?, EventStatus::Pending);
+        returns_after_release(hold, || event.as_event().synchronize())?;
+        ours.synchronize()?;
+        assert!(event.is_complete());
+        assert_eq!(seen.read(), value);
+    }
+    Ok(())
+}
+
+/// T303, T307
+#[test]
+fn their_stream_is_stored_with_a_share_of_it() -> Result {
+    for theirs in their_streams()? {
+        let gone = Arc::downgrade(&theirs);
+        let stored = ExternalStream::try_from(theirs)?;
+        assert_eq!((stored.device(), stored.context()), (device(), device().context()?));
+        assert_eq!((stored.as_raw(), stored.as_stream()), (stored.owner().cu_stream().cast(), stored.owner().as_stream()));
+        let [ours] = streams();
+        let hold = Hold::new(&ours);
+        stored.wait_stream(&ours)?;
+        let event = stored.scope(|| Stream::current()?.record_event())?;
+        assert!(!stored.query()? && !event.query()?);
+        hold.release();
+        stored.synchronize()?;
+        assert!(event.query()?);
+        drop(stored);
+        assert!(gone.upgrade().is_none());
+    }
+    Ok(())
+}
+
+/// What is kept of a scope keeps the stream.
+#[test]
+fn their_stream_lives_as_long_as_what_was_current() -> Result {
+    let theirs = cudarc()?.new_stream()?;
+    let gone = Arc::downgrade(&theirs);
+    let current = ExternalStream::try_from(theirs)?.scope(Stream::current)?;
+    assert!(gone.upgrade().is_some());
+    current.record_event()?.synchronize()?;
+    drop(current);
+    assert!(gone.upgrade().is_none());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::hold::Hold;
 use common::words::Words;
 use common::{device, raw, streams};
-use cuda_streams::{Event, EventOptions, EventStatus, RawEvent, Result, Stream};
+use cuda_streams::{AsEvent, Event, EventOptions, EventRef, EventStatus, RawEvent, Result, Stream};
 
 /// Records an event as somebody does who has only the raw handle.
 fn record_elsewhere(event: RawEvent, stream: &Stream) {
@@ -103,5 +103,64 @@ fn the_time_between_records_by_others_is_told() -> Result<()> {
     let (there, back) = (start.elapsed_time(&end)?.as_millis_f32(), end.elapsed_time(&start)?.as_millis_f32());
     assert!(there >= 0.0);
     assert_eq!((there + back).abs().to_bits(), 0, "{there} and {back}");
+    Ok(())
+}
+
+/// The view is of the whole event: who has its handle from there may record it as well.
+#[test]
+fn a_handle_from_a_view_is_lent() -> Result<()> {
+    let [stream] = streams();
+    let event = stream.record_event()?;
+    event.synchronize()?;
+    assert!(event.query()?, "it is complete, and remembered");
+    let handle = event.as_event().as_raw().expect("it is bound");
+    let hold = Hold::new(&stream);
+    record_elsewhere(handle, &stream);
+    assert!(!event.query()? && !event.as_event().query()?);
+    hold.release();
+    event.synchronize()
+}
+
+/// The same event by its handle, as if it were somebody else's.
+#[test]
+fn records_by_a_foreign_view_of_our_event_are_seen() -> Result<()> {
+    let [stream, other] = streams();
+    let event = stream.record_event()?;
+    event.synchronize()?;
+    // SAFETY: `event` lives until the end.
+    let view = unsafe { EventRef::from_raw(event.as_raw().expect("it is bound")) };
+    let hold = Hold::new(&stream);
+    stream.record(view)?;
+    assert!(!event.query()?);
+    other.wait_event(&event)?;
+    assert!(!other.query()?);
+    hold.release();
+    view.synchronize()?;
+    assert!(event.query()?);
+    Ok(())
+}
+
+#[test]
+fn an_event_stays_lent_in_another_mode() -> Result<()> {
+    let [stream] = streams();
+    let event = stream.record_event()?;
+    event.synchronize()?;
+    let handle = event.as_raw().expect("it is bound");
+    let event = event.into_dynamic();
+    assert!(event.query()?);
+    let hold = Hold::new(&stream);
+    record_elsewhere(handle, &stream);
+    assert!(!event.query()?);
+    hold.release();
+    event.synchronize()
+}
+
+#[test]
+fn debug_tells_that_an_event_is_lent() -> Result<()> {
+    let [stream] = streams();
+    let event = stream.record_event()?;
+    assert!(format!("{event:?}").ends_with("lent: false }"), "{event:?}");
+    assert!(event.as_raw().is_some());
+    assert!(format!("{event:?} {:?}", event.as_event()).matches("lent: true }").count() == 2, "{event:?}");
     Ok(())
 }

@@ -15,7 +15,8 @@ impl Context {
     /// is retained and is then the same as [`Device::context`].
     ///
     /// Asking twice gives the same context, told by its handle *and* its id, since handles recur.
-    /// (Drivers before 12.0 have no ids; there each call of this takes about 100 bytes for good.)
+    /// (Drivers before 12.0 have no ids; there each call of this gives another `Context`, to be retired on
+    /// its own, and takes about 100 bytes for good.)
     ///
     /// # Safety
     ///

@@ -29,16 +29,22 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl Record {
-    /// A new record for a context that stays alive: one that is retained, or that somebody vouches for.
+    /// The record for a context that stays alive: one that is retained, or that somebody vouches for. One
+    /// for each life, so that whoever retires it does so for all.
     pub(super) fn intern(driver: &'static Driver, raw: CUcontext, device: Device) -> Result<&'static Self> {
         let id = id_of(driver, raw).transpose()?;
-        Ok(table::push(|number| Self { driver, raw, id, device, number, alive: AtomicBool::new(true) }))
+        let new = |number| Self { driver, raw, id, device, number, alive: AtomicBool::new(true) };
+        Ok(table::find_or_push(|record| id.is_some_and(|id| record.is_of(raw, id)), new))
     }
 
-    /// The record of the life with this id, if a handle of it may still be used. Two lives of one
-    /// pointer have two ids, so without ids there is no finding.
+    /// The record of the life with this id, if a handle of it may still be used.
     pub(super) fn find(raw: CUcontext, id: u64) -> Option<&'static Self> {
-        table::find(|record| record.raw == raw && record.id == Some(id) && record.alive.load(Ordering::Relaxed))
+        table::find(|record| record.is_of(raw, id))
+    }
+
+    /// Two lives of one pointer have two ids, so without ids there is no telling.
+    fn is_of(&self, raw: CUcontext, id: u64) -> bool {
+        self.raw == raw && self.id == Some(id) && self.alive.load(Ordering::Relaxed)
     }
 
     /// The record with this number.
@@ -71,11 +77,15 @@ mod table {
     static FIRST: [AtomicPtr<Record>; DIRECT] = [const { AtomicPtr::new(ptr::null_mut()) }; DIRECT];
     static ALL: Mutex<Vec<&'static Record>> = Mutex::new(Vec::new());
 
-    pub(super) fn push(record: impl FnOnce(NonZeroU32) -> Record) -> &'static Record {
+    /// The first record that is wanted, or else a new one.
+    pub(super) fn find_or_push(is_wanted: impl Fn(&Record) -> bool, new: impl FnOnce(NonZeroU32) -> Record) -> &'static Record {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().copied().find(|record| is_wanted(record)) {
+            return known;
+        }
         let index = all.len();
         let number = u32::try_from(index).map_or(NonZeroU32::MAX, |index| NonZeroU32::MIN.saturating_add(index));
-        let record: &'static Record = Box::leak(Box::new(record(number)));
+        let record: &'static Record = Box::leak(Box::new(new(number)));
         all.push(record);
         if let Some(first) = FIRST.get(index) {
             first.store(ptr::from_ref(record).cast_mut(), Ordering::Release);

@@ -141,6 +141,7 @@ fn kernel(context: Context) -> sys::CUfunction {
 }
 
 /// A word of pinned memory, [`HELD`]. None is used twice or freed: freeing would wait for the device.
+/// Of the primary context, which is there until the process ends.
 fn word(context: Context) -> &'static AtomicU32 {
     static WORDS: Mutex<Vec<&'static AtomicU32>> = Mutex::new(Vec::new());
     const PAGE: usize = 1024;
@@ -151,6 +152,7 @@ fn word(context: Context) -> &'static AtomicU32 {
     };
     let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
     if words.is_empty() {
+        let context = context.device().context().expect("the primary context");
         let first: *mut u32 = context.with_current(allocate).expect("the context becomes current").cast();
         words.extend((0..PAGE).map(|index| {
             // SAFETY: `index` is inside the allocation.

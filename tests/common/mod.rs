@@ -8,6 +8,7 @@ pub(crate) mod contexts;
 pub(crate) mod hold;
 pub(crate) mod no_driver;
 pub(crate) mod raw;
+pub(crate) mod theirs;
 pub(crate) mod words;
 pub(crate) mod world;
 
@@ -36,6 +37,12 @@ pub(crate) fn device() -> Device {
         softcuda::set_mode(softcuda::Mode::Null);
     }
     device
+}
+
+/// What a driver refuses and the software one reports besides is what the test is about, while this lives.
+pub(crate) fn expect_misuse() -> Option<softcuda::Entered> {
+    let is_software = softcuda::choose().expect("a driver is chosen") == softcuda::Choice::Software;
+    is_software.then(softcuda::Scope::enter)
 }
 
 /// Streams of that device.

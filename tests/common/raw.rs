@@ -67,11 +67,17 @@ functions! {
     fn cuCtxSetCurrent(context: RawContext);
     fn cuCtxPushCurrent_v2(context: RawContext);
     fn cuCtxPopCurrent_v2(context: *mut RawContext);
+    fn cuCtxGetFlags(flags: *mut u32);
+    fn cuDevicePrimaryCtxGetState(device: i32, flags: *mut u32, active: *mut i32);
+    fn cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32);
     fn cuStreamCreate(stream: *mut RawStream, flags: u32);
+    fn cuStreamCreateWithPriority(stream: *mut RawStream, flags: u32, priority: i32);
     fn cuStreamDestroy_v2(stream: RawStream);
     fn cuStreamGetFlags(stream: RawStream, flags: *mut u32);
     fn cuStreamGetPriority(stream: RawStream, priority: *mut i32);
     fn cuStreamQuery(stream: RawStream);
+    fn cuEventCreate(event: *mut RawEvent, flags: u32);
+    fn cuEventDestroy_v2(event: RawEvent);
     fn cuEventRecord(event: RawEvent, stream: RawStream);
     fn cuEventQuery(event: RawEvent);
 }

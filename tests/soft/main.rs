@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cudarc_order;
 mod errors;
 
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls.

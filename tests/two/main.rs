@@ -5,6 +5,7 @@ mod common;
 
 mod contexts;
 mod events;
+mod external;
 mod order;
 
 use cuda_streams::{Device, Stream};

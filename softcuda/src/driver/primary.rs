@@ -61,12 +61,18 @@ pub(super) fn get_state(ordinal: i32, flags: Out<u32>, active: Out<i32>) -> Outc
     Ok(())
 }
 
+/// Of the context too, where there is one already.
 pub(super) fn set_flags(ordinal: i32, flags: u32) -> Outcome {
     let device = device::index(ordinal)?;
     context::check_flags(flags)?;
     if flags & MAPS_HOST != 0 {
         return Err(codes::INVALID_VALUE);
     }
-    lock().primaries[device].flags = flags;
+    let mut state = lock();
+    state.primaries[device].flags = flags;
+    let active = state.primaries[device].context;
+    if let Some(context) = active.and_then(|id| state.contexts.get_mut(&id)) {
+        context.flags = flags | MAPS_HOST;
+    }
     Ok(())
 }

@@ -1,0 +1,251 @@
+//! Streams of ours under cudarc's safe layer.
+
+mod common;
+
+use std::error::Error;
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use common::contexts::{self, SecondContext};
+use common::hold::Hold;
+use common::theirs::TheirContext;
+use common::{device, on_a_fresh_thread, raw, streams};
+use cuda_streams::{AsStream, Event, ExternalStream, Stream};
+use cudarc::driver::{CudaContext, CudaStream};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// A context of cudarc of its own, of the same device as [`device`]: ours comes first, so that both load one driver.
+fn cudarc() -> Result<Arc<CudaContext>> {
+    Ok(CudaContext::new(device().ordinal() as usize)?)
+}
+
+/// Streams of ours, and what cudarc has of them. cudarc has waited for the context here, so that they can be held.
+fn lent<const N: usize>(cudarc: &Arc<CudaContext>) -> Result<([Stream; N], [Arc<CudaStream>; N])> {
+    let ours = streams();
+    let theirs = ours.each_ref().map(|stream| stream.to_cudarc(cudarc));
+    for theirs in &theirs {
+        theirs.as_ref().map_err(Clone::clone)?;
+    }
+    Ok((ours, theirs.map(|theirs| theirs.expect("none is an error"))))
+}
+
+/// Where cudarc's slices would be used beside each other but for its waits.
+#[test]
+fn what_is_written_on_one_is_read_on_the_other_after_it() -> Result {
+    let (ours, theirs) = lent::<2>(&cudarc()?)?;
+    let source = theirs[0].clone_htod(&[7_u32; 64])?;
+    let (mut data, mut seen) = (theirs[0].alloc_zeros::<u32>(64)?, theirs[1].alloc_zeros::<u32>(64)?);
+    ours.iter().try_for_each(Stream::synchronize)?;
+    let hold = Hold::new(&ours[0]);
+    theirs[0].memcpy_dtod(&source, &mut data)?;
+    theirs[1].memcpy_dtod(&data, &mut seen)?;
+    assert!(!ours[1].query()?, "the second waits for the first");
+    // It is freed behind the copy from it, which the first therefore waits for.
+    drop(data);
+    let end = ours[0].record_event()?;
+    hold.release();
+    end.synchronize()?;
+    assert!(ours[1].query()?);
+    assert_eq!(theirs[1].clone_dtoh(&seen)?, [7; 64]);
+    Ok(())
+}
+
+/// Ours and cudarc's own, with events of ours and waits of cudarc's.
+#[test]
+fn a_pipeline_of_streams_of_both_keeps_its_order() -> Result {
+    let cudarc = cudarc()?;
+    let (ours, theirs) = lent::<2>(&cudarc)?;
+    let own = cudarc.new_stream()?;
+    let source = own.clone_htod(&(0..64).collect::<Vec<u32>>())?;
+    let [mut first, mut second, mut third] = [theirs[0].alloc_zeros(64)?, own.alloc_zeros(64)?, theirs[1].alloc_zeros(64)?];
+    cudarc.synchronize()?;
+    let hold = Hold::new(&ours[0]);
+    theirs[0].memcpy_dtod(&source, &mut first)?;
+    own.memcpy_dtod(&first, &mut second)?;
+    let event = Event::new();
+    event.record(&own)?;
+    theirs[1].memcpy_dtod(&second, &mut third)?;
+    ours[1].wait_event(&event)?;
+    assert!(!ours[1].query()? && !event.query()? && !own.as_stream().query()?);
+    hold.release();
+    ours[1].synchronize()?;
+    assert!(event.query()?);
+    assert_eq!(theirs[1].clone_dtoh(&third)?, (0..64).collect::<Vec<u32>>());
+    Ok(())
+}
+
+#[test]
+fn asking_again_gives_the_same() -> Result {
+    let [first, second] = [cudarc()?, cudarc()?];
+    let ([ours, other], [theirs, _]) = lent::<2>(&first)?;
+    assert_eq!(theirs.cu_stream().cast(), ours.as_raw());
+    assert_eq!(theirs.as_stream(), ours.as_stream());
+    assert!(Arc::ptr_eq(&theirs, &ours.to_cudarc(&first)?) && Arc::ptr_eq(&theirs, &ours.clone().to_cudarc(&first)?));
+    let of_second = ours.to_cudarc(&second)?;
+    assert!(!Arc::ptr_eq(&theirs, &of_second), "each context of cudarc orders its own slices");
+    assert!(Arc::ptr_eq(of_second.context(), &second) && Arc::ptr_eq(theirs.context(), &first));
+    assert!(Arc::ptr_eq(&of_second, &ours.to_cudarc(&second)?));
+    assert!(!Arc::ptr_eq(&theirs, &other.to_cudarc(&first)?));
+    assert!(first.is_managing_stream_synchronization() && second.is_managing_stream_synchronization());
+    Ok(())
+}
+
+#[test]
+fn threads_that_ask_at_once_get_the_same() -> Result {
+    let cudarc = cudarc()?;
+    let [ours] = streams();
+    let ask = || ours.to_cudarc(&cudarc).expect("cudarc's stream");
+    let all: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
+    });
+    assert!(all.iter().all(|theirs| Arc::ptr_eq(theirs, &all[0])));
+    Ok(())
+}
+
+#[test]
+fn a_context_of_cudarc_that_orders_nothing_is_refused() -> Result {
+    let cudarc = cudarc()?;
+    let [stream] = streams();
+    // SAFETY: nothing is allocated meanwhile.
+    unsafe { cudarc.disable_event_tracking() };
+    let error = stream.to_cudarc(&cudarc).map(drop).unwrap_err();
+    assert_eq!(error, cuda_streams::Error::TrackingOff);
+    assert!(error.to_string().contains("enable_event_tracking"), "{error}");
+    assert!(!cudarc.is_in_multi_stream_mode(), "nothing was made");
+    // SAFETY: nothing was allocated meanwhile.
+    unsafe { cudarc.enable_event_tracking() };
+    stream.to_cudarc(&cudarc)?.synchronize()?;
+    // SAFETY: nothing is allocated meanwhile.
+    unsafe { cudarc.disable_event_tracking() };
+    assert_eq!(stream.to_cudarc(&cudarc).map(drop), Err(cuda_streams::Error::TrackingOff), "known or not");
+    Ok(())
+}
+
+/// T403
+#[test]
+fn t403_a_context_that_is_not_primary_is_refused_on_either_side() -> Result {
+    let ordinal = device().ordinal();
+    let refused = Err(cuda_streams::Error::ForeignContext { device: ordinal });
+    let second = SecondContext::new(device());
+    // SAFETY: the context is alive and of this device, and cudarc becomes its owner.
+    let foreign = unsafe { CudaContext::from_raw_context(ordinal as usize, raw::device_number(device()), second.into_raw().cast()) }?;
+    let [ours] = streams();
+    assert_eq!(ours.to_cudarc(&foreign).map(drop), refused);
+    assert!(!foreign.is_in_multi_stream_mode());
+
+    let second = TheirContext::new();
+    // SAFETY: made for this, and nobody else uses it.
+    let ours = unsafe { Stream::from_raw(second.stream().into_raw()) }?;
+    assert_eq!(ours.to_cudarc(&cudarc()?).map(drop), refused);
+    assert!(ours.destroy().is_ok(), "it was not lent");
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_cudarc_has_is_not_given_up() -> Result {
+    let cudarc = cudarc()?;
+    let ([ours], [theirs]) = lent(&cudarc)?;
+    let handle = ours.as_raw();
+    let ours = ours.try_into_raw().unwrap_err();
+    let (ours, error) = ours.destroy().unwrap_err();
+    assert_eq!(error, cuda_streams::Error::StreamShared);
+    let ours = ours.expect("it is given back");
+    assert!(Arc::ptr_eq(&theirs, &ours.to_cudarc(&cudarc)?), "cudarc has it as before");
+    theirs.clone_htod(&[1])?;
+    drop(theirs);
+    let Ok(given_up) = ours.try_into_raw() else { panic!("nobody else has it") };
+    assert_eq!(given_up, handle);
+    // SAFETY: given up just now.
+    let ours = unsafe { Stream::from_raw(given_up) }?;
+    let gone = Arc::downgrade(&ours.to_cudarc(&cudarc)?);
+    assert!(gone.upgrade().is_some(), "it is kept while the stream is there");
+    assert!(ours.destroy().is_ok());
+    assert!(gone.upgrade().is_none(), "no way to a stream that is destroyed");
+    Ok(())
+}
+
+/// Leaked rather than taken away.
+#[test]
+fn what_cudarc_has_works_on_after_the_last_handle() -> Result {
+    let cudarc = cudarc()?;
+    let ([ours, other], [theirs, _]) = lent::<2>(&cudarc)?;
+    let slice = theirs.clone_htod(&[5_u32; 16])?;
+    let weak = Arc::downgrade(&theirs);
+    drop(ours);
+    check_works(&theirs)?;
+    other.wait_stream(&theirs)?;
+    // The slice is freed on it.
+    drop(theirs);
+    assert_eq!(slice.stream().clone_dtoh(&slice)?, [5; 16]);
+    assert_eq!(other.to_cudarc(&cudarc)?.clone_dtoh(&slice)?, [5; 16]);
+    drop(slice);
+    check_works(&upgraded(&weak))?;
+    check_works(&upgraded(&weak))
+}
+
+fn upgraded(weak: &Weak<CudaStream>) -> Arc<CudaStream> {
+    weak.upgrade().expect("what was leaked stays")
+}
+
+fn check_works(theirs: &Arc<CudaStream>) -> Result {
+    let data = theirs.clone_htod(&[9_u32; 16])?;
+    assert_eq!(theirs.clone_dtoh(&data)?, [9; 16]);
+    theirs.as_stream().record_event()?.synchronize()?;
+    Ok(theirs.synchronize()?)
+}
+
+/// As an owner, cudarc's share of our stream is one of cudarc's streams.
+#[test]
+fn what_cudarc_has_is_stored_as_an_external_stream() -> Result {
+    let ([ours], [theirs]) = lent(&cudarc()?)?;
+    let stored = ExternalStream::try_from(theirs)?;
+    assert_eq!(stored.as_stream(), ours.as_stream());
+    drop(ours);
+    let event = stored.scope(|| Stream::current()?.record_event())?;
+    event.synchronize()?;
+    check_works(stored.owner())
+}
+
+/// The first call for a context of cudarc makes a stream with it, which leaves that context current; later ones
+/// make no driver call.
+#[test]
+fn the_current_context_stays_as_it_is() -> Result {
+    let fresh = [(); 3].map(|()| cudarc().expect("cudarc's view of the primary context"));
+    let second = SecondContext::new(device());
+    let lend = |cudarc: &Arc<CudaContext>| {
+        let (before, ours) = (contexts::current(), device().stream()?);
+        for _ in 0..2 {
+            ours.to_cudarc(cudarc)?;
+            assert_eq!(contexts::current(), before);
+        }
+        drop(ours);
+        assert_eq!(contexts::current(), before, "dropping what was lent");
+        Ok::<_, cuda_streams::Error>(())
+    };
+    on_a_fresh_thread(|| {
+        lend(&fresh[0])?;
+        assert!(contexts::current().is_null());
+        second.with_current(|| lend(&fresh[1]))?;
+        device().context()?.with_current(|| lend(&fresh[2]))?
+    })?;
+    Ok(())
+}
+
+/// An entry of cudarc's in ours would keep its context.
+#[test]
+fn nothing_of_a_stream_is_kept_when_it_is_gone() -> Result {
+    let cudarc = cudarc()?;
+    drop(lent::<1>(&cudarc)?);
+    let before = Arc::strong_count(&cudarc);
+    for _ in 0..3 {
+        let (ours, theirs) = lent::<4>(&cudarc)?;
+        assert_eq!(Arc::strong_count(&cudarc), before + 4);
+        drop(theirs);
+        assert_eq!(Arc::strong_count(&cudarc), before + 4);
+        drop(ours);
+        assert_eq!(Arc::strong_count(&cudarc), before);
+    }
+    Ok(())
+}
