@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::objects::{Point, Serial, Stream, Task};
+use super::objects::{Point, Serial, Task};
 use super::pace::{Generator, Schedule};
 use super::scope::{self, NOBODY, PROCESS, ScopeId};
 use super::state::State;
@@ -69,9 +69,10 @@ impl State {
     }
 
     /// After an enqueue: lets go what a stream may wait for that waits for a word. Whoever waits for
-    /// that stream has demanded all there was.
+    /// that stream has demanded all there was. No more is looked at than streams that work: there may be
+    /// very many that do not.
     pub(super) fn feed(&mut self, end: Point) {
-        if !self.paces.are_plain() && self.streams.values().any(Stream::may_await_a_word) {
+        if !self.paces.are_plain() && !self.awaiting.is_empty() {
             self.demand(&[end]);
         }
     }
@@ -140,7 +141,7 @@ impl State {
         while let Some(Point { stream, position }) = open.pop() {
             let Some(this) = self.streams.get(&stream) else { continue };
             let known = reached.entry(stream).or_insert_with(|| this.begun());
-            let mut waits_for_words = this.may_await_a_word();
+            let mut waits_for_words = self.awaiting.contains(&stream);
             for task in this.tasks(*known, position) {
                 open.extend(&task.after);
                 waits_for_words |= task.work.waits_for_words();
@@ -149,7 +150,7 @@ impl State {
             // Whoever writes the word has to go, and nobody knows who that is.
             if waits_for_words && !is_for_others {
                 is_for_others = true;
-                open.extend(self.streams.keys().map(|stream| self.end_of(*stream)));
+                open.extend(self.contexts.keys().flat_map(|context| self.ends_of(*context)));
             }
         }
         reached.retain(|stream, position| self.streams[stream].let_go < *position);

@@ -140,8 +140,6 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
-    /// Whether the task that a thread does may wait for a word that others write.
-    pub(super) awaits_word: bool,
     /// Set while it waits for a word in memory: ends that wait.
     pub(super) value_wait: Option<Arc<AtomicBool>>,
     /// Tasks enqueued and done so far: the position of the last.
@@ -167,7 +165,6 @@ impl Stream {
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
-            awaits_word: false,
             value_wait: None,
             enqueued: 0,
             done: 0,
@@ -188,15 +185,6 @@ impl Stream {
             Activity::Running => Some(self.at_work),
             Activity::Ready => self.queue.front().map(|task| task.scope),
             Activity::Free | Activity::Blocked => None,
-        }
-    }
-
-    /// Whether what a thread does for it, or is about to do, may wait for a word that others write.
-    pub(super) fn may_await_a_word(&self) -> bool {
-        match self.activity {
-            Activity::Running => self.awaits_word,
-            Activity::Ready => self.queue.front().is_some_and(|task| task.work.waits_for_words()),
-            Activity::Free | Activity::Blocked => false,
         }
     }
 

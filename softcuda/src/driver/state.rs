@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) memory: Memory,
     /// Streams whose first task a thread may take.
     pub(super) ready: VecDeque<Serial>,
+    /// Streams for which a thread does, or is about to do, what may wait for a word that others write.
+    pub(super) awaiting: BTreeSet<Serial>,
     /// Threads at work, and those of them that have not begun.
     pub(super) workers: usize,
     pub(super) starting: usize,
@@ -74,6 +76,7 @@ impl State {
             functions: BTreeMap::new(),
             memory: Memory::new(),
             ready: VecDeque::new(),
+            awaiting: BTreeSet::new(),
             workers: 0,
             starting: 0,
             threads_refused: false,
