@@ -101,15 +101,13 @@ impl State {
     }
 
     /// Ends a scope: its work goes, and what it leaves is the process's. After a fault its work does not go, and what it
-    /// could not destroy is nobody's; contexts could be released.
+    /// could not destroy is nobody's; contexts could be released. Work keeps the scope: if it faults later, nobody's calls
+    /// answer that.
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.set_schedule(scope, Schedule::Plain);
         self.order.end_scope(scope);
         self.histories.pageable.remove(&scope);
-        let heir = self.faults.remove(&scope).map_or(PROCESS, |code| {
-            self.faults.insert(NOBODY, code);
-            NOBODY
-        });
+        let heir = if self.faults.contains_key(&scope) { NOBODY } else { PROCESS };
         let hand_over_to = |heir: ScopeId| {
             move |owner: &mut ScopeId| {
                 if *owner == scope {
@@ -118,14 +116,13 @@ impl State {
             }
         };
         let hand_over = hand_over_to(heir);
-        for stream in self.streams.values_mut() {
-            hand_over(&mut stream.scope);
-            hand_over(&mut stream.at_work);
-            stream.queue.iter_mut().for_each(|task| hand_over(&mut task.scope));
-        }
+        self.streams.values_mut().for_each(|stream| hand_over(&mut stream.scope));
         self.events.values_mut().for_each(|event| hand_over(&mut event.scope));
         self.contexts.values_mut().for_each(|context| hand_over_to(PROCESS)(&mut context.scope));
         self.memory.allocations_mut().for_each(|allocation| hand_over(&mut allocation.scope));
+        let streams = &self.streams;
+        let has_work = |scope| streams.values().any(|stream| stream.has_work_of(scope));
+        self.faults.retain(|scope, _| scope::lives(*scope) || has_work(*scope));
     }
 
     /// Whether nothing is held up to this point.

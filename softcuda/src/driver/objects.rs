@@ -188,6 +188,11 @@ impl Stream {
         }
     }
 
+    /// Whether a thread does a task of a scope, or will.
+    pub(super) fn has_work_of(&self, scope: ScopeId) -> bool {
+        self.scope_at_work() == Some(scope) || self.queue.iter().any(|task| task.scope == scope)
+    }
+
     /// Appends a task; its position.
     pub(super) fn append(&mut self, task: Task) -> u64 {
         if !task.held && self.let_go == self.enqueued {

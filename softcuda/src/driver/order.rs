@@ -121,6 +121,10 @@ impl Order {
 
     /// A scope has faulted: none of its work goes on, and its threads can wait for nothing any more.
     pub(super) fn fault(&mut self, scope: ScopeId) {
+        if !self.hosts.contains_key(&scope) {
+            // It has ended: it has no threads.
+            return;
+        }
         let streams = self.streams.iter().filter(|(_, stream)| stream.met.0 == scope);
         let moments = streams.map(|(stream, clock)| clock.moment(*stream)).collect();
         let ended: Vec<_> = self.contexts.values().map(|context| Arc::clone(&context.ended)).collect();
@@ -133,7 +137,7 @@ impl Order {
     /// New work of a stream, enqueued by a thread of `scope`, comes after what the scope knows and
     /// what the legacy stream's rules put before it. Asked again it changes nothing.
     pub(super) fn arrive(&mut self, stream: Actor, scope: ScopeId) {
-        let host = host_of(&mut self.hosts, scope);
+        let (scope, host) = host_of(&mut self.hosts, scope);
         let Some(this) = self.streams.get_mut(&stream) else { return };
         if this.met != (scope, host.version) {
             this.met = (scope, host.version);
