@@ -12,7 +12,7 @@ use std::thread;
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, DriverError, result};
 use softcuda::{Kernel, Live, Schedule, Scope, Topic, inject, live, live_on, reports};
-use support::planted::{PROGRAMS, Pace, run};
+use support::planted::{PROGRAMS, Pace, Program, run};
 use support::world::{World, busy, host_function, non_blocking, unseen};
 use support::{ONE, context, kernel};
 
@@ -173,13 +173,51 @@ fn a_kernel_that_fails_after_the_end_of_its_scope_is_only_reported() -> Result<(
     Ok(())
 }
 
+/// A copy to page-locked memory that the host reads.
+fn read_by_the_host() -> &'static Program {
+    PROGRAMS.iter().find(|program| program.by_host && !program.waits).expect("such a program")
+}
+
+#[test]
+fn a_scope_knows_what_another_has_waited_for_once_that_is_handed_over() {
+    let context = context(0);
+    let here = Scope::enter();
+    // The reports of a program that a thread of another scope waits for; `last` is called after the end of that.
+    let reports = |hand_over: fn(Scope, Scope), last: fn(Scope, Scope)| {
+        run(read_by_the_host(), &World::of(&context, non_blocking), Pace::Any, |world| {
+            let ((tell, told), (end, ended)) = (channel(), channel::<()>());
+            let (here, first) = (here.scope(), &world.first);
+            let there = thread::scope(|threads| {
+                threads.spawn(move || {
+                    let there = Scope::enter();
+                    first.synchronize().expect("a wait");
+                    tell.send(there.scope()).expect("the test waits");
+                    ended.recv().expect_err("nothing is sent");
+                });
+                let there = told.recv().expect("it is sent");
+                hand_over(here, there);
+                drop(end);
+                there
+            });
+            last(here, there);
+        });
+        here.scope().take_reports().len()
+    };
+    let nothing = |_, _| ();
+    assert_eq!(reports(nothing, nothing), 1);
+    assert_eq!(reports(|here, there| there.learn_from(here), nothing), 1, "the other way");
+    assert_eq!(reports(Scope::learn_from, nothing), 0);
+    assert_eq!(reports(nothing, Scope::learn_from), 0, "the process has what a scope leaves");
+    let refused = |here, there: Scope| drop(catch_unwind(|| there.learn_from(here)).expect_err("it has ended"));
+    assert_eq!(reports(nothing, refused), 1);
+}
+
 #[test]
 fn what_a_host_function_learns_after_the_end_of_its_scope_the_process_knows() {
     let context = context(0);
     let world = World::of(&context, non_blocking);
-    let program = PROGRAMS.iter().find(|program| program.by_host && !program.waits).expect("a read by the host");
     let entered = Scope::enter().scheduled(Schedule::Plain);
-    run(program, &world, Pace::Any, |world| {
+    run(read_by_the_host(), &world, Pace::Any, |world| {
         let held = busy(&world.second);
         let (tell, told) = channel();
         let event = world.mark.cu_event().expose_provenance();

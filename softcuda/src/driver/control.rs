@@ -155,6 +155,17 @@ control! {
         DONE
     }
 
+    /// Lets the threads of a scope know what those of another know by now; if that has ended, what the
+    /// process's know. 1 if the first has ended.
+    fn softcuda_learn_from(scope: u64, other: u64) -> u32: LearnFromFn {
+        let mut state = lock();
+        if !scope::lives(scope) {
+            return REFUSED;
+        }
+        state.order.hand_over(other, scope);
+        DONE
+    }
+
     /// Takes the calling thread out of a scope, back to one that it was in before. The scope ends with
     /// the last of its threads: its work goes, its reports and injections are forgotten, and what is
     /// left of it is the process's.

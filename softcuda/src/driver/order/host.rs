@@ -45,15 +45,16 @@ impl Order {
         self.hand_over(from, scope);
     }
 
-    /// What a scope knows another knows from now on: a thread goes from the one to the other.
+    /// What a scope knows another knows from now on.
     pub(in super::super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
         let known = self.known_to(from);
         let (_, host) = host_of(&mut self.hosts, to);
         self.growth += host.learn_clock(&known);
     }
 
-    /// A scope is over.
+    /// A scope is over. What it knew is not lost for who asks later.
     pub(in super::super) fn end_scope(&mut self, scope: ScopeId) {
+        self.hand_over(scope, PROCESS);
         self.hosts.remove(&scope);
     }
 
