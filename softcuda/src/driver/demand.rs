@@ -147,7 +147,7 @@ impl State {
             // Whoever writes the word has to go, and nobody knows who that is.
             if waits_for_words && !is_for_others {
                 is_for_others = true;
-                open.extend(self.contexts.keys().flat_map(|context| self.ends_of(*context)));
+                open.extend(self.contexts.values().flat_map(|context| &context.busy).map(|stream| self.end_of(*stream)));
             }
         }
         reached.retain(|stream, position| self.streams[stream].let_go < *position);

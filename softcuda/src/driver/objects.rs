@@ -153,6 +153,8 @@ pub(super) struct Stream {
     pub(super) waiters: Vec<(u64, Waiter)>,
     /// Its handle is gone; it ends with its last task.
     pub(super) destroyed: bool,
+    /// Its green context is gone: it can be destroyed, and nothing else.
+    pub(super) detached: bool,
 }
 
 impl Stream {
@@ -172,6 +174,7 @@ impl Stream {
             queries: 0,
             waiters: Vec::new(),
             destroyed: false,
+            detached: false,
         }
     }
 
@@ -298,6 +301,8 @@ pub(super) struct Context {
     pub(super) ends: bool,
     pub(super) device: usize,
     pub(super) flags: u32,
+    /// The primary context that it is a green one of, whose memory and events it uses.
+    pub(super) green_of: Option<Serial>,
     pub(super) legacy: Serial,
     /// Default streams by the number of their thread.
     pub(super) per_thread: BTreeMap<u64, Serial>,

@@ -69,7 +69,7 @@ impl Order {
         for moment in &reached.moments {
             self.learn_moment(scope, moment);
         }
-        if let Some(ended) = &reached.ended {
+        for ended in &reached.ended {
             let mut ended = Arc::clone(ended);
             if ended.is_open() {
                 Arc::make_mut(&mut ended).horizon = self.accesses;
