@@ -6,6 +6,7 @@ use std::time::Instant;
 use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::sys::{CUevent, CUevent_flags, CUevent_wait_flags, CUstream};
 use cudarc::driver::{CudaContext, DriverError, result};
+use softcuda::{Schedule, Scope};
 
 /// Samples of each row, and calls of each sample where the calls are short.
 const SAMPLES: usize = 101;
@@ -30,7 +31,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let streams: Vec<CUstream> = (0..64).map(|_| stream()).collect::<Result<_, _>>()?;
     row("64 streams x 1,000 operations", 1, || many(&streams, event, memory))?;
-    for stream in streams.into_iter().chain([a, b]) {
+    for stream in streams {
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(stream) }?;
+    }
+    beside_many(event, a, b)?;
+    for stream in [a, b] {
         // SAFETY: alive, and not used any more.
         unsafe { result::stream::destroy(stream) }?;
     }
@@ -53,8 +59,20 @@ fn row(name: &str, calls: u32, mut call: impl FnMut() -> Result<(), DriverError>
         nanos.push(start.elapsed().as_nanos() / u128::from(calls));
     }
     nanos.sort_unstable();
-    println!("{name:32} {:>12} ns", nanos[samples / 2]);
+    println!("{name:36} {:>12} ns", nanos[samples / 2]);
     Ok(())
+}
+
+/// A lazy enqueue beside very many streams, which have nothing to do.
+fn beside_many(event: CUevent, a: CUstream, b: CUstream) -> Result<(), DriverError> {
+    let _scope = Scope::enter().scheduled(Schedule::Lazy);
+    let idle: Vec<CUstream> = (0..20_000).map(|_| stream()).collect::<Result<_, _>>()?;
+    row("lazy, 20,000 streams: record + wait", 1000, || record_and_wait(event, a, b))?;
+    for stream in idle {
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(stream) }?;
+    }
+    result::ctx::synchronize()
 }
 
 fn stream() -> Result<CUstream, DriverError> {

@@ -69,6 +69,8 @@ control_functions! {
     softcuda_begin_scope: raw::BeginScopeFn;
     /// Puts this thread into a scope. 1 if it has ended.
     softcuda_join_scope: raw::JoinScopeFn;
+    /// Lets a scope know what another knows. 1 if the first has ended.
+    softcuda_learn_from: raw::LearnFromFn;
     /// Takes this thread out of a scope.
     softcuda_leave_scope: raw::LeaveScopeFn;
     /// Gives a scope a schedule. 1 if there is no such schedule.

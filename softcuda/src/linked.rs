@@ -8,9 +8,10 @@ use std::io::{self, Write as _};
 use std::process;
 
 use cudarc::driver::sys::{
-    self, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUfunction_attribute, CUhostFn,
-    CUlimit, CUmem_advise, CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps,
-    CUmemoryPool, CUmodule, CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
+    self, CUcontext, CUctxCreateParams, CUdevResource, CUdevResourceDesc, CUdevResourceType, CUdevice, CUdevice_attribute, CUdeviceptr,
+    CUevent, CUfunction, CUfunction_attribute, CUgreenCtx, CUhostFn, CUlimit, CUmem_advise, CUmemAccess_flags, CUmemAccessDesc,
+    CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule, CUpointer_attribute, CUresult,
+    CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
 };
 
 use crate::driver::{self, Location};
@@ -46,7 +47,7 @@ macro_rules! as_number {
     };
 }
 
-as_number!(CUresult CUdevice_attribute CUfunction_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
+as_number!(CUresult CUdevResourceType CUdevice_attribute CUfunction_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
 
 impl Pass<Location> for CUmemLocation {
     fn pass(self) -> Location {
@@ -185,6 +186,21 @@ checked_exports! {
     fn cuCtxEnablePeerAccess(peer: CUcontext, flags: c_uint);
     fn cuCtxDisablePeerAccess(peer: CUcontext);
 
+    fn cuDeviceGetDevResource(device: CUdevice, resource: *mut CUdevResource, kind: CUdevResourceType);
+    fn cuDevSmResourceSplitByCount(
+        parts: *mut CUdevResource,
+        count: *mut c_uint,
+        whole: *const CUdevResource,
+        rest: *mut CUdevResource,
+        uses: c_uint,
+        fewest: c_uint
+    );
+    fn cuDevResourceGenerateDesc(descriptor: *mut CUdevResourceDesc, resources: *mut CUdevResource, count: c_uint);
+    fn cuGreenCtxCreate(green: *mut CUgreenCtx, descriptor: CUdevResourceDesc, device: CUdevice, flags: c_uint);
+    fn cuGreenCtxDestroy(green: CUgreenCtx);
+    fn cuCtxFromGreenCtx(context: *mut CUcontext, green: CUgreenCtx);
+    fn cuGreenCtxStreamCreate(stream: *mut CUstream, green: CUgreenCtx, flags: c_uint, priority: c_int);
+
     fn cuStreamCreate(stream: *mut CUstream, flags: c_uint);
     fn cuStreamCreateWithPriority(stream: *mut CUstream, flags: c_uint, priority: c_int);
     fn cuStreamDestroy_v2(stream: CUstream);
@@ -196,6 +212,8 @@ checked_exports! {
     fn cuStreamGetDevice(stream: CUstream, device: *mut CUdevice);
     fn cuStreamGetFlags(stream: CUstream, flags: *mut c_uint);
     fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
+    fn cuStreamGetCtx_v2(stream: CUstream, context: *mut CUcontext, green: *mut CUgreenCtx);
+    fn cuStreamGetGreenCtx(stream: CUstream, green: *mut CUgreenCtx);
     fn cuStreamIsCapturing(stream: CUstream, status: *mut CUstreamCaptureStatus);
     fn cuStreamWaitValue32_v2(stream: CUstream, address: CUdeviceptr, value: c_uint, flags: c_uint);
     fn cuStreamWaitValue64_v2(stream: CUstream, address: CUdeviceptr, value: u64, flags: c_uint);

@@ -14,7 +14,7 @@ use crate::software::required;
 /// enqueues belongs to its scope: [`live`](crate::live) counts it there, the scope's [`Schedule`] holds
 /// for it, and what is found out about it later is a report of that scope. A scope ends with the last
 /// guard of those that have entered it. Its work then goes, and what is left of it, and found out later,
-/// is the process's.
+/// is the process's. A kernel of it that fails then is reported there, and is nobody's fault.
 ///
 /// Two scopes that were entered are as two programs on one device: a wait for a whole context
 /// (`cuCtxSynchronize`, `cuMemFree`) in the one does not wait for what the schedule of the other holds
@@ -23,7 +23,7 @@ use crate::software::required;
 ///
 /// For [races](crate::reports) a scope knows what its threads have waited for, and what a thread knew that entered
 /// it. Of a wait in one scope another learns nothing: device memory that tests share is best made, and waited for,
-/// before they enter scopes.
+/// before they enter scopes. What one of them hands to another later goes with [`Scope::learn_from`].
 ///
 /// A primary context belongs to the scope in which it was retained first.
 ///
@@ -110,6 +110,49 @@ impl Scope {
         let refused = unsafe { (driver.softcuda_join_scope)(self.0) };
         assert_eq!(refused, 0, "the scope has ended");
         Entered { scope: self, before, _thread: PhantomData }
+    }
+
+    /// Lets the threads of this scope know what those of another know by now, for [races](crate::reports). That
+    /// goes with data that a thread of the other has waited for and hands to one of this, by a channel or a lock:
+    /// no driver sees those. If the other has ended, what the process knows is learned.
+    ///
+    /// # Panics
+    ///
+    /// If this scope has ended, or if the software driver does not run.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::sync::mpsc::channel;
+    /// # use cudarc::driver::CudaContext;
+    /// # softcuda::install()?;
+    /// use softcuda::Scope;
+    ///
+    /// let context = CudaContext::new(0)?;
+    /// # // SAFETY: what follows orders what it uses.
+    /// # unsafe { context.disable_event_tracking() };
+    /// let (hand_over, handed_over) = channel();
+    /// let stream = context.new_stream()?;
+    /// let fixture = std::thread::spawn(move || {
+    ///     let fixture = Scope::enter();
+    ///     let data = stream.clone_htod(&[1, 2, 3])?;
+    ///     stream.synchronize()?;
+    ///     let _ = hand_over.send((data, fixture.scope()));
+    ///     Ok::<(), cudarc::driver::DriverError>(())
+    /// });
+    ///
+    /// let test = Scope::enter();
+    /// let (data, scope) = handed_over.recv()?;
+    /// test.scope().learn_from(scope);
+    /// assert_eq!(context.new_stream()?.clone_dtoh(&data)?, [1, 2, 3]);
+    /// assert_eq!(softcuda::reports(), []);
+    /// # fixture.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn learn_from(self, other: Self) {
+        // SAFETY: the function takes numbers and may be called at any time.
+        let refused = unsafe { (required().softcuda_learn_from)(self.0, other.0) };
+        assert_eq!(refused, 0, "the scope has ended");
     }
 
     /// Gives this scope another schedule, for what it enqueues from now on. What was held before stays

@@ -162,7 +162,14 @@ mod tests {
     #[test]
     fn what_this_crate_of_streams_falls_back_from() {
         let lacks = |version, name| later_than(version).any(|later| later == name);
-        for (name, since) in [("cuStreamGetId", 12000), ("cuEventElapsedTime_v2", 12080), ("cuDeviceGetUuid_v2", 11040)] {
+        let functions = [
+            ("cuStreamGetId", 12000),
+            ("cuEventElapsedTime_v2", 12080),
+            ("cuDeviceGetUuid_v2", 11040),
+            ("cuStreamGetGreenCtx", 12040),
+            ("cuStreamGetCtx_v2", 12050),
+        ];
+        for (name, since) in functions {
             assert!(lacks(since - 1, name) && !lacks(since, name), "{name}");
         }
     }

@@ -3,12 +3,17 @@
 mod support;
 
 use std::panic::catch_unwind;
+use std::ptr::with_exposed_provenance_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, DriverError, result};
 use softcuda::{Kernel, Live, Schedule, Scope, Topic, inject, live, live_on, reports};
+use support::planted::{PROGRAMS, Pace, Program, run};
+use support::world::{World, busy, host_function, non_blocking, unseen};
 use support::{ONE, context, kernel};
 
 const OUT_OF_MEMORY: u32 = 2;
@@ -130,6 +135,103 @@ fn what_work_reports_is_for_who_enqueued_it() -> Result<(), DriverError> {
     assert_eq!(reports.iter().map(softcuda::Report::topic).collect::<Vec<_>>(), [Topic::Fault], "{reports:?}");
     assert_eq!(Scope::PROCESS.reports(), []);
     Ok(())
+}
+
+/// There is nobody left whose calls could say so.
+#[test]
+fn a_kernel_that_fails_after_the_end_of_its_scope_is_only_reported() -> Result<(), DriverError> {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static MAY_FAIL: AtomicBool = AtomicBool::new(false);
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let entered = Scope::enter().scheduled(Schedule::Plain);
+    Kernel::new("illegal", [])
+        .run(|launch| {
+            BEGUN.store(true, Ordering::Release);
+            while !MAY_FAIL.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            launch.fail(700);
+        })
+        .register();
+    let kernel = kernel(&context, "illegal")?;
+    for _ in 0..2 {
+        // SAFETY: the kernel has no parameters.
+        unsafe { stream.launch_builder(&kernel).launch(ONE) }?;
+    }
+    while !BEGUN.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    drop(entered);
+    assert_eq!(live().threads, 1, "the process's now");
+    MAY_FAIL.store(true, Ordering::Release);
+    stream.synchronize()?;
+    context.new_stream()?.clone_htod(&[1_u8])?;
+    let reports = Scope::PROCESS.take_reports();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!((report.topic(), report.times()), (Topic::Fault, 1), "{report}");
+    Ok(())
+}
+
+/// A copy to page-locked memory that the host reads.
+fn read_by_the_host() -> &'static Program {
+    PROGRAMS.iter().find(|program| program.by_host && !program.waits).expect("such a program")
+}
+
+#[test]
+fn a_scope_knows_what_another_has_waited_for_once_that_is_handed_over() {
+    let context = context(0);
+    let here = Scope::enter();
+    // The reports of a program that a thread of another scope waits for; `last` is called after the end of that.
+    let reports = |hand_over: fn(Scope, Scope), last: fn(Scope, Scope)| {
+        run(read_by_the_host(), &World::of(&context, non_blocking), Pace::Any, |world| {
+            let ((tell, told), (end, ended)) = (channel(), channel::<()>());
+            let (here, first) = (here.scope(), &world.first);
+            let there = thread::scope(|threads| {
+                threads.spawn(move || {
+                    let there = Scope::enter();
+                    first.synchronize().expect("a wait");
+                    tell.send(there.scope()).expect("the test waits");
+                    ended.recv().expect_err("nothing is sent");
+                });
+                let there = told.recv().expect("it is sent");
+                hand_over(here, there);
+                drop(end);
+                there
+            });
+            last(here, there);
+        });
+        here.scope().take_reports().len()
+    };
+    let nothing = |_, _| ();
+    assert_eq!(reports(nothing, nothing), 1);
+    assert_eq!(reports(|here, there| there.learn_from(here), nothing), 1, "the other way");
+    assert_eq!(reports(Scope::learn_from, nothing), 0);
+    assert_eq!(reports(nothing, Scope::learn_from), 0, "the process has what a scope leaves");
+    let refused = |here, there: Scope| drop(catch_unwind(|| there.learn_from(here)).expect_err("it has ended"));
+    assert_eq!(reports(nothing, refused), 1);
+}
+
+#[test]
+fn what_a_host_function_learns_after_the_end_of_its_scope_the_process_knows() {
+    let context = context(0);
+    let world = World::of(&context, non_blocking);
+    let entered = Scope::enter().scheduled(Schedule::Plain);
+    run(read_by_the_host(), &world, Pace::Any, |world| {
+        let held = busy(&world.second);
+        let (tell, told) = channel();
+        let event = world.mark.cu_event().expose_provenance();
+        host_function(&world.second, move || {
+            // SAFETY: the event outlives the work of this function's stream.
+            tell.send(unsafe { sys::cuEventQuery(with_exposed_provenance_mut(event)) }).expect("the test waits");
+        });
+        drop(entered);
+        let first = &world.first;
+        unseen(|| first.synchronize());
+        drop(held);
+        assert_eq!(told.recv(), Ok(CUresult::CUDA_SUCCESS));
+    });
+    assert_eq!(reports(), []);
 }
 
 #[test]

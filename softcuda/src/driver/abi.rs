@@ -61,6 +61,30 @@ impl<T> fmt::Debug for Out<T> {
     }
 }
 
+/// A value of the caller's that a result replaces.
+#[derive(Debug)]
+pub struct InOut<T>(NonNull<T>);
+
+impl<T: Copy> InOut<T> {
+    pub(super) fn get(&self) -> T {
+        // SAFETY: whoever called `accept` promised a value there during the call that this belongs to.
+        unsafe { self.0.read() }
+    }
+
+    pub(super) fn set(self, value: T) {
+        // SAFETY: as above; the place of a value takes one.
+        unsafe { self.0.write(value) };
+    }
+}
+
+impl<T> Argument for InOut<T> {
+    type Abi = *mut T;
+
+    unsafe fn accept(abi: *mut T) -> Outcome<Self> {
+        NonNull::new(abi).map(InOut).ok_or(codes::INVALID_VALUE)
+    }
+}
+
 /// A value of the caller's that is passed by its address.
 #[derive(Clone, Copy, Debug)]
 pub struct In<T>(T);

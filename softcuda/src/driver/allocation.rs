@@ -117,7 +117,7 @@ fn allocate_in_order(out: Out<u64>, bytes: usize, state: Locked, stream: Serial,
         out.set(0);
         return Ok(());
     }
-    let context = state.streams[&stream].context;
+    let context = state.owner(state.streams[&stream].context);
     let address = device_memory(state, context, Some(pool), bytes)?;
     lock().allocates(stream, address, bytes);
     out.set(address);

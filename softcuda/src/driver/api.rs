@@ -1,5 +1,5 @@
 //! The functions that this driver implements, as C sees them; each says what answers it. Those of
-//! memory are in `memory.rs`; the table has all.
+//! memory are in `memory.rs`, those of green contexts in `green.rs`; the table has all.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -14,8 +14,10 @@ use super::mem_op::{self, Operation};
 use super::word::Width::{Bits32, Bits64};
 use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, version};
 
+mod green;
 mod memory;
 
+pub use self::green::*;
 pub use self::memory::*;
 
 /// The address of a driver function.
@@ -26,7 +28,9 @@ pub(super) struct Address(pub(super) *const c_void);
 type Export = (&'static str, Address);
 
 /// Every function of this driver with its address, by index.
-pub(super) const EXPORTS: &[Export] = &join::<{ OTHERS.len() + memory::OF_MEMORY.len() }>(OTHERS, memory::OF_MEMORY);
+pub(super) const EXPORTS: &[Export] = &join::<{ FIRST.len() + green::OF_GREEN_CONTEXTS.len() }>(FIRST, green::OF_GREEN_CONTEXTS);
+
+const FIRST: &[Export] = &join::<{ OTHERS.len() + memory::OF_MEMORY.len() }>(OTHERS, memory::OF_MEMORY);
 
 const _: () = assert!(EXPORTS.len() <= calls::MAX_FUNCTIONS);
 

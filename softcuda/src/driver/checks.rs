@@ -66,6 +66,7 @@ impl State {
         let step = self.order.step(stream)?;
         let access = Access {
             stream: step.stream,
+            context: self.owner(step.stream.context),
             count: step.count,
             number: step.number,
             waits: step.clock.is_open(),
@@ -129,7 +130,7 @@ impl State {
         let range = range(base, bytes);
         if let Some(OfAllocation { history, .. }) = self.histories.allocations.get(&base) {
             let whole = 0..bytes as u64;
-            let is_waited_for = |first: &Access| waits == Waits::ForAll && first.stream.context == context;
+            let is_waited_for = |first: &Access| waits == Waits::ForAll && first.context == context;
             for first in history.conflicts(&whole, Touch::Write, None, &known).iter().filter(|first| !is_waited_for(first)) {
                 races::with_the_host(first, Deed(Touch::Write, call), Place::Allocation(base), &whole);
             }

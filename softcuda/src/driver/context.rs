@@ -47,7 +47,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     }
     let state = lock();
     let context = state.named_context(handle)?;
-    if state.primaries.iter().any(|primary| primary.context == Some(context)) {
+    let is_green = state.contexts[&context].green_of.is_some();
+    if is_green || state.primaries.iter().any(|primary| primary.context == Some(context)) {
         return Err(codes::INVALID_CONTEXT);
     }
     end(state, context)?;
@@ -65,14 +66,13 @@ pub(super) fn check_end(state: &State, context: Serial) -> Outcome {
 /// Takes a context away once its work is done.
 pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
     check_end(&state, context)?;
-    if let Some(context) = state.contexts.get_mut(&context) {
-        context.ends = true;
+    for (_, part) in state.contexts.iter_mut().filter(|(id, this)| **id == context || this.green_of == Some(context)) {
+        part.ends = true;
     }
     loop {
         let ends = state.ends_of(context);
         if ends.is_empty() {
-            report_leak(&state, context);
-            state.remove_context(context);
+            remove(&mut state, context);
             return Ok(());
         }
         let mut points = ends;
@@ -83,6 +83,19 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
         }
         state = worker::wait_for(state, &points)?;
     }
+}
+
+/// Takes a context away whose work is done. A green one leaves what it was used with to its primary context.
+fn remove(state: &mut State, context: Serial) {
+    if state.owner(context) != context {
+        state.remove_green_context(context);
+        return;
+    }
+    for green in state.green_contexts_of(context) {
+        state.remove_green_context(green);
+    }
+    report_leak(state, context);
+    state.remove_context(context);
 }
 
 /// Reports what the caller has left in a context. Modules are meant to go with it, and after a fault nothing can be taken
@@ -198,7 +211,7 @@ pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
 
 pub(super) fn synchronize() -> Outcome {
     let state = lock();
-    let context = state.current()?;
+    let context = state.current_place()?;
     let (ends, reached) = (state.ends_for_caller(context), state.order.reached_by_context(context));
     worker::finish(state, &ends, &reached)
 }

@@ -141,7 +141,7 @@ control! {
         let scope = scope::begin();
         let mut state = lock();
         state.paces.begin(scope);
-        state.order.hand_over(before, scope);
+        state.order.begin_scope(scope, before);
         scope
     }
 
@@ -155,15 +155,27 @@ control! {
         DONE
     }
 
+    /// Lets the threads of a scope know what those of another know by now; if that has ended, what the
+    /// process's know. 1 if the first has ended.
+    fn softcuda_learn_from(scope: u64, other: u64) -> u32: LearnFromFn {
+        let mut state = lock();
+        if !scope::lives(scope) {
+            return REFUSED;
+        }
+        state.order.hand_over(other, scope);
+        DONE
+    }
+
     /// Takes the calling thread out of a scope, back to one that it was in before. The scope ends with
     /// the last of its threads: its work goes, its reports and injections are forgotten, and what is
     /// left of it is the process's.
     fn softcuda_leave_scope(scope: u64, back_to: u64): LeaveScopeFn {
+        let mut state = lock();
+        // With the state locked, or the last thread that leaves would take from another what that knows.
         let ends = scope::leave(scope, back_to);
-        lock().order.hand_over(scope, scope::current());
+        state.order.hand_over(scope, scope::current());
         if ends {
             calls::end_scope(scope);
-            let mut state = lock();
             state.end_scope(scope);
             state.start_workers(0);
             drop(state);

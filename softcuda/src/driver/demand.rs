@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::objects::{Point, Serial, Stream, Task};
+use super::objects::{Point, Serial, Task};
 use super::pace::{Generator, Schedule};
 use super::scope::{self, NOBODY, PROCESS, ScopeId};
 use super::state::State;
@@ -69,9 +69,10 @@ impl State {
     }
 
     /// After an enqueue: lets go what a stream may wait for that waits for a word. Whoever waits for
-    /// that stream has demanded all there was.
+    /// that stream has demanded all there was. No more is looked at than streams that work: there may be
+    /// very many that do not.
     pub(super) fn feed(&mut self, end: Point) {
-        if !self.paces.are_plain() && self.streams.values().any(Stream::may_await_a_word) {
+        if !self.paces.are_plain() && !self.awaiting.is_empty() {
             self.demand(&[end]);
         }
     }
@@ -100,15 +101,13 @@ impl State {
     }
 
     /// Ends a scope: its work goes, and what it leaves is the process's. After a fault its work does not go, and what it
-    /// could not destroy is nobody's; contexts could be released.
+    /// could not destroy is nobody's; contexts could be released. Work keeps the scope: if it faults later, nobody's calls
+    /// answer that.
     pub(super) fn end_scope(&mut self, scope: ScopeId) {
         self.set_schedule(scope, Schedule::Plain);
         self.order.end_scope(scope);
         self.histories.pageable.remove(&scope);
-        let heir = self.faults.remove(&scope).map_or(PROCESS, |code| {
-            self.faults.insert(NOBODY, code);
-            NOBODY
-        });
+        let heir = if self.faults.contains_key(&scope) { NOBODY } else { PROCESS };
         let hand_over_to = |heir: ScopeId| {
             move |owner: &mut ScopeId| {
                 if *owner == scope {
@@ -117,14 +116,13 @@ impl State {
             }
         };
         let hand_over = hand_over_to(heir);
-        for stream in self.streams.values_mut() {
-            hand_over(&mut stream.scope);
-            hand_over(&mut stream.at_work);
-            stream.queue.iter_mut().for_each(|task| hand_over(&mut task.scope));
-        }
+        self.streams.values_mut().for_each(|stream| hand_over(&mut stream.scope));
         self.events.values_mut().for_each(|event| hand_over(&mut event.scope));
         self.contexts.values_mut().for_each(|context| hand_over_to(PROCESS)(&mut context.scope));
         self.memory.allocations_mut().for_each(|allocation| hand_over(&mut allocation.scope));
+        let streams = &self.streams;
+        let has_work = |scope| streams.values().any(|stream| stream.has_work_of(scope));
+        self.faults.retain(|scope, _| scope::lives(*scope) || has_work(*scope));
     }
 
     /// Whether nothing is held up to this point.
@@ -140,7 +138,7 @@ impl State {
         while let Some(Point { stream, position }) = open.pop() {
             let Some(this) = self.streams.get(&stream) else { continue };
             let known = reached.entry(stream).or_insert_with(|| this.begun());
-            let mut waits_for_words = this.may_await_a_word();
+            let mut waits_for_words = self.awaiting.contains(&stream);
             for task in this.tasks(*known, position) {
                 open.extend(&task.after);
                 waits_for_words |= task.work.waits_for_words();
@@ -149,7 +147,7 @@ impl State {
             // Whoever writes the word has to go, and nobody knows who that is.
             if waits_for_words && !is_for_others {
                 is_for_others = true;
-                open.extend(self.streams.keys().map(|stream| self.end_of(*stream)));
+                open.extend(self.contexts.values().flat_map(|context| &context.busy).map(|stream| self.end_of(*stream)));
             }
         }
         reached.retain(|stream, position| self.streams[stream].let_go < *position);

@@ -42,7 +42,7 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
     let (event, Event { context, .. }) = state.event(handle)?;
-    if *context != state.streams[&stream].context {
+    if *context != state.owner(state.streams[&stream].context) {
         return Err(codes::INVALID_HANDLE);
     }
     stream::check_external(flags)?;

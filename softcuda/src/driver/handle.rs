@@ -16,10 +16,14 @@ pub(super) enum Kind {
     Module,
     Function,
     Pool,
+    GreenContext,
+    /// What a green context is to have: no object, the number says it.
+    Resources,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Context, Self::Stream, Self::Event, Self::Module, Self::Function, Self::Pool];
+    const ALL: [Self; 8] =
+        [Self::Context, Self::Stream, Self::Event, Self::Module, Self::Function, Self::Pool, Self::GreenContext, Self::Resources];
 }
 
 impl fmt::Display for Kind {
@@ -31,6 +35,8 @@ impl fmt::Display for Kind {
             Self::Module => "module",
             Self::Function => "function",
             Self::Pool => "memory pool",
+            Self::GreenContext => "green context",
+            Self::Resources => "resource descriptor",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::clock::{Actor, Clock};
-use super::objects::StreamName;
+use super::objects::{Serial, StreamName};
 use super::ptx::Entry;
 use super::scope::ScopeId;
 
@@ -34,6 +34,8 @@ impl Touch {
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) stream: StreamName,
+    /// The context whose memory the stream uses.
+    pub(super) context: Serial,
     pub(super) count: u64,
     /// Of all accesses, in the order in which they were enqueued.
     pub(super) number: u64,
@@ -198,7 +200,7 @@ mod tests {
 
     fn access(actor: Actor, count: u64, touch: Touch, range: Range<u64>) -> Arc<Access> {
         let stream = StreamName { serial: actor, role: Role::Created { non_blocking: true }, context: 1 };
-        Arc::new(Access { stream, count, number: 1, waits: false, touch, call: "cuTest", kernel: None, range })
+        Arc::new(Access { stream, context: 1, count, number: 1, waits: false, touch, call: "cuTest", kernel: None, range })
     }
 
     /// The actors that an access of nobody who knows anything conflicts with.

@@ -77,7 +77,7 @@ fn resolve(config: Config) -> Outcome<(Serial, Serial, Registration, Arc<Entry>)
     let mut state = lock();
     let stream = state.stream(config.stream)?;
     let function = state.function(config.function)?;
-    let context = state.streams[&stream].context;
+    let context = state.owner(state.streams[&stream].context);
     if function.context != context {
         return Err(codes::INVALID_HANDLE);
     }

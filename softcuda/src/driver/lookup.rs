@@ -26,8 +26,14 @@ impl State {
         })
     }
 
-    /// The calling thread's current context, if there was no fault.
+    /// The context whose memory and events the calling thread uses, if there was no fault: the current one, or
+    /// where that is green its primary context.
     pub(super) fn current(&self) -> Outcome<Serial> {
+        Ok(self.owner(self.current_place()?))
+    }
+
+    /// The calling thread's current context, if there was no fault: what new streams belong to.
+    pub(super) fn current_place(&self) -> Outcome<Serial> {
         let context = self.current_even_faulted()?;
         self.check()?;
         Ok(context)
@@ -46,24 +52,40 @@ impl State {
     pub(super) fn stream(&mut self, handle: Handle) -> Outcome<Serial> {
         match handle {
             Handle::NULL | Handle::LEGACY_STREAM => {
-                let context = self.current()?;
+                let context = self.current_place()?;
                 Ok(self.contexts[&context].legacy)
             }
             Handle::PER_THREAD_STREAM => {
-                let context = self.current()?;
+                let context = self.current_place()?;
                 Ok(self.per_thread_stream(context))
             }
             _ => self.created_stream(handle),
         }
     }
 
-    /// The created stream of a caller's handle.
+    /// The created stream of a caller's handle, if its context is there.
     pub(super) fn created_stream(&self, handle: Handle) -> Outcome<Serial> {
+        let serial = self.stream_to_destroy(handle)?;
+        if self.streams[&serial].detached { Err(codes::CONTEXT_IS_DESTROYED) } else { Ok(serial) }
+    }
+
+    /// The created stream of a caller's handle, also after its green context.
+    pub(super) fn stream_to_destroy(&self, handle: Handle) -> Outcome<Serial> {
         let found = handle.serial(Kind::Stream).and_then(|serial| Some((serial, self.streams.get(&serial)?)));
         match found {
             Some((serial, stream)) if !stream.destroyed => self.check().map(|()| serial),
             _ => Err(self.refuse(handle, Kind::Stream)),
         }
+    }
+
+    /// The green context of a caller's handle.
+    pub(super) fn green_context(&self, handle: Handle) -> Outcome<Serial> {
+        let serial = handle.serial(Kind::GreenContext);
+        let found = serial.filter(|serial| self.contexts.get(serial).is_some_and(|context| !context.ends));
+        found.ok_or_else(|| match self.refuse(handle, Kind::GreenContext) {
+            codes::INVALID_HANDLE if serial.is_some() => codes::CONTEXT_IS_DESTROYED,
+            _ => codes::INVALID_CONTEXT,
+        })
     }
 
     /// The event of a caller's handle.

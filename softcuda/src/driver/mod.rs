@@ -15,10 +15,10 @@
 //! | `device`, `buffer`, `pools`, `memory`, `word`, `ptx`, `kernel`, `job` | devices, bytes, pools, allocations, words that streams wait for, PTX, twins, work for threads |
 //! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
 //! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
-//! | `orphans`, `freed`, `state` | what is gone; all of it behind one lock |
+//! | `orphans`, `freed`, `state`, `family` | what is gone; all of it behind one lock; green contexts as parts of others |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `value_waits`, `schedule`, `demand`, `worker` | streams that words hold, what may go next, what a schedule holds back, and the threads it goes on |
-//! | `context`, `primary`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
+//! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -41,9 +41,11 @@ mod discard;
 mod entry;
 mod errors;
 mod event;
+mod family;
 mod fork;
 mod freed;
 mod function;
+mod green;
 mod handle;
 mod history;
 mod host_function;
@@ -74,6 +76,7 @@ mod races;
 pub mod raw;
 mod register;
 mod report;
+mod resource;
 mod schedule;
 mod scope;
 mod setting;

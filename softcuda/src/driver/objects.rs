@@ -140,8 +140,6 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
-    /// Whether the task that a thread does may wait for a word that others write.
-    pub(super) awaits_word: bool,
     /// Set while it waits for a word in memory: ends that wait.
     pub(super) value_wait: Option<Arc<AtomicBool>>,
     /// Tasks enqueued and done so far: the position of the last.
@@ -155,6 +153,8 @@ pub(super) struct Stream {
     pub(super) waiters: Vec<(u64, Waiter)>,
     /// Its handle is gone; it ends with its last task.
     pub(super) destroyed: bool,
+    /// Its green context is gone: it can be destroyed, and nothing else.
+    pub(super) detached: bool,
 }
 
 impl Stream {
@@ -167,7 +167,6 @@ impl Stream {
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
-            awaits_word: false,
             value_wait: None,
             enqueued: 0,
             done: 0,
@@ -175,6 +174,7 @@ impl Stream {
             queries: 0,
             waiters: Vec::new(),
             destroyed: false,
+            detached: false,
         }
     }
 
@@ -191,13 +191,9 @@ impl Stream {
         }
     }
 
-    /// Whether what a thread does for it, or is about to do, may wait for a word that others write.
-    pub(super) fn may_await_a_word(&self) -> bool {
-        match self.activity {
-            Activity::Running => self.awaits_word,
-            Activity::Ready => self.queue.front().is_some_and(|task| task.work.waits_for_words()),
-            Activity::Free | Activity::Blocked => false,
-        }
+    /// Whether a thread does a task of a scope, or will.
+    pub(super) fn has_work_of(&self, scope: ScopeId) -> bool {
+        self.scope_at_work() == Some(scope) || self.queue.iter().any(|task| task.scope == scope)
     }
 
     /// Appends a task; its position.
@@ -305,6 +301,8 @@ pub(super) struct Context {
     pub(super) ends: bool,
     pub(super) device: usize,
     pub(super) flags: u32,
+    /// The primary context that it is a green one of, whose memory and events it uses.
+    pub(super) green_of: Option<Serial>,
     pub(super) legacy: Serial,
     /// Default streams by the number of their thread.
     pub(super) per_thread: BTreeMap<u64, Serial>,

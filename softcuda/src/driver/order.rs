@@ -26,6 +26,8 @@ use self::stream::StreamClock;
 #[derive(Debug)]
 struct ContextClock {
     legacy: Actor,
+    /// The primary context that it is a green one of.
+    green_of: Option<Serial>,
     streams: BTreeSet<Actor>,
     /// Blocking streams with work that the legacy stream's next comes after.
     listed: Vec<Actor>,
@@ -38,12 +40,12 @@ struct ContextClock {
 #[derive(Debug)]
 pub(super) struct Reached {
     moments: Vec<Moment>,
-    ended: Option<Arc<Clock>>,
+    ended: Vec<Arc<Clock>>,
 }
 
 impl From<Option<Moment>> for Reached {
     fn from(moment: Option<Moment>) -> Self {
-        Self { moments: moment.into_iter().collect(), ended: None }
+        Self { moments: moment.into_iter().collect(), ended: Vec::new() }
     }
 }
 
@@ -93,7 +95,7 @@ impl Order {
         let empty = Arc::new(Clock::new());
         self.streams.insert(stream, StreamClock::new(context, role, Arc::clone(&empty)));
         let (ended, ended_and_listed) = (Arc::clone(&empty), empty);
-        let new = || ContextClock { legacy: stream, streams: BTreeSet::new(), listed: Vec::new(), ended, ended_and_listed };
+        let new = || ContextClock { legacy: stream, green_of: None, streams: BTreeSet::new(), listed: Vec::new(), ended, ended_and_listed };
         self.contexts.entry(context).or_insert_with(new).streams.insert(stream);
     }
 
@@ -119,21 +121,40 @@ impl Order {
         self.contexts.remove(&context);
     }
 
+    /// A context is a green one of a primary context: who waits for that waits for it too.
+    pub(super) fn becomes_green(&mut self, context: Serial, primary: Serial) {
+        if let Some(context) = self.contexts.get_mut(&context) {
+            context.green_of = Some(primary);
+        }
+    }
+
+    /// A green context is gone. What its streams did a wait for the primary context is for; nobody has waited yet.
+    pub(super) fn end_green_context(&mut self, green: Serial) {
+        let streams = self.contexts.get(&green).map(|context| context.streams.clone());
+        streams.into_iter().flatten().for_each(|stream| self.end_stream(stream));
+        let Some(ContextClock { green_of: Some(primary), ended, .. }) = self.contexts.remove(&green) else { return };
+        if let Some(primary) = self.contexts.get_mut(&primary) {
+            Arc::make_mut(&mut primary.ended).join(&ended);
+            self.growth += primary.ended.len();
+        }
+    }
+
     /// A scope has faulted: none of its work goes on, and its threads can wait for nothing any more.
     pub(super) fn fault(&mut self, scope: ScopeId) {
+        if !self.hosts.contains_key(&scope) {
+            // It has ended: it has no threads.
+            return;
+        }
         let streams = self.streams.iter().filter(|(_, stream)| stream.met.0 == scope);
         let moments = streams.map(|(stream, clock)| clock.moment(*stream)).collect();
-        let ended: Vec<_> = self.contexts.values().map(|context| Arc::clone(&context.ended)).collect();
-        self.learn(scope, &Reached { moments, ended: None });
-        for ended in ended {
-            self.learn(scope, &Reached { moments: Vec::new(), ended: Some(ended) });
-        }
+        let ended = self.contexts.values().map(|context| Arc::clone(&context.ended)).collect();
+        self.learn(scope, &Reached { moments, ended });
     }
 
     /// New work of a stream, enqueued by a thread of `scope`, comes after what the scope knows and
     /// what the legacy stream's rules put before it. Asked again it changes nothing.
     pub(super) fn arrive(&mut self, stream: Actor, scope: ScopeId) {
-        let host = host_of(&mut self.hosts, scope);
+        let (scope, host) = host_of(&mut self.hosts, scope);
         let Some(this) = self.streams.get_mut(&stream) else { return };
         if this.met != (scope, host.version) {
             this.met = (scope, host.version);
@@ -193,9 +214,8 @@ impl Order {
     /// Lets a stream come after all that a wait of a host would be for.
     pub(super) fn wait_for_all(&mut self, stream: Actor, reached: &Reached) {
         reached.moments.iter().for_each(|moment| self.wait(stream, moment));
-        if let (Some(this), Some(ended)) = (self.streams.get_mut(&stream), &reached.ended) {
-            self.growth += this.learn_ended(ended);
-        }
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        self.growth += reached.ended.iter().map(|ended| this.learn_ended(ended)).sum::<usize>();
     }
 
     /// A stream as reports name it.
@@ -249,19 +269,19 @@ impl Order {
 
     /// What a wait for a stream is for: its work so far, and for the legacy stream that of the blocking ones.
     pub(super) fn reached_by_stream(&self, stream: Actor) -> Reached {
-        let mut reached = Reached { moments: self.moment(stream).into_iter().collect(), ended: None };
+        let mut reached = Reached::from(self.moment(stream));
         let context = self.streams.get(&stream).and_then(|this| self.contexts.get(&this.context));
         if let Some(context) = context.filter(|context| context.legacy == stream) {
             reached.moments.extend(context.listed.iter().filter_map(|listed| self.moment(*listed)));
-            reached.ended = Some(Arc::clone(&context.ended_and_listed));
+            reached.ended.push(Arc::clone(&context.ended_and_listed));
         }
         reached
     }
 
-    /// What a wait for a context is for.
+    /// What a wait for a context is for: for a primary one its green contexts are a part of it.
     pub(super) fn reached_by_context(&self, context: Serial) -> Reached {
-        let Some(context) = self.contexts.get(&context) else { return Reached { moments: Vec::new(), ended: None } };
-        let moments = context.streams.iter().filter_map(|stream| self.moment(*stream)).collect();
-        Reached { moments, ended: Some(Arc::clone(&context.ended)) }
+        let parts = || self.contexts.iter().filter(|(id, this)| **id == context || this.green_of == Some(context)).map(|(_, this)| this);
+        let moments = parts().flat_map(|part| &part.streams).filter_map(|stream| self.moment(*stream)).collect();
+        Reached { moments, ended: parts().map(|part| Arc::clone(&part.ended)).collect() }
     }
 }

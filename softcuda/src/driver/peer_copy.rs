@@ -6,7 +6,7 @@ use super::copy::{self, Side};
 use super::handle::Handle;
 use super::history::Touch;
 use super::job::{Job, Place};
-use super::objects::{Serial, Work};
+use super::objects::{Serial, Stream, Work};
 use super::state::{State, lock};
 
 /// Copies in stream order.
@@ -26,7 +26,7 @@ pub(super) fn copy_between_all_work(to: (u64, Handle), from: (u64, Handle), byte
     }
     let (_, source) = copy::device_memory(&state, from.0, bytes)?;
     let (_, target) = copy::device_memory(&state, to.0, bytes)?;
-    let contexts = [current, to_context, from_context];
+    let contexts = [current, state.owner(to_context), state.owner(from_context)];
     let legacy = state.contexts[&current].legacy;
     for context in contexts {
         let reached = state.order.reached_by_context(context);
@@ -39,9 +39,10 @@ pub(super) fn copy_between_all_work(to: (u64, Handle), from: (u64, Handle), byte
     state.touches(legacy, to.0, bytes, Touch::Write, None);
     let end = state.submit(legacy, None, Work::Run(Job::Copy { from: Place::Known(source), to: Place::Known(target), bytes }));
     let moment = state.order.moment(legacy);
-    let is_later = |stream: Serial, context: Serial, destroyed: bool| stream != legacy && !destroyed && contexts.contains(&context);
-    let streams: Vec<Serial> =
-        state.streams.iter().filter(|(serial, this)| is_later(**serial, this.context, this.destroyed)).map(|(serial, _)| *serial).collect();
+    let is_later = |serial: Serial, this: &Stream| {
+        serial != legacy && !this.destroyed && !this.detached && contexts.contains(&state.owner(this.context))
+    };
+    let streams: Vec<Serial> = state.streams.iter().filter(|(serial, this)| is_later(**serial, this)).map(|(serial, _)| *serial).collect();
     for stream in streams {
         if let Some(moment) = &moment {
             state.order.wait(stream, moment);

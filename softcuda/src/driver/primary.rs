@@ -4,7 +4,7 @@ use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::RawHandle;
 use super::objects::Serial;
-use super::state::{self, Locked, lock};
+use super::state::{self, Locked, State, lock};
 use super::{context, device};
 
 /// The flag that the host's memory is mapped. A primary context has it, and nobody sets it: seen on a real driver.
@@ -14,6 +14,13 @@ pub(super) fn retain(out: Option<Out<RawHandle>>, ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
     let out = out.ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
+    let id = retain_on(&mut state, device)?;
+    out.set(state.contexts[&id].handle.raw());
+    Ok(())
+}
+
+/// The context of a device, retained once more.
+pub(super) fn retain_on(state: &mut State, device: usize) -> Outcome<Serial> {
     let primary = state.primaries[device];
     let id = if let Some(id) = primary.context {
         id
@@ -23,13 +30,16 @@ pub(super) fn retain(out: Option<Out<RawHandle>>, ordinal: i32) -> Outcome {
     };
     state.primaries[device].context = Some(id);
     state.primaries[device].retained += 1;
-    out.set(state.contexts[&id].handle.raw());
-    Ok(())
+    Ok(id)
 }
 
 pub(super) fn release(ordinal: i32) -> Outcome {
     let device = device::index(ordinal)?;
-    let mut state = lock();
+    release_on(lock(), device)
+}
+
+/// Retained once less.
+pub(super) fn release_on(mut state: Locked, device: usize) -> Outcome {
     let primary = state.primaries[device];
     let retained = primary.retained.checked_sub(1).ok_or(codes::INVALID_CONTEXT)?;
     // After a reset there is none.

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_void};
 
 /// Changes whenever something in this file changes; both sides compare it when the library is opened.
-pub const CONTROL_VERSION: u32 = 4;
+pub const CONTROL_VERSION: u32 = 5;
 
 /// A mode: the driver works.
 pub const MODE_FULL: u32 = 0;
@@ -255,6 +255,8 @@ pub type ScopeFn = unsafe extern "C" fn() -> u64;
 pub type BeginScopeFn = unsafe extern "C" fn() -> u64;
 /// `softcuda_join_scope`
 pub type JoinScopeFn = unsafe extern "C" fn(scope: u64) -> u32;
+/// `softcuda_learn_from`
+pub type LearnFromFn = unsafe extern "C" fn(scope: u64, other: u64) -> u32;
 /// `softcuda_leave_scope`
 pub type LeaveScopeFn = unsafe extern "C" fn(scope: u64, back_to: u64);
 /// `softcuda_set_schedule`

@@ -38,13 +38,13 @@ fn reports() -> MutexGuard<'static, Reports> {
     REPORTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Adds a report, with the call it was found in, to those of the calling thread's scope.
+/// Adds a report, with the call it was found in, to those of the calling thread's scope, or of its heir.
 pub(super) fn add(topic: Topic, what: impl Display) {
     let text = match calls::current() {
         Some(call) => format!("{call}: {what}"),
         None => what.to_string(),
     };
-    let scope = scope::of_reports();
+    let scope = scope::heir(scope::current());
     reports().add(scope, topic, text);
 }
 

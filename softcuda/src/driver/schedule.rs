@@ -93,9 +93,13 @@ impl State {
         // Where chance decides, short work is done on the spot: threads would decide in its place.
         let on_a_thread = |job: &&Job| !(job.is_short() && self.paces.is_seeded(task.scope));
         if let Some(job) = task.work.job().filter(on_a_thread) {
+            let waits_for_words = job.waits_for_words();
             if matches!(job, Job::HostFunction(..)) && !self.take_host_function_turn(stream) {
                 self.set_activity(stream, Activity::Blocked);
                 return false;
+            }
+            if waits_for_words {
+                self.awaiting.insert(stream);
             }
             self.set_activity(stream, Activity::Ready);
             self.ready.push_back(stream);
@@ -189,7 +193,6 @@ impl State {
             if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
                 this.at_work = scope;
-                this.awaits_word = job.waits_for_words();
                 if let Job::ValueWait(wait) = &job {
                     this.value_wait = Some(Arc::clone(&wait.over));
                 }
@@ -206,6 +209,7 @@ impl State {
     /// Takes note of a job that has ended, and lets go on whatever waited for it.
     pub(super) fn job_done(&mut self, stream: Serial, was_host_function: bool, outcome: Outcome) {
         let mut woken = Vec::new();
+        self.awaiting.remove(&stream);
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.activity = Activity::Free;
         let gave_up = this.value_wait.take().is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
@@ -276,6 +280,7 @@ impl State {
                 context.in_host_function &= !had_its_turn;
             }
             self.ready.retain(|ready| *ready != stream);
+            self.awaiting.remove(&stream);
             woken.push(stream);
         }
     }

@@ -15,7 +15,7 @@ pub(super) type ScopeId = u64;
 /// The scope of every thread that is in no other.
 pub(super) const PROCESS: ScopeId = PROCESS_SCOPE;
 
-/// What has the work of scopes that have faulted, and what they could not destroy. No thread is in it.
+/// What has what scopes that have faulted could not destroy. No thread is in it.
 pub(super) const NOBODY: ScopeId = ScopeId::MAX;
 
 thread_local! {
@@ -82,10 +82,14 @@ pub(super) fn leave(scope: ScopeId, back_to: ScopeId) -> bool {
     ends
 }
 
-/// The scope that a report is made in: the calling thread's, unless that has ended while work of it goes on.
-pub(super) fn of_reports() -> ScopeId {
-    let current = current();
-    if current == PROCESS || scopes().threads.contains_key(&current) { current } else { PROCESS }
+/// Whether a scope has not ended yet. Work of one that has may go on: it keeps the number.
+pub(super) fn lives(scope: ScopeId) -> bool {
+    scope == PROCESS || scopes().threads.contains_key(&scope)
+}
+
+/// The scope that has what a scope leaves: itself while it lives, then the process's.
+pub(super) fn heir(scope: ScopeId) -> ScopeId {
+    if lives(scope) { scope } else { PROCESS }
 }
 
 #[cfg(test)]
@@ -95,7 +99,7 @@ mod tests {
     #[test]
     fn a_scope_ends_with_its_last_thread() {
         let scope = begin();
-        assert_eq!((current(), of_reports()), (scope, scope));
+        assert_eq!((current(), heir(scope)), (scope, scope));
         std::thread::scope(|threads| {
             threads.spawn(|| {
                 assert_eq!(current(), PROCESS);
@@ -106,8 +110,6 @@ mod tests {
         assert!(leave(scope, PROCESS));
         assert_eq!(current(), PROCESS);
         assert!(!join(scope), "it has ended");
-        enter(scope);
-        assert_eq!(of_reports(), PROCESS);
-        enter(PROCESS);
+        assert_eq!(heir(scope), PROCESS);
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) memory: Memory,
     /// Streams whose first task a thread may take.
     pub(super) ready: VecDeque<Serial>,
+    /// Streams for which a thread does, or is about to do, what may wait for a word that others write.
+    pub(super) awaiting: BTreeSet<Serial>,
     /// Threads at work, and those of them that have not begun.
     pub(super) workers: usize,
     pub(super) starting: usize,
@@ -74,6 +76,7 @@ impl State {
             functions: BTreeMap::new(),
             memory: Memory::new(),
             ready: VecDeque::new(),
+            awaiting: BTreeSet::new(),
             workers: 0,
             starting: 0,
             threads_refused: false,
@@ -120,10 +123,15 @@ impl State {
         self.contexts.get(&context).map(|context| context.device)
     }
 
+    /// The context whose memory and events a context uses: its own, or for a green one the primary context's.
+    pub(super) fn owner(&self, context: Serial) -> Serial {
+        self.contexts.get(&context).and_then(|this| this.green_of).unwrap_or(context)
+    }
+
     /// Whether work of a context reaches an allocation.
     pub(super) fn is_reachable(&self, context: Serial, allocation: &Allocation) -> bool {
         let Home::Device(device) = allocation.home else { return true };
-        let Some(context) = self.contexts.get(&context) else { return false };
+        let Some(context) = self.contexts.get(&self.owner(context)) else { return false };
         match allocation.origin {
             Origin::Pool(pool) => self.memory.pools.is_reached_by(pool, context.device),
             _ => context.device == device || context.peers[device],
@@ -157,9 +165,10 @@ impl State {
         others.filter(|other| self.streams[other].is_blocking()).map(|other| self.end_of(other)).collect()
     }
 
-    /// The ends of all work of a context.
+    /// The ends of all work of a context: for a primary one its green contexts are a part of it.
     pub(super) fn ends_of(&self, context: Serial) -> Vec<Point> {
-        self.busy_streams(context).map(|stream| self.end_of(stream)).collect()
+        let parts = self.contexts.iter().filter(|(id, this)| **id == context || this.green_of == Some(context));
+        parts.flat_map(|(_, part)| &part.busy).map(|stream| self.end_of(*stream)).collect()
     }
 
     fn busy_streams(&self, context: Serial) -> impl Iterator<Item = Serial> {
@@ -206,6 +215,7 @@ impl State {
                 ends: false,
                 device,
                 flags,
+                green_of: None,
                 legacy,
                 per_thread: BTreeMap::new(),
                 busy: BTreeSet::new(),

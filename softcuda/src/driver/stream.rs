@@ -3,8 +3,8 @@
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
-use super::objects::{Role, Work};
-use super::state::lock;
+use super::objects::{Role, Serial, Work};
+use super::state::{State, lock};
 use super::{device, profile, worker};
 
 const NON_BLOCKING: u32 = 1;
@@ -16,11 +16,27 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32, priority: i32) -> Outcome 
         return Err(codes::INVALID_VALUE);
     }
     let mut state = lock();
-    let context = state.current()?;
+    let context = state.current_place()?;
+    create_in(&mut state, context, out, flags, priority);
+    Ok(())
+}
+
+fn create_in(state: &mut State, context: Serial, out: Out<RawHandle>, flags: u32, priority: i32) {
     let (least, greatest) = profile::PRIORITIES;
     let role = Role::Created { non_blocking: flags == NON_BLOCKING };
     let stream = state.add_stream(context, role, priority.clamp(greatest, least));
     out.set(Handle::new(Kind::Stream, stream).raw());
+}
+
+/// One of a green context, whatever is current. The default stream is nothing that it could wait for.
+pub(super) fn create_green(out: Out<RawHandle>, green: Handle, flags: u32, priority: i32) -> Outcome {
+    if flags != NON_BLOCKING {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let context = state.green_context(green)?;
+    state.check()?;
+    create_in(&mut state, context, out, flags, priority);
     Ok(())
 }
 
@@ -34,7 +50,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
             state.current()?;
             return Err(codes::INVALID_HANDLE);
         }
-        _ => state.created_stream(handle)?,
+        _ => state.stream_to_destroy(handle)?,
     };
     state.retire_stream(serial);
     Ok(())
@@ -101,6 +117,28 @@ pub(super) fn context(handle: Handle, out: Out<RawHandle>) -> Outcome {
     let context = state.streams[&serial].context;
     out.set(state.contexts[&context].handle.raw());
     Ok(())
+}
+
+/// The green context, and the context whose memory it uses; for other streams null, and theirs.
+pub(super) fn contexts(handle: Handle, context: Out<RawHandle>, green: Out<RawHandle>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    let place = state.streams[&serial].context;
+    context.set(state.contexts[&state.owner(place)].handle.raw());
+    green.set(green_handle(&state, place).raw());
+    Ok(())
+}
+
+pub(super) fn green_context(handle: Handle, out: Out<RawHandle>) -> Outcome {
+    let mut state = lock();
+    let serial = state.stream(handle)?;
+    out.set(green_handle(&state, state.streams[&serial].context).raw());
+    Ok(())
+}
+
+fn green_handle(state: &State, context: Serial) -> Handle {
+    let green = state.contexts[&context].green_of.map(|_| Handle::new(Kind::GreenContext, context));
+    green.unwrap_or(Handle::NULL)
 }
 
 pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {

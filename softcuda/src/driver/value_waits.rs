@@ -28,7 +28,7 @@ fn is_value_wait(work: &Work) -> bool {
 impl State {
     /// Whether a stream of `context` waits for a word, or will.
     pub(super) fn has_value_waits(&self, context: Serial) -> bool {
-        let mut streams = self.streams.values().filter(|stream| stream.context == context);
+        let mut streams = self.streams.values().filter(|stream| self.is_part(stream.context, context));
         streams.any(|stream| stream.value_wait.is_some() || stream.queue.iter().any(|task| is_value_wait(&task.work)))
     }
 
@@ -41,7 +41,7 @@ impl State {
 
     /// The streams of `context` that a word holds.
     pub(super) fn held_by_words(&self, context: Serial) -> Vec<Serial> {
-        let held = self.streams.iter().filter(|(_, stream)| stream.context == context && stream.is_held_by_word());
+        let held = self.streams.iter().filter(|(_, stream)| self.is_part(stream.context, context) && stream.is_held_by_word());
         held.map(|(serial, _)| *serial).collect()
     }
 

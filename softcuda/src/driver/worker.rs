@@ -94,9 +94,9 @@ pub(super) fn count(scope: ScopeId, device: Option<usize>) -> usize {
         streams.filter(|stream| device.is_none_or(|device| state.device_of(stream.context) == Some(device))).count()
     };
     if scope == PROCESS && device.is_none() {
-        state.workers.saturating_sub(at_work(&|other| other != PROCESS))
+        state.workers.saturating_sub(at_work(&|other| scope::heir(other) != PROCESS))
     } else {
-        at_work(&|other| other == scope)
+        at_work(&|other| scope::heir(other) == scope)
     }
 }
 

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod green;
 pub(crate) mod means;
 pub(crate) mod planted;
+pub(crate) mod reported;
 pub(crate) mod world;
 
 use std::sync::Arc;

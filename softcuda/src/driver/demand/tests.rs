@@ -2,11 +2,13 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
 
 use super::super::buffer::{Buffer, Span};
 use super::super::job::{Job, Pattern, UserData};
 use super::super::objects::{Role, Work};
 use super::super::state::primary_handle;
+use super::super::word::{Condition, ValueWait, Width, Word};
 use super::*;
 
 const NON_BLOCKING: Role = Role::Created { non_blocking: true };
@@ -28,6 +30,12 @@ fn copy() -> Work {
 fn host_function() -> Work {
     unsafe extern "C" fn nothing(_: *mut c_void) {}
     Work::Run(Job::HostFunction(nothing, UserData(ptr::null_mut())))
+}
+
+/// A wait for a word that nobody writes.
+fn value_wait() -> Work {
+    let word = Word::new(Span::whole(Buffer::of_device(8).unwrap()), Width::Bits64).unwrap();
+    Work::Run(Job::ValueWait(ValueWait { word, condition: Condition::Equal, value: 1, over: Arc::default() }))
 }
 
 /// Runs all that may run, and answers the streams in the order of its starts.
@@ -156,6 +164,34 @@ fn a_fault_ends_what_its_scope_holds() {
     assert!(state.check().is_err());
     assert!(state.is_passed(end) && state.take_job().is_none());
     assert!(state.ends_of(context).is_empty());
+}
+
+/// An enqueue looks at these streams only, however many there are.
+#[test]
+fn streams_are_listed_while_they_may_wait_for_a_word() {
+    let (mut state, _, [copies, waits, faulty, _idle]) = state(Schedule::Lazy);
+    let listed = |state: &State| state.awaiting.iter().copied().collect::<Vec<_>>();
+    let take = |state: &mut State| state.take_job().map(|(stream, ..)| stream);
+    state.enqueue(copies, None, copy());
+    state.enqueue(copies, None, value_wait());
+    let wait = state.enqueue(waits, None, value_wait());
+    assert_eq!(listed(&state), [], "held");
+    state.demand(&[wait]);
+    assert_eq!(listed(&state), [waits], "about to wait; the other one is about to copy");
+    assert_eq!([take(&mut state), take(&mut state)], [Some(copies), Some(waits)]);
+    assert_eq!(listed(&state), [waits], "at work");
+    state.job_done(copies, false, Ok(()));
+    assert_eq!(listed(&state), [copies, waits], "what may write the word was let go too");
+    state.job_done(waits, false, Ok(()));
+    assert_eq!(listed(&state), [copies]);
+
+    let fed = state.enqueue(waits, None, value_wait());
+    assert!(!state.is_let_go(fed));
+    state.feed(fed);
+    assert_eq!(listed(&state), [copies, waits]);
+    let fault = state.enqueue(faulty, None, Work::Fault(super::super::codes::LAUNCH_FAILED));
+    state.feed(fault);
+    assert_eq!(listed(&state), [], "no thread had begun");
 }
 
 /// Host functions on three streams, of which the last waits for the first; the order in which they start.

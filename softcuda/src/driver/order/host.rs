@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::clock::{Clock, Moment};
 use super::super::objects::{Point, Serial};
-use super::super::scope::{self, ScopeId};
+use super::super::scope::{PROCESS, ScopeId};
 use super::{Order, Reached};
 
 /// What the threads of a scope know.
@@ -37,23 +37,31 @@ pub(super) struct Message {
 }
 
 impl Order {
-    /// A thread goes from one scope to another, and what it knows with it.
-    pub(in super::super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
-        let known = self.known_to(from);
-        self.growth += host_of(&mut self.hosts, to).learn_clock(&known);
+    /// A new scope, which a thread enters from another. It knows what the process's knows too: what its other
+    /// threads come from.
+    pub(in super::super) fn begin_scope(&mut self, scope: ScopeId, from: ScopeId) {
+        let known = self.known_to(PROCESS);
+        self.hosts.insert(scope, Host { known, version: 1 });
+        self.hand_over(from, scope);
     }
 
-    /// A scope is over.
+    /// What a scope knows another knows from now on.
+    pub(in super::super) fn hand_over(&mut self, from: ScopeId, to: ScopeId) {
+        let known = self.known_to(from);
+        let (_, host) = host_of(&mut self.hosts, to);
+        self.growth += host.learn_clock(&known);
+    }
+
+    /// A scope is over. What it knew is not lost for who asks later.
     pub(in super::super) fn end_scope(&mut self, scope: ScopeId) {
+        self.hand_over(scope, PROCESS);
         self.hosts.remove(&scope);
-        for message in self.messages.values_mut().filter(|message| message.scope == scope) {
-            message.scope = scope::PROCESS;
-        }
     }
 
     /// What the host threads of a scope know.
     pub(in super::super) fn known_to(&mut self, scope: ScopeId) -> Arc<Clock> {
-        Arc::clone(&host_of(&mut self.hosts, scope).known)
+        let (_, host) = host_of(&mut self.hosts, scope);
+        Arc::clone(&host.known)
     }
 
     /// The threads of a scope have waited for this.
@@ -61,17 +69,18 @@ impl Order {
         for moment in &reached.moments {
             self.learn_moment(scope, moment);
         }
-        if let Some(ended) = &reached.ended {
+        for ended in &reached.ended {
             let mut ended = Arc::clone(ended);
             if ended.is_open() {
                 Arc::make_mut(&mut ended).horizon = self.accesses;
             }
-            self.growth += host_of(&mut self.hosts, scope).learn_clock(&ended);
+            let (_, host) = host_of(&mut self.hosts, scope);
+            self.growth += host.learn_clock(&ended);
         }
     }
 
     pub(in super::super) fn learn_moment(&mut self, scope: ScopeId, moment: &Moment) {
-        let host = host_of(&mut self.hosts, scope);
+        let (_, host) = host_of(&mut self.hosts, scope);
         if !moment.is_in(&host.known) {
             // What it was ordered after unseen has been enqueued by now.
             self.growth += moment.join_into(&mut host.known, self.accesses);
@@ -95,9 +104,8 @@ impl Order {
     }
 }
 
-/// The host of a scope. A new one knows what the process's knows: its threads come from there.
-pub(super) fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> &mut Host {
-    let is_new = !hosts.contains_key(&scope);
-    let inherited = hosts.get(&scope::PROCESS).filter(|_| is_new).map(|process| Arc::clone(&process.known));
-    hosts.entry(scope).or_insert_with(|| Host { known: inherited.unwrap_or_default(), version: 1 })
+/// The host of a scope, and whose it is: the process's, where the scope has ended while work of it goes on.
+pub(super) fn host_of(hosts: &mut BTreeMap<ScopeId, Host>, scope: ScopeId) -> (ScopeId, &mut Host) {
+    let scope = if hosts.contains_key(&scope) { scope } else { PROCESS };
+    (scope, hosts.entry(scope).or_insert_with(|| Host { known: Arc::default(), version: 1 }))
 }

@@ -1,5 +1,6 @@
 //! Streams step by step: the test takes each job and says when it has ended.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 
 use super::super::buffer::{Buffer, Span};
@@ -248,6 +249,26 @@ fn the_lost_work_of_a_scope_is_not_done_after_its_end() {
     state.job_done(shared, false, Ok(()));
     assert_eq!(take(&mut state), None);
     assert!(state.ends_of(context).is_empty());
+}
+
+#[test]
+fn a_fault_after_the_end_of_its_scope_is_nobodys() {
+    let (mut state, context) = state();
+    let [running, behind, third] = [(); 3].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let lost = elsewhere(|| [running, running, behind].map(|stream| state.enqueue(stream, None, job())));
+    let ours = state.enqueue(behind, None, job());
+    assert_eq!(take(&mut state), Some(running));
+    state.end_scope(scope::PROCESS + 1);
+    assert_eq!(state.faults, BTreeMap::new());
+    state.job_done(running, false, Err(codes::LAUNCH_FAILED));
+    assert_eq!(state.check(), Ok(()));
+    assert!(lost.iter().all(|point| state.is_passed(*point)), "nothing of a scope goes on after its fault");
+    assert_eq!(take(&mut state), Some(behind));
+    state.job_done(behind, false, Ok(()));
+    assert!(state.is_passed(ours));
+    state.enqueue(third, None, Work::Wait);
+    state.end_scope(scope::PROCESS + 2);
+    assert_eq!(state.faults, BTreeMap::new(), "it is forgotten with the last work of its scope");
 }
 
 #[test]
