@@ -30,17 +30,15 @@ pub type RawContext = *mut c_void;
 /// That comes into being with the first of these calls on its device, and lives until the process ends:
 /// [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
 /// [`Device::default_stream`], [`Device::per_thread_stream`], [`ExternalStream::from_raw_on`] with one of the
-/// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], and, where no scope is
-/// open, [`Device::current_stream`], [`Stream::current`], [`Event::record_current`],
-/// [`Event::wait_current`]. No other call creates a context, and none changes which context is current on
-/// the calling thread. (A call on a stream of cudarc retains the context that cudarc made;
-/// [`Device::synchronize`] holds one that somebody made, for the call.)
+/// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], and
+/// [`Device::current_stream`] where no scope is open. No other call creates a context, and none changes
+/// which context is current on the calling thread. (A call on a stream of cudarc retains the context that
+/// cudarc made; [`Device::synchronize`] holds one that somebody made, for the call. Dropping cudarc's own
+/// objects, and so an `ExternalStream` that holds the last share of one, makes their context current, as
+/// cudarc does.)
 ///
 /// [`ExternalStream::from_raw_on`]: crate::ExternalStream::from_raw_on
 /// [`Event::bind`]: crate::Event::bind
-/// [`Stream::current`]: crate::Stream::current
-/// [`Event::record_current`]: crate::Event::record_current
-/// [`Event::wait_current`]: crate::Event::wait_current
 ///
 /// Others come from [`from_raw`](Self::from_raw), and with an [`ExternalStream`](crate::ExternalStream)
 /// of theirs.

@@ -2,11 +2,9 @@
 
 mod scope;
 
-use std::any::Any;
 use std::fmt;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::context::Context;
 use crate::device::Device;
@@ -44,7 +42,8 @@ impl Stream {
     ///
     /// What asks for it: [`Stream::current`], [`Device::current_stream`], [`Device::current`],
     /// [`Event::record_current`], [`Event::wait_current`]. Calls that are given a stream do not, and
-    /// neither does the driver: its current context stays what it is.
+    /// neither does the driver: its current context stays what it is. A future that `f` makes is polled
+    /// later, outside of the scope.
     ///
     /// ```
     /// use cuda_streams::{AsStream, Device, Stream};
@@ -62,12 +61,13 @@ impl Stream {
     }
 
     /// The stream of the innermost scope of this thread; outside of all scopes the legacy default stream
-    /// of the [current device](Device::current). The default stream costs about 50 ns each time, so keep
-    /// what this gives.
+    /// of the thread's current driver context, which must be its device's primary one. (In PyTorch's
+    /// threads it is. To find it takes a few driver calls each time, so keep what this gives.)
     ///
     /// # Errors
     ///
-    /// Outside of all scopes those of [`Device::current`] and of [`Device::context`].
+    /// Outside of all scopes those of [`Device::current`], and
+    /// [`Error::ForeignContext`](crate::Error::ForeignContext) where another context is current.
     ///
     /// ```
     /// use cuda_streams::{Device, Event, Stream};
@@ -80,17 +80,17 @@ impl Stream {
     pub fn current() -> Result<CurrentStream> {
         match find(|_| true, Scope::show) {
             Some(shown) => Ok(CurrentStream(Kind::Scoped(shown))),
-            None => default_of(Device::of_current_context()?),
+            None => Ok(default_of(Context::current_primary()?)),
         }
     }
 }
 
-impl<T: Any> ExternalStream<Arc<T>> {
-    /// See [`Stream::scope`]. What [`Stream::current`] gives keeps the owner alive.
+impl<O: Clone + 'static> ExternalStream<O> {
+    /// See [`Stream::scope`]. What [`Stream::current`] gives keeps a clone of the owner, where it outlives
+    /// the scope.
     ///
     /// ```
-    /// use std::sync::Arc;
-    /// use cuda_streams::{Device, Event, ExternalStream};
+    ///     /// use cuda_streams::{Device, Event, ExternalStream};
     ///
     /// let owner = Arc::new(Device::get(0)?.stream()?);
     /// // SAFETY: the stream lives as long as its owner.
@@ -98,27 +98,11 @@ impl<T: Any> ExternalStream<Arc<T>> {
     /// stream.scope(|| Event::new().record_current())?;
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
-    #[inline]
-    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        scope(self.as_raw(), self.context(), || Box::new(self.owner().clone()), f)
-    }
-}
-
-impl ExternalStream {
-    /// See [`Stream::scope`].
     ///
-    /// (Where the owner is a reference there is no scope, since what [`Stream::current`] gives may
-    /// outlive it.)
+    /// Where the owner is only borrowed there is no scope, since what [`Stream::current`] gives may
+    /// outlive it:
     ///
-    /// ```
-    /// use cuda_streams::{Device, Event};
-    ///
-    /// let stream = Device::get(0)?.default_stream()?;
-    /// stream.scope(|| Event::new().record_current())?;
-    /// # Ok::<(), cuda_streams::Error>(())
-    /// ```
-    ///
-    /// ```compile_fail,E0599
+    /// ```compile_fail,E0597
     /// use cuda_streams::{Device, ExternalStream};
     ///
     /// let owner = Device::get(0)?.stream()?;
@@ -129,7 +113,7 @@ impl ExternalStream {
     /// ```
     #[inline]
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        scope(self.as_raw(), self.context(), || Box::new(()), f)
+        scope(self.as_raw(), self.context(), || Box::new(self.owner().clone()), f)
     }
 }
 
@@ -173,7 +157,7 @@ impl Device {
     pub fn current_stream(self) -> Result<CurrentStream> {
         match find(|scope| scope.device() == self, Scope::show) {
             Some(shown) => Ok(CurrentStream(Kind::Scoped(shown))),
-            None => default_of(self),
+            None => self.context().map(default_of),
         }
     }
 }
@@ -289,7 +273,6 @@ impl fmt::Debug for CurrentStream {
     }
 }
 
-#[cold]
-fn default_of(device: Device) -> Result<CurrentStream> {
-    device.context().map(|context| CurrentStream(Kind::Default(context)))
+fn default_of(context: Context) -> CurrentStream {
+    CurrentStream(Kind::Default(context))
 }

@@ -49,9 +49,9 @@ pub enum Error {
         count: u32,
     },
 
-    /// No device is current on this thread: no [`Stream::scope`](crate::Stream::scope) is open, and no
-    /// context is current.
-    #[error("no device is current on this thread: name one with `Device::get`, or enter a stream's scope")]
+    /// No device is current on this thread: no context is, and, where the current stream is asked for, no
+    /// [`Stream::scope`](crate::Stream::scope) is open.
+    #[error("no context is current on this thread: name the device, or enter a stream's scope where the current stream is asked for")]
     NoCurrentDevice,
 
     /// The context of the handle no longer exists: somebody reset the device, released its primary
@@ -62,9 +62,9 @@ pub enum Error {
         device: u32,
     },
 
-    /// The stream belongs to a context that is not its device's primary context. cudarc destroys such
-    /// contexts from safe code, so nothing here can be bound to them.
-    #[error("the stream's context is not the primary context of device {device}: use a stream of `CudaContext::new`")]
+    /// A context that is not its device's primary one: of a stream of cudarc's, which destroys such contexts
+    /// from safe code, so that nothing here can be bound to them; or the current one.
+    #[error("the context is not the primary context of device {device}: use that, for a stream of cudarc's one of `CudaContext::new`")]
     ForeignContext {
         /// The device's ordinal.
         device: u32,
@@ -171,7 +171,7 @@ pub enum Error {
     },
 
     /// A handle cannot be given up while others share it: clones of it, or streams of cudarc made by
-    /// [`to_cudarc`](crate::Stream::to_cudarc).
+    /// `Stream::to_cudarc`.
     #[error("the stream is still shared: drop its other clones, and what cudarc has of it, first")]
     StreamShared,
 }

@@ -18,14 +18,12 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::device::Device;
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::{ContextName, Result};
+use crate::driver::Answer;
+use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::AsStream;
 use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
 pub use flags::EventFlags;
-use foreign::captured;
 use inner::Inner;
 pub use mode::{Dynamic, Interprocess, Mode, Timed, Untimed};
 pub use options::EventOptions;
@@ -209,8 +207,8 @@ impl<M: Mode> Event<M> {
     /// Waits on the host until the work before the mark is done, but no longer than `limit`: `false`
     /// means that it is not done. True at once for an event that was never recorded.
     ///
-    /// The driver has no such call, so this asks again and again, with growing pauses: it returns at
-    /// most a millisecond after the work is done.
+    /// The driver has no such call, so this asks again and again, with pauses that grow to a millisecond:
+    /// that much later than the work is done it may return.
     ///
     /// # Errors
     ///
@@ -326,4 +324,17 @@ fn describe(inner: &Inner, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result 
         .field("recorded", &inner.seen().is_recorded())
         .field("lent", &inner.is_lent())
         .finish()
+}
+
+/// The error for an answer that says that the event was recorded in a capture.
+fn captured(answer: Answer) -> Option<Error> {
+    match answer.code()? {
+        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => Some(Error::Captured { call: answer.call(), code }),
+        _ => None,
+    }
+}
+
+#[cold]
+fn mismatch(call: &'static str, event: ContextName, other: ContextName, code: Option<ErrorCode>) -> Error {
+    Error::ContextMismatch(Box::new(ContextMismatch { call, event, other, code }))
 }

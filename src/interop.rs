@@ -1,6 +1,6 @@
 //! cudarc's safe types as types of this crate.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
@@ -58,7 +58,7 @@ impl AsEvent for CudaEvent {
 }
 
 /// A stream of cudarc, owned here with a share of it: for what needs a stream that can be stored, and for
-/// [`ExternalStream::scope`].
+/// [`ExternalStream::scope`]. Dropping the last share makes cudarc's context current, as cudarc does.
 ///
 /// # Errors
 ///
@@ -94,13 +94,16 @@ impl Stream {
     /// `CudaContext` for good, and waits for the work of the context, since cudarc may not have recorded who
     /// used its slices until then.
     ///
+    /// The order is cudarc's own, no better: it remembers the last reader of a slice, so that a write after
+    /// reads on two streams waits for one of them.
+    ///
     /// The driver's stream lives while anything of cudarc's uses it: if you drop the last `Stream` before,
-    /// it is leaked.
+    /// it is leaked. So drop cudarc's first; in a struct that is the field above.
     ///
     /// # Errors
     ///
-    /// * [`Error::ForeignContext`]: the `CudaContext` or the stream is not of a device's primary context,
-    ///   or they are of two devices
+    /// * [`Error::ForeignContext`]: the `CudaContext` or the stream is not of a device's primary context
+    /// * [`Error::DeviceMismatch`]: they are of two devices
     /// * [`Error::TrackingOff`]: cudarc would not order its slices
     /// * [`Error::TwoDrivers`], [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers
     ///
@@ -117,9 +120,10 @@ impl Stream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to_cudarc(&self, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
-        let theirs = home(cudarc).context()?;
-        if theirs != self.context() {
-            return Err(Error::ForeignContext { device: self.device().ordinal() });
+        let (ours, theirs) = (self.as_stream().context()?, home(cudarc).context()?);
+        if ours != theirs {
+            let (wanted, actual) = (theirs.device().ordinal(), ours.device().ordinal());
+            return Err(if wanted == actual { Error::ForeignContext { device: actual } } else { Error::DeviceMismatch { wanted, actual } });
         }
         order_slices(theirs, cudarc)?;
         let is_theirs = |lent: &Lent| Arc::ptr_eq(lent.0.context(), cudarc);
@@ -146,26 +150,31 @@ impl Loan for Lent {
 
 /// Makes cudarc order its slices between streams, for good.
 fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
-    /// A stream of cudarc's own for each of its contexts: it orders slices while it has one.
-    static KEPT: Mutex<Vec<Arc<CudaStream>>> = Mutex::new(Vec::new());
-
     if !cudarc.is_event_tracking() {
         return Err(Error::TrackingOff);
     }
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
+    if kept().iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
         return Ok(());
     }
     // cudarc makes its context current and leaves it so, unless it is already.
     let _current = context.enter()?;
     let stream = cudarc.new_stream().map_err(|error| match ErrorCode::new(error.0 as u32) {
-        Some(code) => Error::Driver { call: "cuStreamCreate", code },
+        Some(code) => Error::Driver { call: "CudaContext::new_stream", code },
         None => Error::ContextDestroyed { device: context.device().ordinal() },
     })?;
-    // cudarc waits only with the very first stream, and not where that came of `CudaStream::fork`.
+    // cudarc waits only with the very first stream, and not where that came of `CudaStream::fork`. Others are not to
+    // wait meanwhile, so `KEPT` is not locked.
     context.synchronize()?;
-    kept.push(stream);
+    kept().push(stream);
     Ok(())
+}
+
+/// A stream of cudarc's own for each of its contexts, which orders slices while it has one. (Two, where two
+/// threads were first.)
+static KEPT: Mutex<Vec<Arc<CudaStream>>> = Mutex::new(Vec::new());
+
+fn kept() -> MutexGuard<'static, Vec<Arc<CudaStream>>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where cudarc says that its objects live.

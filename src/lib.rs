@@ -20,7 +20,7 @@
 //!
 //! What holds everywhere:
 //!
-//! * Nothing panics, and nothing waits unless its name says so. Without a driver there is an
+//! * Nothing panics, and nothing waits unless its name says so (but for the first `Stream::to_cudarc`). Without a driver there is an
 //!   [`Error::DriverNotFound`]; work that is not done is `Ok(false)`.
 //! * No undefined behaviour from safe code, whatever the driver answers.
 //! * The thread's current context is never changed, and no context comes into being but by the calls

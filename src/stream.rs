@@ -219,8 +219,9 @@ impl Stream {
     /// Waits on the host until all work that is enqueued so far is done, but no longer than `limit`:
     /// `false` means that it is not done. Work that is enqueued meanwhile is not waited for.
     ///
-    /// The driver has no such call, so this asks again and again, with growing pauses: it returns at
-    /// most a millisecond after the work is done.
+    /// The driver has no such call, so this asks again and again, with pauses that grow to a millisecond:
+    /// that much later than the work is done it may return. It waits for an event that it records, which on
+    /// the legacy default stream makes later work of blocking streams wait for earlier work of others.
     ///
     /// # Errors
     ///

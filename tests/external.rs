@@ -364,7 +364,7 @@ fn a_default_stream_of_no_context_is_refused_with_what_to_do() {
         default_stream(0).unwrap_err()
     });
     assert_eq!((error.code(), error.is_sticky()), (None, false));
-    assert!(error.to_string().contains("no device is current on this thread"), "{error}");
+    assert!(error.to_string().contains("no context is current on this thread"), "{error}");
 }
 
 /// The context of somebody else that is current is neither taken away nor replaced.

@@ -26,9 +26,10 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// What the library keeps between calls.
 #[derive(Debug)]
 pub struct Extension {
-    stream: Stream,
-    /// The same stream for cudarc, which launches the kernel.
+    /// The stream for cudarc, which launches the kernel. Dropped first: a stream that cudarc still has is
+    /// leaked.
     cudarc: Arc<CudaStream>,
+    stream: Stream,
     kernel: CudaFunction,
     done: Event,
 }

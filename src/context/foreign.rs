@@ -1,7 +1,6 @@
 //! Contexts that somebody else made: second contexts, green contexts.
 
 use std::ptr;
-use std::sync::atomic::Ordering;
 
 use super::current::current;
 use super::record::{Record, id_of};
@@ -15,8 +14,8 @@ impl Context {
     /// is retained and is then the same as [`Device::context`].
     ///
     /// Asking twice gives the same context, told by its handle *and* its id, since handles recur.
-    /// (Drivers before 12.0 have no ids; there each call of this gives another `Context`, to be retired on
-    /// its own, and takes about 100 bytes for good.)
+    /// (Drivers before 12.0 have no ids; there each call of this gives another `Context`, unequal to the
+    /// others, and takes about 100 bytes for good.)
     ///
     /// # Safety
     ///
@@ -63,7 +62,7 @@ impl Context {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn retire(self) {
-        self.record().alive.store(false, Ordering::Release);
+        self.record().retire();
     }
 
     /// The context with this handle.
@@ -117,12 +116,30 @@ impl Context {
     }
 }
 
+impl Context {
+    /// The calling thread's current context, which must be its device's primary one.
+    pub(crate) fn current_primary() -> Result<Self> {
+        let (raw, device) = current_context_and_device()?;
+        Self::primary_with_raw(device, raw.cast())?.ok_or(Error::ForeignContext { device: device.ordinal() })
+    }
+}
+
 impl Device {
     /// The device of the calling thread's current context.
     pub(crate) fn of_current_context() -> Result<Self> {
-        let driver = driver()?;
-        if current(driver)?.is_null() { Err(Error::NoCurrentDevice) } else { current_device(driver) }
+        current_context_and_device().map(|(_, device)| device)
     }
+}
+
+fn current_context_and_device() -> Result<(CUcontext, Device)> {
+    let driver = driver()?;
+    let raw = current(driver)?;
+    if raw.is_null() {
+        return Err(Error::NoCurrentDevice);
+    }
+    // A context that was destroyed stays current where it was.
+    id_of(driver, raw).transpose()?;
+    Ok((raw, current_device(driver)?))
 }
 
 /// The device of the context that is current.

@@ -47,6 +47,16 @@ impl Record {
         self.raw == raw && self.id == Some(id) && self.alive.load(Ordering::Relaxed)
     }
 
+    /// Ends every record of this context's life. Without ids that is every record of the handle: a context
+    /// has several then.
+    pub(super) fn retire(&self) {
+        table::for_each(|record| {
+            if record.raw == self.raw && record.id == self.id {
+                record.alive.store(false, Ordering::Release);
+            }
+        });
+    }
+
     /// The record with this number.
     #[inline]
     pub(super) fn by_number(number: NonZeroU32) -> &'static Self {
@@ -107,6 +117,10 @@ mod table {
 
     pub(super) fn find(is_wanted: impl Fn(&Record) -> bool) -> Option<&'static Record> {
         ALL.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().find(|record| is_wanted(record))
+    }
+
+    pub(super) fn for_each(f: impl FnMut(&Record)) {
+        ALL.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().for_each(f);
     }
 
     #[cold]

@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
-use super::EventRef;
-use crate::driver::{Answer, CUevent, driver};
+use super::{EventRef, captured, mismatch};
+use crate::context::Context;
+use crate::driver::{CUevent, driver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::handle::{ForeignHome, RawEvent, StreamRef};
 
@@ -23,8 +24,8 @@ unsafe impl Sync for Foreign<'_> {}
 
 impl EventRef<'_> {
     /// A view of an event that somebody else owns, such as PyTorch's `event.cuda_event`. It is never
-    /// destroyed. An event that the owner has not created yet has the handle 0, which every call refuses
-    /// with `INVALID_HANDLE`.
+    /// destroyed. PyTorch's event is 0 before its first record, and every call on that answers
+    /// [`Error::NullHandle`].
     ///
     /// # Safety
     ///
@@ -66,16 +67,21 @@ impl Foreign<'_> {
 
     #[inline(never)]
     pub(super) fn record(self, stream: StreamRef<'_>) -> Result<()> {
-        self.check_home()?;
+        let home = self.home()?;
         let context = stream.context()?;
         // SAFETY: both handles are alive: the views borrow the objects.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(self.raw, stream) })?;
-        context.check(answer)
+        match (answer.code(), home) {
+            (code @ Some(ErrorCode::INVALID_HANDLE), Some(home)) if home != context => {
+                Err(mismatch(answer.call(), home.name(), context.name(), code))
+            }
+            _ => context.check(answer),
+        }
     }
 
     #[inline(never)]
     pub(super) fn wait(self, stream: StreamRef<'_>) -> Result<()> {
-        self.check_home()?;
+        self.home()?;
         let context = stream.context()?;
         // SAFETY: both handles are alive: the views borrow the objects; flags must be 0.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuStreamWaitEvent(stream, self.raw, 0) })?;
@@ -83,7 +89,7 @@ impl Foreign<'_> {
     }
 
     pub(super) fn query(self) -> Result<bool> {
-        self.check_home()?;
+        self.home()?;
         // SAFETY: the handle is alive: the view borrows the event.
         let answer = unsafe { driver()?.cuEventQuery(self.raw) };
         if answer.code() == Some(ErrorCode::NOT_READY) {
@@ -93,21 +99,17 @@ impl Foreign<'_> {
     }
 
     pub(super) fn synchronize(self) -> Result<()> {
-        self.check_home()?;
+        self.home()?;
         // SAFETY: the handle is alive: the view borrows the event.
         let answer = unsafe { driver()?.cuEventSynchronize(self.raw) };
         captured(answer).map_or_else(|| answer.ok(), Err)
     }
 
-    fn check_home(self) -> Result<()> {
-        self.home.map_or(Ok(()), |home| home.context().map(drop))
-    }
-}
-
-/// The error for an answer that says that the event was recorded in a capture.
-pub(super) fn captured(answer: Answer) -> Option<Error> {
-    match answer.code()? {
-        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => Some(Error::Captured { call: answer.call(), code }),
-        _ => None,
+    /// Its context, if its owner says which. Refuses a null handle.
+    fn home(self) -> Result<Option<Context>> {
+        if self.raw.is_null() {
+            return Err(Error::NullHandle { what: "event" });
+        }
+        self.home.map(ForeignHome::context).transpose()
     }
 }

@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use super::captured;
 use super::flags::EventFlags;
 use super::word::{Seen, Word};
+use super::{captured, mismatch};
 use crate::context::Context;
 use crate::driver::{Answer, CUevent};
-use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
+use crate::error::{ContextName, Error, ErrorCode, Result};
 use crate::handle::{Object, RawEvent, StreamRef};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
@@ -268,8 +268,7 @@ impl Inner {
 
     #[cold]
     pub(super) fn mismatch(&self, call: &'static str, other: ContextName, code: Option<ErrorCode>) -> Error {
-        let event = self.home().map_or(other, Context::name);
-        Error::ContextMismatch(Box::new(ContextMismatch { call, event, other, code }))
+        mismatch(call, self.home().map_or(other, Context::name), other, code)
     }
 }
 

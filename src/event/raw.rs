@@ -25,7 +25,7 @@ impl<M: Mode> Event<M> {
 
     /// Gives the driver's event up: whoever has the raw `CUevent` then destroys it with
     /// `cuEventDestroy`, or hands it to [`from_raw`](Self::from_raw). `None` while the event is not bound
-    /// to a context.
+    /// to a context. Where its context is gone, so is the event, and the handle must not be used.
     ///
     /// ```
     /// use cuda_streams::{Device, Event, EventOptions};

@@ -67,7 +67,8 @@ impl Stream {
     }
 
     /// Gives the stream up: whoever has the raw `CUstream` then destroys it with `cuStreamDestroy`, or
-    /// hands it to [`from_raw`](Self::from_raw).
+    /// hands it to [`from_raw`](Self::from_raw). Where its context is gone, so is the stream, and the raw
+    /// handle must not be used.
     ///
     /// # Errors
     ///

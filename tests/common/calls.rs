@@ -25,10 +25,10 @@ pub(crate) struct Call<T: 'static> {
     pub(crate) run: fn(&T) -> Result<()>,
 }
 
-/// A call that needs a current device; without one it says so.
+/// A call that needs the primary context to be current; without it, it says so.
 fn if_current<T>(result: Result<T>) -> Result<()> {
     match result {
-        Ok(_) | Err(Error::NoCurrentDevice) => Ok(()),
+        Ok(_) | Err(Error::NoCurrentDevice | Error::ForeignContext { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -134,7 +134,11 @@ fn slices_between_their_streams_and_ours_are_ordered_in_every_schedule() -> Resu
                 let _scope = Scope::enter().scheduled(schedule);
                 let ([ours], cudarc) = (streams(), CudaContext::new(device().ordinal() as usize)?);
                 let (lent, own) = (ours.to_cudarc(&cudarc)?, cudarc.new_stream()?);
-                if swap { program(&own, &lent)? } else { program(&lent, &own)? }
+                if swap {
+                    program(&own, &lent)?
+                } else {
+                    program(&lent, &own)?
+                }
                 cudarc.synchronize()?;
                 assert_eq!(Scope::current().take_reports(), [], "{name}, {schedule:?}, swapped: {swap}");
             }

@@ -113,7 +113,7 @@ fn a_stream_is_lent_to_a_context_of_its_device_only() -> Result<()> {
     for stream in streams() {
         let other = 1 - stream.device().ordinal();
         let cudarc = cudarc::driver::CudaContext::new(other as usize).expect("cudarc's view of the primary context");
-        let refused = Err(Error::ForeignContext { device: stream.device().ordinal() });
+        let refused = Err(Error::DeviceMismatch { wanted: other, actual: 1 - other });
         assert_eq!(stream.to_cudarc(&cudarc).map(drop), refused);
         assert!(!cudarc.is_in_multi_stream_mode());
     }
