@@ -117,8 +117,9 @@ impl Stream {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to_cudarc(&self, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
+        let ours = self.as_stream().context()?;
         let theirs = home(cudarc).context()?;
-        if theirs != self.context() {
+        if theirs != ours {
             return Err(Error::ForeignContext { device: self.device().ordinal() });
         }
         order_slices(theirs, cudarc)?;

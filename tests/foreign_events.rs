@@ -107,7 +107,7 @@ fn it_stays_its_owners() -> Result<()> {
 
 /// T330: an event that its owner has not created yet.
 #[test]
-fn t330_null_is_refused_by_the_driver() -> Result<()> {
+fn t330_null_is_refused_by_the_driver() {
     let [stream] = streams();
     let _misuse = common::expect_misuse();
     // SAFETY: null is allowed.
@@ -119,7 +119,6 @@ fn t330_null_is_refused_by_the_driver() -> Result<()> {
     assert_eq!(event.synchronize(), refused("cuEventSynchronize"));
     assert_eq!(stream.record(event), refused("cuEventRecord"));
     assert_eq!(stream.wait_event(event), refused("cuStreamWaitEvent"));
-    Ok(())
 }
 
 #[test]
@@ -127,9 +126,9 @@ fn an_event_of_a_second_context_is_waited_for_and_not_recorded_elsewhere() -> Re
     let second = TheirContext::new();
     let (producer, theirs) = (second.stream(), TheirEvent::new(second.context, UNTIMED));
     // SAFETY: the stream lives until the end.
-    let held = unsafe { cuda_streams::ExternalStream::from_raw(producer.as_raw()) }?;
+    let external = unsafe { cuda_streams::ExternalStream::from_raw(producer.as_raw()) }?;
     let [stream] = streams();
-    let hold = Hold::new(&held);
+    let hold = Hold::new(&external);
     theirs.record(producer.as_raw());
     stream.wait_event(view(&theirs))?;
     assert!(!stream.query()? && !view(&theirs).query()?);

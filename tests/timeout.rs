@@ -80,13 +80,13 @@ fn what_is_done_is_done_in_no_time() -> Result<()> {
 /// Work of other streams is none of it, nor is what is enqueued behind the event.
 #[test]
 fn only_the_work_before_is_waited_for() -> Result<()> {
-    let [held, stream] = streams();
-    let event = held.record_event()?;
-    let hold = Hold::new(&held);
+    let [busy, stream] = streams();
+    let event = busy.record_event()?;
+    let hold = Hold::new(&busy);
     assert!(event.synchronize_timeout(NEVER)? && stream.synchronize_timeout(NEVER)?);
-    assert!(!held.synchronize_timeout(SHORT)?);
+    assert!(!busy.synchronize_timeout(SHORT)?);
     hold.release();
-    held.synchronize()
+    busy.synchronize()
 }
 
 /// T109
