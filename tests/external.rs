@@ -178,7 +178,8 @@ fn t198_two_of_one_stream_are_equal() -> Result<()> {
     let stream = external(&theirs);
     // SAFETY: the owner is dropped last.
     let again = unsafe { ExternalStream::from_raw(theirs.as_raw()) }?;
-    assert!(stream == again && again == stream);
+    assert!(stream == again, "their owners are of two types");
+    assert!(again == stream);
     assert_eq!(stream.as_stream(), again.as_stream());
     assert!(stream != external(&other) && external(&other) != again);
     assert_eq!(HashSet::from([stream, external(&theirs), external(&other)]).len(), 2);
@@ -224,7 +225,7 @@ fn t281_dropping_a_default_stream_destroys_nothing() -> Result<()> {
     for number in [0, 1, 2] {
         let stream = primary_default_stream(number);
         let hold = Hold::new(&stream);
-        drop(primary_default_stream(number));
+        primary_default_stream(number).into_owner();
         assert_eq!(stream.record_event()?.status()?, EventStatus::Pending);
         hold.release();
         stream.synchronize()?;
@@ -299,20 +300,20 @@ fn a_default_stream_keeps_to_its_context() -> Result<()> {
     let primary = device().context()?;
     let second = TheirContext::new();
     for number in [0, 1, 2] {
-        let [held, free] = [primary_default_stream(number), second.context.with_current(|| default_stream(number))??];
-        let hold = Hold::new(&held);
+        let [busy, free] = [primary_default_stream(number), second.context.with_current(|| default_stream(number))??];
+        let hold = Hold::new(&busy);
         let check = || {
-            let (pending, done) = (held.record_event()?, free.record_event()?);
+            let (pending, done) = (busy.record_event()?, free.record_event()?);
             assert_eq!((pending.context(), done.context()), (Some(primary), Some(free.context())));
             done.synchronize()?;
-            assert!(free.query()? && !held.query()? && !pending.query()?);
+            assert!(free.query()? && !busy.query()? && !pending.query()?);
             Ok::<_, Error>(())
         };
         check()?;
         primary.with_current(check)??;
         second.context.with_current(check)??;
         hold.release();
-        held.synchronize()?;
+        busy.synchronize()?;
     }
     Ok(())
 }
@@ -374,8 +375,8 @@ fn making_one_leaves_the_current_context_as_it_is() -> Result<()> {
     let second = SecondContext::new(device());
     let make_all = || {
         let before = common::contexts::current();
-        drop(external(&theirs));
-        drop([0, 1, 2].map(primary_default_stream));
+        let made = (external(&theirs), [0, 1, 2].map(primary_default_stream));
+        assert_eq!(made.0.context(), made.1[0].context());
         assert_eq!(common::contexts::current(), before);
     };
     on_a_fresh_thread(|| {

@@ -125,7 +125,7 @@ fn a_stream_of_a_second_context_is_taken_over() -> Result<()> {
 fn taking_over_leaves_the_current_context_as_it_is() -> Result<()> {
     let second = contexts::SecondContext::new(device());
     let theirs = || TheirStream::new(device().context().expect("the primary context"), NON_BLOCKING).into_raw();
-    let [first, last] = [theirs(), theirs()].map(|theirs| TheirStream::of(theirs));
+    let [first, last] = [theirs(), theirs()].map(TheirStream::of);
     on_a_fresh_thread(|| {
         let stream = take_over(first.into_raw())?;
         assert!(contexts::current().is_null());

@@ -15,7 +15,7 @@ use cuda_streams::{
 
 use super::contexts;
 use super::raw;
-use super::world::{World, event_round_trip, external, external_raw, foreign_event, round_trip, second_context};
+use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, round_trip, second_context};
 
 /// A public call on something prepared.
 pub(crate) struct Call<T: 'static> {
@@ -226,7 +226,7 @@ public_calls! {
         "EventRef::synchronize" => world.event.as_event().synchronize()?;
         "Context::from_raw" => second_context(world)?;
         "Context::retire" => second_context(world)?.retire();
-        "Stream::synchronize_timeout" => world.stream.synchronize_timeout(Duration::MAX)?;
+        "Stream::synchronize_timeout" => idle(&world.stream)?.synchronize_timeout(Duration::MAX)?;
         "Stream::is_capturing" => world.stream.is_capturing()?;
         "Stream::scope" => world.stream.scope(|| world.stream.scope(|| ()));
         "Stream::current" => if_current(Stream::current())?;
@@ -239,8 +239,12 @@ public_calls! {
         "Device::current_stream, in a scope" => world.stream.scope(|| world.device.current_stream())?;
         "Event::record_current" => world.stream.scope(|| world.event.record_current())?;
         "Event::wait_current" => world.stream.scope(|| world.event.wait_current())?;
-        "Event::synchronize_timeout" => world.event.synchronize_timeout(Duration::MAX)?;
-        "Event::synchronize_timeout, just recorded" => world.stream.record_event()?.synchronize_timeout(Duration::MAX)?;
+        "Event::synchronize_timeout" => done(&world.event)?.synchronize_timeout(Duration::MAX)?;
+        "Event::synchronize_timeout, just recorded" => {
+            let event = world.stream.record_event()?;
+            idle(&world.stream)?;
+            event.synchronize_timeout(Duration::MAX)?
+        };
         "Event::into_raw" => event_round_trip(world.stream.record_event()?)?;
         "Event::from_raw" => event_round_trip(world.stream.record_event()?)?.synchronize()?;
         "StreamRef::device" => world.stream.as_stream().device()?;
@@ -248,10 +252,10 @@ public_calls! {
         "StreamRef::priority" => world.stream.as_stream().priority()?;
         "StreamRef::is_blocking" => world.stream.as_stream().is_blocking()?;
         "StreamRef::is_capturing" => world.stream.as_stream().is_capturing()?;
-        "StreamRef::synchronize_timeout" => world.stream.as_stream().synchronize_timeout(Duration::MAX)?;
+        "StreamRef::synchronize_timeout" => idle(world.stream.as_stream())?.synchronize_timeout(Duration::MAX)?;
         "StreamRef::eq" => world.stream.as_stream() == world.theirs[0].as_stream();
         "EventRef::as_raw" => world.end.as_event().as_raw();
-        "EventRef::synchronize_timeout" => world.event.as_event().synchronize_timeout(Duration::MAX)?;
+        "EventRef::synchronize_timeout" => done(world.event.as_event())?.synchronize_timeout(Duration::MAX)?;
         "EventRef::from_raw" => foreign_event(&world.their_event);
         "EventRef::record, foreign" => foreign_event(&world.their_event).record(&world.stream)?;
         "EventRef::wait, foreign" => foreign_event(&world.their_event).wait(&world.stream)?;
@@ -279,7 +283,7 @@ public_calls! {
         "ExternalStream::wait_stream" => world.external.wait_stream(&world.stream)?;
         "ExternalStream::query" => world.external.query()?;
         "ExternalStream::synchronize" => world.external.synchronize()?;
-        "ExternalStream::synchronize_timeout" => world.external.synchronize_timeout(Duration::MAX)?;
+        "ExternalStream::synchronize_timeout" => idle(&world.external)?.synchronize_timeout(Duration::MAX)?;
         "ExternalStream::id" => if_there_are_ids(world.external.id())?;
         "ExternalStream::priority" => world.external.priority()?;
         "ExternalStream::is_blocking" => world.external.is_blocking()?;
@@ -294,7 +298,7 @@ public_calls! {
         "CurrentStream::wait_stream" => world.current()?.wait_stream(&world.stream)?;
         "CurrentStream::query" => world.current()?.query()?;
         "CurrentStream::synchronize" => world.current()?.synchronize()?;
-        "CurrentStream::synchronize_timeout" => world.current()?.synchronize_timeout(Duration::MAX)?;
+        "CurrentStream::synchronize_timeout" => idle(world.current()?)?.synchronize_timeout(Duration::MAX)?;
         "CurrentStream::id" => if_there_are_ids(world.current()?.id())?;
         "CurrentStream::priority" => world.current()?.priority()?;
         "CurrentStream::is_blocking" => world.current()?.is_blocking()?;

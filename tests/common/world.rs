@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cuda_streams::{
-    Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, RawEvent, RawStream, Result, Stream, Timed,
+    AsEvent, AsStream, Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, RawEvent, RawStream, Result, Stream,
+    Timed,
 };
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
@@ -50,6 +51,16 @@ impl World {
     pub(crate) fn current(&self) -> Result<CurrentStream> {
         self.stream.scope(Stream::current)
     }
+}
+
+/// A stream whose work is done: a wait that polls then asks once, however the work is scheduled.
+pub(crate) fn idle<S: AsStream>(stream: S) -> Result<S> {
+    stream.as_stream().synchronize().map(|()| stream)
+}
+
+/// The same for an event.
+pub(crate) fn done<E: AsEvent>(event: E) -> Result<E> {
+    event.as_event().synchronize().map(|()| event)
 }
 
 pub(crate) fn external(stream: &Stream) -> Result<ExternalStream<Stream>> {

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _};
 
-use cuda_streams::{AsStream, Device, Event, EventOptions, Result};
+use cuda_streams::{Device, Event, EventOptions, Result};
 use softcuda::calls;
 
-use crate::common::contexts::SecondContext;
 use crate::common::hold::Hold;
-use crate::common::{device, on_a_fresh_thread, streams};
+use crate::common::{device, streams};
 use crate::table::{driver_functions, elapsed_time, has};
 
 /// The driver functions that `f` calls, with how often, in alphabetical order; and what it returns.
@@ -27,7 +26,7 @@ fn counted<R>(f: impl FnOnce() -> R) -> (Vec<(&'static str, u64)>, R) {
 
 /// Calls `f` and checks which driver functions it calls. A driver without ids is not asked for them.
 #[track_caller]
-fn expect<R>(expected: &[(&str, u64)], f: impl FnOnce() -> Result<R>) -> R {
+pub(crate) fn expect<R>(expected: &[(&str, u64)], f: impl FnOnce() -> Result<R>) -> R {
     let (made, result) = counted(f);
     let expected: Vec<_> = expected.iter().copied().filter(|(name, _)| *name != "cuCtxGetId" || has(name)).collect();
     assert_eq!(made, expected);
@@ -35,11 +34,12 @@ fn expect<R>(expected: &[(&str, u64)], f: impl FnOnce() -> Result<R>) -> R {
 }
 
 /// Creating an event in a context that still lives.
-const CREATE: [(&str, u64); 4] = [("cuCtxGetId", 1), ("cuCtxPopCurrent_v2", 1), ("cuCtxPushCurrent_v2", 1), ("cuEventCreate", 1)];
+pub(crate) const CREATE: [(&str, u64); 4] =
+    [("cuCtxGetId", 1), ("cuCtxPopCurrent_v2", 1), ("cuCtxPushCurrent_v2", 1), ("cuEventCreate", 1)];
 /// Destroying one.
-const DESTROY: [(&str, u64); 2] = [("cuCtxGetId", 1), ("cuEventDestroy_v2", 1)];
+pub(crate) const DESTROY: [(&str, u64); 2] = [("cuCtxGetId", 1), ("cuEventDestroy_v2", 1)];
 
-fn sum<const N: usize>(parts: [&[(&'static str, u64)]; N]) -> Vec<(&'static str, u64)> {
+pub(crate) fn sum<const N: usize>(parts: [&[(&'static str, u64)]; N]) -> Vec<(&'static str, u64)> {
     let mut sum = BTreeMap::new();
     for (name, calls) in parts.into_iter().flatten() {
         *sum.entry(*name).or_default() += calls;
@@ -157,18 +157,4 @@ fn elapsed_time_is_one_call() {
     let (start, end) = (timed(), timed());
     end.synchronize().unwrap();
     expect(&[(elapsed_time(), 1)], || start.elapsed_time(&end));
-}
-
-/// The default handles mean a stream of the current context: it is changed only where it is another.
-#[test]
-fn a_default_stream_pushes_only_where_another_context_is_current() {
-    let legacy = cudarc::driver::CudaContext::new(device().ordinal() as usize).unwrap().default_stream();
-    let event = Event::new();
-    event.record(&legacy).unwrap();
-    let record = || event.record(&legacy);
-    let pushed = [("cuCtxGetCurrent", 1), ("cuCtxPopCurrent_v2", 1), ("cuCtxPushCurrent_v2", 1), ("cuEventRecord", 1)];
-    on_a_fresh_thread(|| expect(&pushed, record));
-    SecondContext::new(device()).with_current(|| expect(&pushed, record));
-    let context = legacy.as_stream().context().unwrap();
-    context.with_current(|| expect(&[("cuCtxGetCurrent", 1), ("cuEventRecord", 1)], record)).unwrap();
 }

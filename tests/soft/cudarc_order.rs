@@ -14,16 +14,16 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 const SCHEDULES: [Schedule; 5] = [Schedule::Plain, Schedule::Lazy, Schedule::Seeded(1), Schedule::Seeded(2), Schedule::Seeded(3)];
 
 /// How cudarc comes to a stream of ours.
-type Under = fn(&Stream, &Arc<CudaContext>) -> Result<Arc<CudaStream>>;
+type Under = fn(&Stream, &Arc<CudaContext>) -> Arc<CudaStream>;
 
-fn lent(stream: &Stream, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
-    Ok(stream.to_cudarc(cudarc)?)
+fn lent(stream: &Stream, cudarc: &Arc<CudaContext>) -> Arc<CudaStream> {
+    stream.to_cudarc(cudarc).expect("cudarc orders its slices")
 }
 
 /// As it was before `to_cudarc`: cudarc does not count what it borrows, and so orders nothing.
-fn borrowed(stream: &Stream, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
+fn borrowed(stream: &Stream, cudarc: &Arc<CudaContext>) -> Arc<CudaStream> {
     // SAFETY: the stream outlives the program. That nobody orders the slices is what the reports are to say.
-    Ok(unsafe { cudarc.wrap_borrowed_stream(stream.as_raw().cast()) })
+    unsafe { cudarc.wrap_borrowed_stream(stream.as_raw().cast()) }
 }
 
 /// A program of two streams.
@@ -69,7 +69,7 @@ fn read_and_written(first: &Arc<CudaStream>, second: &Arc<CudaStream>) -> std::r
 fn reports_of(program: Program, under: Under, schedule: Schedule) -> Result<Vec<String>> {
     let _scope = Scope::enter().scheduled(schedule);
     let (ours, cudarc) = (streams::<2>(), CudaContext::new(device().ordinal() as usize)?);
-    let [first, second] = [under(&ours[0], &cudarc)?, under(&ours[1], &cudarc)?];
+    let [first, second] = ours.each_ref().map(|stream| under(stream, &cudarc));
     program(&first, &second)?;
     cudarc.synchronize()?;
     drop((first, second));
@@ -115,7 +115,7 @@ fn slices_on_borrowed_streams_are_reported_in_every_schedule() -> Result {
 fn one_stream_of_cudarcs_own_is_what_makes_it_order_slices() -> Result {
     prepare();
     let with_one_of_its_own: Under = |stream, cudarc| {
-        std::mem::forget(cudarc.new_stream()?);
+        std::mem::forget(cudarc.new_stream().expect("a stream of cudarc"));
         borrowed(stream, cudarc)
     };
     for (name, program, _) in PROGRAMS {
@@ -134,11 +134,8 @@ fn slices_between_their_streams_and_ours_are_ordered_in_every_schedule() -> Resu
                 let _scope = Scope::enter().scheduled(schedule);
                 let ([ours], cudarc) = (streams(), CudaContext::new(device().ordinal() as usize)?);
                 let (lent, own) = (ours.to_cudarc(&cudarc)?, cudarc.new_stream()?);
-                if swap {
-                    program(&own, &lent)?
-                } else {
-                    program(&lent, &own)?
-                }
+                let (first, second) = if swap { (&own, &lent) } else { (&lent, &own) };
+                program(first, second)?;
                 cudarc.synchronize()?;
                 assert_eq!(Scope::current().take_reports(), [], "{name}, {schedule:?}, swapped: {swap}");
             }

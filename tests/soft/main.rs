@@ -5,16 +5,21 @@ mod common;
 
 mod cudarc_order;
 mod errors;
+mod foreign;
 
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls.
 #[cfg(not(miri))]
 mod counts;
+#[cfg(not(miri))]
+mod counts_of_others;
 #[cfg(not(miri))]
 mod dead_context;
 #[cfg(not(miri))]
 mod failures;
 #[cfg(not(miri))]
 mod leaks;
+#[cfg(not(miri))]
+mod lent_streams;
 #[cfg(not(miri))]
 mod modes;
 #[cfg(not(miri))]
@@ -23,6 +28,8 @@ mod old_driver;
 mod overlap;
 #[cfg(not(miri))]
 mod reports;
+#[cfg(not(miri))]
+mod retired;
 #[cfg(not(miri))]
 mod start;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
