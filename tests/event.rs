@@ -9,7 +9,7 @@ use std::thread;
 use common::hold::Hold;
 use common::words::Words;
 use common::{contexts, device, on_a_fresh_thread, returns_after_release, streams};
-use cuda_streams::{AsEvent, Event, EventOptions, EventStatus, Result};
+use cuda_streams::{AsEvent, Event, EventFlags, EventOptions, EventStatus, Result};
 
 /// T87, T109, T478
 #[test]
@@ -72,6 +72,48 @@ fn t068_recording_again_moves_the_mark() -> Result<()> {
     assert_eq!(event.status()?, EventStatus::Pending);
     returns_after_release(hold, || event.synchronize())?;
     assert_eq!(event.status()?, EventStatus::Complete);
+    Ok(())
+}
+
+/// T68, T89: what the work before each mark wrote is there after it.
+#[test]
+fn t089_each_record_is_behind_the_work_of_its_time() -> Result<()> {
+    let [stream] = streams();
+    let event = Event::new();
+    for value in [1, 2] {
+        let (source, mut copy) = (Words::new(device(), value), Words::new(device(), 0));
+        let hold = Hold::new(&stream);
+        copy.copy_from(&stream, &source);
+        event.record(&stream)?;
+        assert!(!event.query()?);
+        returns_after_release(hold, || event.synchronize())?;
+        assert_eq!(copy.read(), value);
+        device().synchronize()?;
+        assert!(event.query()?);
+    }
+    Ok(())
+}
+
+/// T81: whatever the mode, behind one type or one view.
+#[test]
+fn t081_an_event_of_unknown_mode_orders_as_any_other() -> Result<()> {
+    let [stream, first, second] = streams();
+    let dynamic = Event::with_flags(EventFlags::DISABLE_TIMING)?;
+    let (untimed, timed) = (Event::new(), Event::timed().into_dynamic());
+    for event in [dynamic.as_event(), untimed.as_event(), timed.as_event()] {
+        assert!(event.query()?);
+        let hold = Hold::new(&stream);
+        stream.record(event)?;
+        for waiting in [&first, &second] {
+            waiting.wait_event(event)?;
+            assert!(!waiting.query()?);
+        }
+        assert!(!event.query()?);
+        hold.release();
+        first.synchronize()?;
+        assert!(event.query()?, "who waited for the waiting stream has waited for the event");
+        second.synchronize()?;
+    }
     Ok(())
 }
 

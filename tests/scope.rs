@@ -300,14 +300,14 @@ fn a_scope_changes_no_current_context() -> Result<()> {
 #[test]
 fn a_scope_of_a_stream_of_another_context_makes_that_current() -> Result<()> {
     let second = contexts::SecondContext::new(device());
-    // SAFETY: it lives until the end, longer than what is made in it.
-    let context = unsafe { cuda_streams::Context::from_raw(second.as_raw()) }?;
     let mut raw = std::ptr::null_mut();
     // SAFETY: the second context is current, the out pointer is a live local.
     let code = second.with_current(|| unsafe { common::raw::cuStreamCreate(&raw mut raw, 1) });
     assert_eq!(code, common::raw::SUCCESS);
-    // SAFETY: just created, and nobody else destroys it.
+    // SAFETY: just created, and nobody else destroys it; nothing of the context is used after `retire`.
     let stream = unsafe { Stream::from_raw(raw) }?;
+    let context = stream.context();
+    assert_eq!((context.device(), context.as_raw()), (device(), second.as_raw()));
     let event = stream.scope(|| {
         assert_current(&stream);
         Stream::current()?.record_event()
