@@ -6,6 +6,7 @@ mod common;
 mod contexts;
 mod events;
 mod order;
+mod scope;
 
 use cuda_streams::{Device, Stream};
 
