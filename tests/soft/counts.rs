@@ -27,7 +27,7 @@ fn counted<R>(f: impl FnOnce() -> R) -> (Vec<(&'static str, u64)>, R) {
 
 /// Calls `f` and checks which driver functions it calls. A driver without ids is not asked for them.
 #[track_caller]
-fn expect<R>(expected: &[(&str, u64)], f: impl FnOnce() -> Result<R>) -> R {
+pub(crate) fn expect<R>(expected: &[(&str, u64)], f: impl FnOnce() -> Result<R>) -> R {
     let (made, result) = counted(f);
     let expected: Vec<_> = expected.iter().copied().filter(|(name, _)| *name != "cuCtxGetId" || has(name)).collect();
     assert_eq!(made, expected);

@@ -21,6 +21,8 @@ mod old_driver;
 #[cfg(not(miri))]
 mod reports;
 #[cfg(not(miri))]
+mod scope;
+#[cfg(not(miri))]
 mod start;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;
