@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use common::hold::Hold;
 use common::{assert_current, device, on_a_fresh_thread, streams};
-use cuda_streams::{AsStream, Device, Error, Event, Result, Stream};
+use cuda_streams::{AsStream, CurrentStream, Device, Error, Event, Result, Stream};
 
 #[test]
 fn a_handle_may_be_dropped_or_refuse_to_be_destroyed_in_the_scope_of_its_clone() -> Result<()> {
@@ -77,12 +77,12 @@ fn each_current_stream_that_left_its_scope_stays_what_it_was() -> Result<()> {
     drop(streams);
     let left = left.into_inner();
     let expected = [0, 0, 1, 1, 2, 2, 3, 3, 0].map(|index| raw[index]);
-    assert_eq!(left.iter().map(|current| current.as_raw()).collect::<Vec<_>>(), expected);
+    assert_eq!(left.iter().map(CurrentStream::as_raw).collect::<Vec<_>>(), expected);
     for current in &left {
         assert_eq!(current.query(), Ok(false));
     }
     holds.into_iter().for_each(Hold::release);
-    left.iter().try_for_each(|current| current.synchronize())
+    left.iter().try_for_each(CurrentStream::synchronize)
 }
 
 /// When a thread ends, destructors of its variables run one after the other, each after what the

@@ -71,11 +71,11 @@ fn blocking_streams_wait_for_the_default_stream_and_others_do_not() -> Result<()
     let (default, waiting) = (device().default_stream()?, blocking()?);
     let [independent] = streams();
     let hold = Hold::new(&default);
-    let held = waiting.record_event()?;
+    let mark = waiting.record_event()?;
     independent.record_event()?.synchronize()?;
-    assert!(!held.query()?);
+    assert!(!mark.query()?);
     hold.release();
-    held.synchronize()?;
+    mark.synchronize()?;
     default.synchronize()
 }
 
@@ -86,10 +86,10 @@ fn blocking_streams_wait_for_what_the_default_stream_waits_for() -> Result<()> {
     let [producer] = streams();
     let hold = Hold::new(&producer);
     default.wait_stream(&producer)?;
-    let held = waiting.record_event()?;
-    assert!(!held.query()?);
+    let mark = waiting.record_event()?;
+    assert!(!mark.query()?);
     hold.release();
-    held.synchronize()?;
+    mark.synchronize()?;
     assert!(producer.query()?);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -15,8 +15,13 @@ use cuda_streams::{AsStream, CurrentStream, ExternalStream, RawStream, Result, S
 /// Somebody's stream, who destroys it when it is dropped.
 struct Owner {
     raw: RawStream,
-    is_gone: Arc<Cell<bool>>,
+    gone: Arc<AtomicBool>,
 }
+
+// SAFETY: the handle of a stream may be used from any thread.
+unsafe impl Send for Owner {}
+// SAFETY: as above.
+unsafe impl Sync for Owner {}
 
 impl Owner {
     fn new() -> Self {
@@ -25,15 +30,15 @@ impl Owner {
         // SAFETY: a context is current, the out pointer is a live local.
         let create = || unsafe { raw::cuStreamCreate(&raw mut raw, 1) };
         assert_eq!(context.with_current(create), Ok(raw::SUCCESS));
-        Self { raw, is_gone: Arc::default() }
+        Self { raw, gone: Arc::default() }
     }
 
-    /// A view of it that keeps it alive, and what tells whether it still is.
-    fn share(self) -> (ExternalStream<Arc<Self>>, Arc<Cell<bool>>) {
-        let (raw, is_gone) = (self.raw, self.is_gone.clone());
+    /// A view of it that keeps it alive, and what tells whether it is gone.
+    fn share(self) -> (ExternalStream<Arc<Self>>, Arc<AtomicBool>) {
+        let (raw, gone) = (self.raw, self.gone.clone());
         // SAFETY: the stream lives as long as its owner.
         let stream = unsafe { ExternalStream::with_owner(raw, Arc::new(self)) };
-        (stream.expect("a stream that is alive"), is_gone)
+        (stream.expect("a stream that is alive"), gone)
     }
 }
 
@@ -41,7 +46,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // SAFETY: created by `new`, and nobody uses it after its owner.
         assert_eq!(unsafe { raw::cuStreamDestroy_v2(self.raw) }, raw::SUCCESS);
-        self.is_gone.set(true);
+        self.gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -54,24 +59,25 @@ fn external(raw: RawStream) -> ExternalStream {
 #[test]
 fn t083_an_external_stream_becomes_current_with_the_handle_it_was_made_of() -> Result<()> {
     let owner = Owner::new();
-    let stream = external(owner.raw);
-    assert_eq!((stream.as_raw(), stream.device()), (owner.raw, device()));
-    assert_ne!(stream, device().default_stream()?);
-    let hold = Hold::new(&stream);
-    let event = stream.scope(|| {
-        assert_current(&stream);
-        assert_eq!(Stream::current()?.as_raw(), owner.raw);
-        Stream::current()?.record_event()
-    })?;
-    assert!(!event.query()?);
-    hold.release();
-    drop(stream);
-    event.synchronize()?;
+    {
+        let stream = external(owner.raw);
+        assert_eq!((stream.as_raw(), stream.device()), (owner.raw, device()));
+        assert_ne!(stream, device().default_stream()?);
+        let hold = Hold::new(&stream);
+        let event = stream.scope(|| {
+            assert_current(&stream);
+            assert_eq!(Stream::current()?.as_raw(), owner.raw);
+            Stream::current()?.record_event()
+        })?;
+        assert!(!event.query()?);
+        hold.release();
+        event.synchronize()?;
+    }
     // SAFETY: its owner has it.
     assert_eq!(unsafe { raw::cuStreamQuery(owner.raw) }, raw::SUCCESS);
-    let is_gone = owner.is_gone.clone();
+    let gone = owner.gone.clone();
     drop(owner);
-    assert!(is_gone.get(), "the owner could destroy it");
+    assert!(gone.load(Ordering::Relaxed), "the owner could destroy it");
     Ok(())
 }
 
@@ -121,27 +127,27 @@ fn t086_each_thread_has_its_own_external_stream_current() {
 
 #[test]
 fn an_owner_lives_as_long_as_what_left_the_scope() -> Result<()> {
-    let (stream, is_gone) = Owner::new().share();
+    let (stream, gone) = Owner::new().share();
     let hold = Hold::new(&stream);
     let raw = stream.as_raw();
     let current = stream.scope(Stream::current)?;
     drop(stream);
     let again = current.clone();
     drop(current);
-    assert!(!is_gone.get(), "what left the scope keeps the owner");
+    assert!(!gone.load(Ordering::Relaxed), "what left the scope keeps the owner");
     assert_eq!(again.as_raw(), raw);
     assert!(!again.query()?);
     hold.release();
     again.synchronize()?;
     drop(again);
-    assert!(is_gone.get());
+    assert!(gone.load(Ordering::Relaxed));
     Ok(())
 }
 
 /// Nothing is kept for what does not leave the scope.
 #[test]
 fn an_owner_is_shared_only_with_what_left_the_scope() -> Result<()> {
-    let (stream, is_gone) = Owner::new().share();
+    let (stream, gone) = Owner::new().share();
     let owners = || Arc::strong_count(stream.owner());
     stream.scope(|| {
         stream.scope(Stream::current).map(drop)?;
@@ -156,10 +162,10 @@ fn an_owner_is_shared_only_with_what_left_the_scope() -> Result<()> {
     assert_eq!(owners(), 3, "one for each scope that something left");
     drop((left, more));
     assert_eq!(owners(), 1);
-    assert!(!is_gone.get());
+    assert!(!gone.load(Ordering::Relaxed));
     stream.synchronize()?;
     drop(stream.into_owner());
-    assert!(is_gone.get());
+    assert!(gone.load(Ordering::Relaxed));
     Ok(())
 }
 
@@ -185,7 +191,7 @@ fn an_owner_may_open_a_scope_when_it_is_dropped() -> Result<()> {
 
     let [other] = streams();
     let stream = Owner::new();
-    let (raw, is_gone) = (stream.raw, stream.is_gone.clone());
+    let (raw, gone) = (stream.raw, stream.gone.clone());
     let owner = Arc::new(Curious { stream, other: other.clone() });
     // SAFETY: the stream lives as long as its owner.
     let stream = unsafe { ExternalStream::with_owner(raw, owner) }?;
@@ -193,7 +199,7 @@ fn an_owner_may_open_a_scope_when_it_is_dropped() -> Result<()> {
     drop(stream);
     other.scope(|| {
         drop(left);
-        assert!(is_gone.get());
+        assert!(gone.load(Ordering::Relaxed));
         assert_current(&other);
     });
     Ok(())

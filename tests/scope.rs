@@ -196,10 +196,10 @@ fn t069_the_current_stream_is_the_same_however_the_device_was_found() -> Result<
 fn t070_a_stream_rebuilt_from_its_handle_is_equal_to_it() -> Result<()> {
     let [stream, other] = streams();
     // SAFETY: both live until the end.
-    let rebuild = |stream: &Stream| unsafe { ExternalStream::from_raw(stream.as_raw()) };
-    let (rebuilt, again) = (rebuild(&stream)?, rebuild(&stream)?);
+    let of_handle = |stream: &Stream| unsafe { ExternalStream::from_raw(stream.as_raw()) };
+    let (rebuilt, again) = (of_handle(&stream)?, of_handle(&stream)?);
     assert_eq!(rebuilt, again);
-    assert_ne!(rebuilt, rebuild(&other)?);
+    assert_ne!(rebuilt, of_handle(&other)?);
     assert_eq!(rebuilt.as_stream(), stream.as_stream());
     assert_ne!(rebuilt.as_stream(), other.as_stream());
     stream.scope(|| assert_current(&rebuilt));

@@ -9,11 +9,11 @@ use crate::common::words::Words;
 use crate::common::{assert_current, contexts, on_a_fresh_thread};
 use crate::{devices, streams};
 
-/// Checks which device is current, and which streams are those of the two devices. `None` stands for
-/// the default stream.
+/// Checks which device is current, if any, and which streams are those of the two devices. For a stream
+/// `None` stands for the default stream.
 #[track_caller]
-fn assert_state(device: Result<Device>, current: [Option<&Stream>; 2]) {
-    assert_eq!(Device::current(), device);
+fn assert_state(device: Option<Device>, current: [Option<&Stream>; 2]) {
+    assert_eq!(Device::current(), device.ok_or(Error::NoCurrentDevice));
     for (device, current) in devices().into_iter().zip(current) {
         let default = device.default_stream().expect("the default stream");
         let expected = current.map_or(default.as_stream(), Stream::as_stream);
@@ -27,21 +27,21 @@ fn t043_scopes_over_two_devices_restore_what_was_current_before() {
     let [first, second] = devices();
     let ([zero, one], [zero_inside, one_inside]) = (streams(), streams());
     on_a_fresh_thread(|| {
-        assert_state(Err(Error::NoCurrentDevice), [None, None]);
+        assert_state(None, [None, None]);
         zero.scope(|| {
-            assert_state(Ok(first), [Some(&zero), None]);
+            assert_state(Some(first), [Some(&zero), None]);
             one.scope(|| {
-                assert_state(Ok(second), [Some(&zero), Some(&one)]);
+                assert_state(Some(second), [Some(&zero), Some(&one)]);
                 zero_inside.scope(|| {
-                    assert_state(Ok(first), [Some(&zero_inside), Some(&one)]);
-                    one_inside.scope(|| assert_state(Ok(second), [Some(&zero_inside), Some(&one_inside)]));
-                    assert_state(Ok(first), [Some(&zero_inside), Some(&one)]);
+                    assert_state(Some(first), [Some(&zero_inside), Some(&one)]);
+                    one_inside.scope(|| assert_state(Some(second), [Some(&zero_inside), Some(&one_inside)]));
+                    assert_state(Some(first), [Some(&zero_inside), Some(&one)]);
                 });
-                assert_state(Ok(second), [Some(&zero), Some(&one)]);
+                assert_state(Some(second), [Some(&zero), Some(&one)]);
             });
-            assert_state(Ok(first), [Some(&zero), None]);
+            assert_state(Some(first), [Some(&zero), None]);
         });
-        assert_state(Err(Error::NoCurrentDevice), [None, None]);
+        assert_state(None, [None, None]);
     });
 }
 
@@ -84,21 +84,21 @@ fn t039_contexts_nest_and_set_the_current_device() -> Result<()> {
     let [zero, one] = [first.context()?, second.context()?];
     on_a_fresh_thread(|| {
         zero.with_current(|| {
-            assert_state(Ok(first), [None, None]);
+            assert_state(Some(first), [None, None]);
             one.with_current(|| {
-                assert_state(Ok(second), [None, None]);
-                zero.with_current(|| assert_state(Ok(first), [None, None]))?;
-                assert_state(Ok(second), [None, None]);
+                assert_state(Some(second), [None, None]);
+                zero.with_current(|| assert_state(Some(first), [None, None]))?;
+                assert_state(Some(second), [None, None]);
                 contexts::change();
                 Ok(())
             })??;
-            assert_state(Ok(first), [None, None]);
+            assert_state(Some(first), [None, None]);
             first.synchronize()?;
             second.synchronize()?;
-            assert_state(Ok(first), [None, None]);
+            assert_state(Some(first), [None, None]);
             Ok(())
         })??;
-        assert_state(Err(Error::NoCurrentDevice), [None, None]);
+        assert_state(None, [None, None]);
         Ok(())
     })
 }
@@ -110,17 +110,17 @@ fn t067_a_scope_makes_the_device_of_its_stream_current() -> Result<()> {
     let [zero, one] = streams();
     first.context()?.with_current(|| {
         one.scope(|| {
-            assert_state(Ok(second), [None, Some(&one)]);
+            assert_state(Some(second), [None, Some(&one)]);
             first.synchronize()?;
             zero.synchronize()?;
-            assert_state(Ok(second), [None, Some(&one)]);
+            assert_state(Some(second), [None, Some(&one)]);
             assert_eq!(contexts::current(), first.context()?.as_raw(), "the driver's current context stays");
             let event = Event::new();
             event.record_current()?;
             assert_eq!(event.device(), Some(second));
             event.synchronize()
         })?;
-        assert_state(Ok(first), [None, None]);
+        assert_state(Some(first), [None, None]);
         Ok(())
     })?
 }
@@ -132,16 +132,16 @@ fn t076_a_context_inside_of_a_scope_changes_no_stream() -> Result<()> {
     let [zero, one] = streams();
     on_a_fresh_thread(|| {
         second.context()?.with_current(|| {
-            assert_state(Ok(second), [None, None]);
+            assert_state(Some(second), [None, None]);
             zero.scope(|| {
-                assert_state(Ok(first), [Some(&zero), None]);
+                assert_state(Some(first), [Some(&zero), None]);
                 second.context()?.with_current(|| {
-                    assert_state(Ok(first), [Some(&zero), None]);
-                    one.scope(|| assert_state(Ok(second), [Some(&zero), Some(&one)]));
-                    assert_state(Ok(first), [Some(&zero), None]);
+                    assert_state(Some(first), [Some(&zero), None]);
+                    one.scope(|| assert_state(Some(second), [Some(&zero), Some(&one)]));
+                    assert_state(Some(first), [Some(&zero), None]);
                 })
             })?;
-            assert_state(Ok(second), [None, None]);
+            assert_state(Some(second), [None, None]);
             Ok(())
         })?
     })
@@ -153,13 +153,13 @@ fn t093_a_new_stream_is_not_current_on_either_device() {
     let [first, second] = devices();
     on_a_fresh_thread(|| {
         let [zero, one] = streams();
-        assert_state(Err(Error::NoCurrentDevice), [None, None]);
+        assert_state(None, [None, None]);
         one.scope(|| {
             let _more = streams();
-            assert_state(Ok(second), [None, Some(&one)]);
+            assert_state(Some(second), [None, Some(&one)]);
         });
-        zero.scope(|| assert_state(Ok(first), [Some(&zero), None]));
-        assert_state(Err(Error::NoCurrentDevice), [None, None]);
+        zero.scope(|| assert_state(Some(first), [Some(&zero), None]));
+        assert_state(None, [None, None]);
     });
 }
 
@@ -171,7 +171,7 @@ fn t092_a_panic_restores_the_streams_of_both_devices() {
     zero.scope(|| {
         let thrown = catch_unwind(AssertUnwindSafe(|| one.scope(|| zero_inside.scope(|| resume_unwind(Box::new(92))))));
         assert_eq!(thrown.unwrap_err().downcast_ref(), Some(&92));
-        assert_state(Ok(first), [Some(&zero), None]);
+        assert_state(Some(first), [Some(&zero), None]);
     });
 }
 
