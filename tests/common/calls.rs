@@ -240,7 +240,7 @@ public_calls! {
         "Event::record_current" => world.stream.scope(|| world.event.record_current())?;
         "Event::wait_current" => world.stream.scope(|| world.event.wait_current())?;
         "Event::synchronize_timeout" => world.event.synchronize_timeout(Duration::MAX)?;
-        "Event::synchronize_timeout, just recorded" => world.stream.record_event()?.synchronize_timeout(Duration::MAX)?;
+        "Event::synchronize_timeout, just recorded" => world.stream.record_event()?.synchronize_timeout(Duration::ZERO)?;
         "Event::into_raw" => event_round_trip(world.stream.record_event()?)?;
         "Event::from_raw" => event_round_trip(world.stream.record_event()?)?.synchronize()?;
         "StreamRef::device" => world.stream.as_stream().device()?;
