@@ -98,7 +98,8 @@ impl Stream {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     #[doc(alias = "cuEventRecord")]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "saves about 10 ns: a view that is passed on goes through memory")]
     pub fn record(&self, event: impl AsEvent) -> Result<()> {
         self.as_stream().record(event)
     }
@@ -158,7 +159,8 @@ impl Stream {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     #[doc(alias = "cuStreamWaitEvent")]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "saves about 10 ns: a view that is passed on goes through memory")]
     pub fn wait_event(&self, event: impl AsEvent) -> Result<()> {
         self.as_stream().wait_event(event)
     }

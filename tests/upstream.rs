@@ -22,9 +22,9 @@ macro_rules! sources {
 
 sources! {
     "after_scope.rs" "context.rs" "copies.rs" "current.rs" "default_stream.rs" "device.rs" "elapsed.rs" "event.rs" "external_scope.rs"
-    "fault.rs" "interop.rs" "lent.rs" "loader.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "scope.rs" "stream.rs"
+    "fault.rs" "interop.rs" "lent.rs" "loader.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "scope.rs" "stream.rs" "torch_extension.rs"
     "upstream.rs" "soft/counts.rs" "soft/dead_context.rs" "soft/errors.rs" "soft/failures.rs" "soft/leaks.rs" "soft/modes.rs"
-    "soft/old_driver.rs" "soft/reports.rs" "soft/scope.rs" "soft/start.rs" "two/contexts.rs" "two/events.rs" "two/order.rs"
+    "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/scope.rs" "soft/start.rs" "two/contexts.rs" "two/events.rs" "two/order.rs"
     "two/scope.rs"
 }
 

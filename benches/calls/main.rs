@@ -9,6 +9,7 @@
 //! measured on an H200 is in `h200-580.159.04.md` beside this file.
 
 mod bench;
+mod current;
 #[path = "../../tests/common/hold.rs"]
 mod hold;
 mod measure;
@@ -36,7 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("Nanoseconds a call: medians of {} rounds of {CALLS} calls; differences are of one round, with quartiles.\n", bench.rounds);
     println!("| call | driver functions | ours | driver | cudarc | ours − driver | driver − driver | ours / driver | cudarc / driver |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
-    rows::all(&bench)
+    rows::all(&bench)?;
+    current::table(&bench);
+    Ok(())
 }
 
 /// What is measured on.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::hint::black_box;
+use std::ptr;
 
 use cuda_streams::{EventOptions, Mode};
 
@@ -15,6 +16,7 @@ pub(crate) fn all(bench: &Bench) -> Result {
     record(bench, "record", UNTIMED, bench.idle())?;
     record(bench, "record, stream held", UNTIMED, bench.held(&bench.lane, || ()))?;
     record(bench, "record, timed", UNTIMED.timed(), bench.idle())?;
+    record_on_default(bench)?;
     query_pending(bench)?;
     query_complete(bench)?;
     wait_event(bench)?;
@@ -33,6 +35,22 @@ fn record<M: Mode>(bench: &Bench, call: &str, options: EventOptions<M>, stage: i
         // SAFETY: both are alive and of one context.
         || unsafe { raw.record(events.raw, lane.raw) },
         || events.cudarc.record(&lane.cudarc).expect("recorded"),
+    );
+    Ok(())
+}
+
+/// The context is current, as cudarc leaves it: torch's default stream in a torch program.
+fn record_on_default(bench: &Bench) -> Result {
+    let Bench { raw, context, lane, .. } = bench;
+    let (ours, theirs) = (lane.stream.device().default_stream()?, context.default_stream());
+    let events = bench.events(UNTIMED)?;
+    bench.row(
+        ["record, default stream", "cuEventRecord"],
+        bench.idle(),
+        || ours.record(&events.ours).expect("recorded"),
+        // SAFETY: both are alive and of one context, which is current.
+        || unsafe { raw.record(events.raw, ptr::null_mut()) },
+        || events.cudarc.record(&theirs).expect("recorded"),
     );
     Ok(())
 }

@@ -64,6 +64,7 @@ impl Foreign<'_> {
         self.raw.cast()
     }
 
+    #[inline(never)]
     pub(super) fn record(self, stream: StreamRef<'_>) -> Result<()> {
         self.check_home()?;
         let context = stream.context()?;
@@ -72,6 +73,7 @@ impl Foreign<'_> {
         context.check(answer)
     }
 
+    #[inline(never)]
     pub(super) fn wait(self, stream: StreamRef<'_>) -> Result<()> {
         self.check_home()?;
         let context = stream.context()?;

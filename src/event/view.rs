@@ -86,7 +86,8 @@ impl<'a> EventRef<'a> {
     ///
     /// The same.
     #[doc(alias = "cuEventRecord")]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "which kind it is then is known at compile time")]
     pub fn record(self, stream: impl AsStream) -> Result<()> {
         match self.0 {
             Kind::Ours(event) => event.record(stream.as_stream()),
@@ -100,7 +101,8 @@ impl<'a> EventRef<'a> {
     ///
     /// The same.
     #[doc(alias = "cuStreamWaitEvent")]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "which kind it is then is known at compile time")]
     pub fn wait(self, stream: impl AsStream) -> Result<()> {
         match self.0 {
             Kind::Ours(event) => event.wait(stream.as_stream()),

@@ -14,7 +14,8 @@ impl StreamRef<'_> {
     /// # Errors
     ///
     /// The same.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "saves about 10 ns: a view that is passed on goes through memory")]
     #[doc(alias = "cuEventRecord")]
     pub fn record(self, event: impl AsEvent) -> Result<()> {
         event.as_event().record(self)
@@ -47,7 +48,8 @@ impl StreamRef<'_> {
     /// # Errors
     ///
     /// The same.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "saves about 10 ns: a view that is passed on goes through memory")]
     #[doc(alias = "cuStreamWaitEvent")]
     pub fn wait_event(self, event: impl AsEvent) -> Result<()> {
         event.as_event().wait(self)

@@ -19,7 +19,7 @@ def subject(message):
         # The tests of this package compare with files of the source tree: only the program travels.
         return name if kind == "bin" and not is_test else None
     if kind == "example":
-        return f"examples/{name}"
+        return f"{'examples' if message['executable'] else 'libraries'}/{name}"
     if kind == "bench":
         return f"benches/{name}"
     if not is_test:
@@ -31,11 +31,19 @@ def subject(message):
     return f"{crate}/{name}" if folder == "tests" else f"{folder}/{name}"
 
 
+def library(message):
+    """The file of an example that other programs load."""
+    if message["reason"] != "compiler-artifact" or message["target"]["crate_types"] != ["cdylib"]:
+        return None
+    return message["filenames"][0]
+
+
 subjects = {}
 for line in sys.stdin:
     message = json.loads(line)
-    if message["reason"] == "compiler-artifact" and message["executable"]:
-        place, path = subject(message), message["executable"]
+    path = message.get("executable") or library(message)
+    if path:
+        place = subject(message)
         if place and subjects.setdefault(place, path) != path:
             sys.exit(f"two executables are {place}: {subjects[place]} and {path}")
 for place, path in sorted(subjects.items()):

@@ -19,6 +19,8 @@ mod modes;
 #[cfg(not(miri))]
 mod old_driver;
 #[cfg(not(miri))]
+mod overlap;
+#[cfg(not(miri))]
 mod reports;
 #[cfg(not(miri))]
 mod scope;
