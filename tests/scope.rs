@@ -131,6 +131,7 @@ fn t015_a_scope_makes_its_stream_current_and_returns_what_its_closure_returns() 
 #[test]
 fn t071_a_stream_may_be_current_more_than_once() {
     let [first, second] = streams();
+    assert_ne!(first, second);
     first.scope(|| {
         first.scope(|| assert_current(&first));
         assert_current(&first);
@@ -164,6 +165,7 @@ fn t100_each_scope_restores_what_was_current_before() {
 #[test]
 fn t092_a_panic_restores_what_was_current_before() {
     let [outer, inner] = streams();
+    assert_ne!(outer, inner);
     outer.scope(|| {
         let thrown = catch_unwind(AssertUnwindSafe(|| {
             inner.scope(|| {

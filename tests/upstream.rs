@@ -28,7 +28,7 @@ sources! {
     "two/scope.rs"
 }
 
-/// The names of all tests, by executable: kept for machines without the sources.
+/// The names of all tests, by executable.
 const NAMES: &str = include_str!("hardware/tests.txt");
 
 /// A case, and a test of it as `file.rs::function`.
@@ -75,14 +75,34 @@ fn numbers(comment: &str) -> impl Iterator<Item = u32> {
     words.filter_map(|word| word.strip_prefix('T')?.parse().ok())
 }
 
+/// The files of the tests in [`NAMES`]: the executables of tests/ are files, those of tests/soft and tests/two
+/// have modules.
+fn files_with_tests() -> BTreeSet<String> {
+    let file = |name: &str| {
+        let (subject, test) = name.split_once("::")?;
+        match subject {
+            "tests/unit" => None,
+            "soft/soft" | "two/two" => Some(format!("{}/{}.rs", &subject[..subject.find('/')?], test.split("::").next()?)),
+            _ => Some(format!("{}.rs", subject.strip_prefix("tests/")?)),
+        }
+    };
+    NAMES.lines().filter_map(file).collect()
+}
+
 #[test]
-fn every_case_has_one_row() {
-    let rows: Vec<u32> = rows().into_iter().map(|(case, _)| case).collect();
-    assert_eq!(rows, CASES, "the rows, in their order");
+fn every_case_has_one_row_with_its_tests_or_a_reason() {
+    let cases: Vec<u32> = rows().into_iter().map(|(case, _)| case).collect();
+    assert_eq!(cases, CASES, "the rows, in their order");
+    for (case, here) in rows() {
+        let has_reason = here.strip_prefix("– ").is_some_and(|reason| reason.ends_with('.'));
+        assert_ne!(tests_of_row(here).next().is_some(), has_reason, "T{case}: tests, or a reason: {here}");
+    }
 }
 
 #[test]
 fn the_table_names_the_tests_that_carry_the_numbers() {
+    let read: BTreeSet<String> = SOURCES.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(read, files_with_tests(), "the files that are read, and those of hardware/tests.txt");
     let in_table: BTreeSet<Place> =
         rows().into_iter().flat_map(|(case, here)| tests_of_row(here).map(move |test| (case, test.to_owned()))).collect();
     let carried: BTreeSet<Place> = SOURCES.iter().flat_map(|(file, text)| numbered(file, text)).filter(|(case, _)| *case <= LAST).collect();
@@ -90,32 +110,4 @@ fn the_table_names_the_tests_that_carry_the_numbers() {
     assert!(missing.is_empty(), "these tests carry numbers, and are not in the rows of UPSTREAM.md: {missing:#?}");
     let unknown: Vec<_> = in_table.difference(&carried).collect();
     assert!(unknown.is_empty(), "UPSTREAM.md names tests that are not there, or do not carry the number: {unknown:#?}");
-}
-
-#[test]
-fn a_row_without_a_test_says_why() {
-    for (case, here) in rows() {
-        let has_reason = here.strip_prefix("– ").is_some_and(|reason| reason.ends_with('.'));
-        assert_ne!(tests_of_row(here).next().is_some(), has_reason, "T{case}: tests, or a reason: {here}");
-    }
-}
-
-/// The executables of tests/ are files, those of tests/soft and tests/two have modules.
-#[test]
-fn every_file_with_tests_is_read() {
-    let file = |name: &str| {
-        let (subject, test) = name.split_once("::")?;
-        let file = match subject {
-            "tests/unit" => return None,
-            "soft/soft" | "two/two" => format!("{}/{}.rs", &subject[..subject.find('/')?], test.split("::").next()?),
-            _ => format!("{}.rs", subject.strip_prefix("tests/")?),
-        };
-        Some(file)
-    };
-    let with_tests: BTreeSet<String> = NAMES.lines().filter_map(file).collect();
-    let read: BTreeSet<String> = SOURCES.iter().map(|(file, _)| (*file).to_owned()).collect();
-    assert_eq!(read, with_tests, "the files that are read, and those of hardware/tests.txt");
-    for (file, text) in SOURCES {
-        assert!(text.contains("#[test]"), "{file} has no test");
-    }
 }
