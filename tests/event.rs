@@ -9,9 +9,9 @@ use std::thread;
 use common::hold::Hold;
 use common::words::Words;
 use common::{contexts, device, on_a_fresh_thread, returns_after_release, streams};
-use cuda_streams::{AsEvent, Event, EventOptions, EventStatus, Result};
+use cuda_streams::{AsEvent, Event, EventFlags, EventOptions, EventStatus, Result};
 
-/// T87, T109, T478
+/// T109, T478
 #[test]
 fn t109_a_never_recorded_event_is_done() -> Result<()> {
     let [stream] = streams();
@@ -43,7 +43,7 @@ fn t005_the_first_record_creates_it_in_the_streams_context() -> Result<()> {
     event.synchronize()
 }
 
-/// T459, T487
+/// T109, T459, T487
 #[test]
 fn t487_it_is_pending_while_the_work_is_held_and_complete_after() -> Result<()> {
     let [stream] = streams();
@@ -72,6 +72,50 @@ fn t068_recording_again_moves_the_mark() -> Result<()> {
     assert_eq!(event.status()?, EventStatus::Pending);
     returns_after_release(hold, || event.synchronize())?;
     assert_eq!(event.status()?, EventStatus::Complete);
+    Ok(())
+}
+
+/// T68, T89: what the work before each mark wrote is there after it.
+#[test]
+fn t089_each_record_is_behind_the_work_of_its_time() -> Result<()> {
+    let [stream] = streams();
+    let event = Event::new();
+    for value in [1, 2] {
+        let (source, mut copy) = (Words::new(device(), value), Words::new(device(), 0));
+        let hold = Hold::new(&stream);
+        copy.copy_from(&stream, &source);
+        event.record(&stream)?;
+        assert!(!event.query()?);
+        returns_after_release(hold, || event.synchronize())?;
+        assert_eq!(copy.read(), value);
+        device().synchronize()?;
+        assert!(event.query()?);
+    }
+    Ok(())
+}
+
+/// T79, T81, T87: whatever the mode, behind one type or one view.
+#[test]
+fn t081_an_event_of_unknown_mode_orders_as_any_other() -> Result<()> {
+    let [stream, first, second] = streams();
+    let dynamic = Event::with_flags(EventFlags::DISABLE_TIMING)?;
+    let (untimed, timed) = (Event::new(), Event::timed().into_dynamic());
+    assert_eq!([dynamic.device(), untimed.device(), timed.device()], [None; 3]);
+    for event in [dynamic.as_event(), untimed.as_event(), timed.as_event()] {
+        assert!(event.query()?);
+        let hold = Hold::new(&stream);
+        stream.record(event)?;
+        for waiting in [&first, &second] {
+            waiting.wait_event(event)?;
+            assert!(!waiting.query()?);
+        }
+        assert!(!event.query()?);
+        hold.release();
+        first.synchronize()?;
+        assert!(event.query()?, "who waited for the waiting stream has waited for the event");
+        second.synchronize()?;
+    }
+    assert_eq!([dynamic.device(), untimed.device(), timed.device()], [Some(device()); 3]);
     Ok(())
 }
 

@@ -40,7 +40,7 @@ impl Pair {
     }
 }
 
-/// T97, T104
+/// T97
 #[test]
 fn t097_a_wait_orders_two_streams() -> Result<()> {
     let pair = Pair::new();
@@ -131,7 +131,7 @@ fn t453_a_stream_may_wait_for_its_own_mark() -> Result<()> {
     Ok(())
 }
 
-/// T79, T119
+/// T79, T114, T119
 #[test]
 fn t119_two_streams_wait_for_one_event() -> Result<()> {
     let [producer, second, third] = streams();
@@ -198,6 +198,31 @@ fn t106_a_diamond_joins_what_it_forked() -> Result<()> {
     hold.release();
     bottom.synchronize()?;
     assert_eq!((from_left.read(), from_right.read()), (106, 106));
+    Ok(())
+}
+
+/// T104
+#[test]
+fn t104_each_stage_of_a_pipeline_waits_for_the_one_before() -> Result<()> {
+    let stages = streams::<3>();
+    let source = Words::new(device(), 104);
+    let mut data = [0; 3].map(|value| Words::new(device(), value));
+    let hold = Hold::new(&stages[0]);
+    let mut previous = (&source, Event::new());
+    for (stage, data) in stages.iter().zip(&mut data) {
+        stage.wait_event(&previous.1)?;
+        data.copy_from(stage, previous.0);
+        previous = (data, stage.record_event()?);
+    }
+    for stage in &stages {
+        assert!(!stage.query()?);
+    }
+    hold.release();
+    previous.1.synchronize()?;
+    for stage in &stages {
+        assert!(stage.query()?);
+    }
+    assert_eq!(data.map(|words| words.read()), [104; 3]);
     Ok(())
 }
 

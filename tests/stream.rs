@@ -79,6 +79,20 @@ fn t459_query_is_false_while_held_and_true_after() -> Result<()> {
     Ok(())
 }
 
+/// T94
+#[test]
+fn t094_a_stream_is_done_before_its_work_and_after_it() -> Result<()> {
+    let [stream] = streams();
+    assert!(stream.query()?);
+    let hold = Hold::new(&stream);
+    let event = stream.record_event()?;
+    assert!(!stream.query()? && !event.query()?);
+    hold.release();
+    stream.synchronize()?;
+    assert!(stream.query()? && event.query()?);
+    Ok(())
+}
+
 #[test]
 fn t471_synchronize_waits_for_the_work() -> Result<()> {
     let [stream] = streams();

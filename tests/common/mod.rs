@@ -16,7 +16,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use cuda_streams::{Device, Stream};
+use cuda_streams::{AsStream, Device, Stream};
 use hold::Hold;
 
 /// The tests of tests/soft mean nothing on a real driver, so there it is the software one on every
@@ -48,6 +48,16 @@ pub(crate) fn expect_misuse() -> Option<softcuda::Entered> {
 /// Streams of that device.
 pub(crate) fn streams<const N: usize>() -> [Stream; N] {
     std::array::from_fn(|_| device().stream().expect("a stream"))
+}
+
+/// Checks that this is the current stream of this thread and of its device, and that its device is current.
+#[track_caller]
+pub(crate) fn assert_current(stream: impl AsStream) {
+    let stream = stream.as_stream();
+    let device = stream.device().expect("a stream of a living context");
+    assert_eq!(Stream::current().expect("a current stream").as_stream(), stream);
+    assert_eq!(device.current_stream().expect("a current stream").as_stream(), stream);
+    assert_eq!(Device::current(), Ok(device));
 }
 
 /// Calls `wait`, which is to wait for held work, while another thread releases the hold; fails if it

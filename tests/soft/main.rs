@@ -31,6 +31,8 @@ mod reports;
 #[cfg(not(miri))]
 mod retired;
 #[cfg(not(miri))]
+mod scope;
+#[cfg(not(miri))]
 mod start;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;

@@ -1,13 +1,17 @@
 //! Two devices have two contexts, and what is done with one leaves the other alone.
 
 use std::collections::HashSet;
+#[cfg(not(miri))]
+use std::sync::Barrier;
+#[cfg(not(miri))]
+use std::thread;
 
-use cuda_streams::{Device, Result, Stream};
+use cuda_streams::{AsStream, Device, Error, Result, Stream, StreamOptions};
 
 use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
 use crate::common::child;
-use crate::common::world::World;
+use crate::common::world::{World, external_raw};
 use crate::common::{contexts, on_a_fresh_thread, raw};
 use crate::{devices, streams};
 
@@ -28,7 +32,7 @@ fn two_devices_are_told_apart() -> Result<()> {
     Ok(())
 }
 
-/// T44, T46, T410
+/// T44, T410
 #[test]
 fn t044_a_stream_belongs_to_the_device_it_was_made_for() {
     let [first, second] = streams();
@@ -56,6 +60,58 @@ fn t045_a_stream_answers_the_same_whatever_device_is_current() -> Result<()> {
         Ok(())
     };
     streams().iter().try_for_each(check)
+}
+
+/// T47
+#[test]
+fn t047_a_stream_has_the_least_or_the_greatest_priority_of_its_device() -> Result<()> {
+    for device in devices() {
+        let (greatest, least) = device.context()?.stream_priorities()?.into_inner();
+        assert!(greatest < least);
+        for priority in [greatest, least] {
+            let stream = device.stream_with(StreamOptions::new().priority(priority))?;
+            assert_eq!((stream.priority(), stream.device()), (priority, device));
+            assert_eq!(stream.as_stream().priority(), Ok(priority), "the driver says so");
+        }
+    }
+    Ok(())
+}
+
+/// T55
+#[test]
+fn t055_an_external_stream_has_the_device_of_its_handle() -> Result<()> {
+    for (device, stream) in devices().into_iter().zip(streams()) {
+        let external = external_raw(Some(device), stream.as_raw())?;
+        assert_eq!((external.as_raw(), external.device(), external.context()), (stream.as_raw(), device, stream.context()));
+        assert_eq!(external.as_stream(), stream.as_stream());
+        let [first, second] = devices();
+        let other = if device == first { second } else { first };
+        assert_eq!(other.context()?.with_current(|| external_raw(None, stream.as_raw()))?, Ok(external));
+        let refused = external_raw(Some(other), stream.as_raw());
+        assert_eq!(refused, Err(Error::DeviceMismatch { wanted: other.ordinal(), actual: device.ordinal() }));
+        stream.destroy().map_err(|(_, error)| error)?;
+    }
+    Ok(())
+}
+
+/// T57: the first context of each device, made by threads at once.
+#[cfg(not(miri))]
+#[test]
+fn t057_threads_initialise_two_devices_at_once() {
+    child::run("contexts::t057_threads_initialise_two_devices_at_once", child::same_environment, || {
+        let start = Barrier::new(8);
+        let work = &|ordinal| {
+            start.wait();
+            let stream = Device::get(ordinal).unwrap().stream().unwrap();
+            stream.record_event().unwrap().synchronize().unwrap();
+            stream.context()
+        };
+        let contexts: HashSet<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|index| scope.spawn(move || work(index % 2))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(contexts, HashSet::from(devices().map(|device| device.context().unwrap())));
+    });
 }
 
 #[test]

@@ -99,6 +99,29 @@ fn threads_that_race_to_bind_an_event_agree_on_one_device() -> Result<()> {
     Ok(())
 }
 
+/// T49: who waits for one device holds up neither the other device nor the threads that use it.
+#[test]
+fn t049_a_wait_for_one_device_leaves_the_other_alone() -> Result<()> {
+    let ([busy, free], [_, waiting]) = (streams(), streams());
+    let hold = Hold::new(&busy);
+    let event = busy.record_event()?;
+    waiting.wait_event(&event)?;
+    let beside = || {
+        let event = free.record_event()?;
+        event.synchronize()?;
+        assert!(!waiting.query()?);
+        hold.release();
+        Ok::<(), Error>(())
+    };
+    thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        event.synchronize()?;
+        beside.join().expect("the other thread")
+    })?;
+    assert!(event.query()?);
+    waiting.synchronize()
+}
+
 /// T443
 #[test]
 fn t443_each_device_has_its_threads() {

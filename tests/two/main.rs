@@ -7,6 +7,7 @@ mod contexts;
 mod events;
 mod external;
 mod order;
+mod scope;
 
 use cuda_streams::{Device, Stream};
 

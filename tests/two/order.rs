@@ -1,10 +1,14 @@
 //! Streams of one device wait for work of the other.
 
-use cuda_streams::{AsStream, Result, Stream};
+use std::collections::HashSet;
+use std::ptr;
+
+use cuda_streams::{AsStream, Device, ExternalStream, Result, Stream};
 
 use crate::common::hold::Hold;
+use crate::common::returns_after_release;
 use crate::common::words::Words;
-use crate::streams;
+use crate::{devices, streams};
 
 /// A producer on one device and a consumer on the other, ordered by `wait`: the consumer sees what
 /// the producer has written.
@@ -42,13 +46,36 @@ fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
     both_ways(|producer, consumer| consumer.wait_stream(producer))
 }
 
-/// The two legacy default streams have the same handle and are two streams.
+/// T46: the two legacy default streams have the same handle and are two streams.
 #[test]
 fn t046_default_streams_of_two_devices_are_two_streams() -> Result<()> {
+    let [first, second] = devices().map(Device::default_stream);
+    let (first, second) = (first?, second?);
+    assert_eq!((first.as_raw(), second.as_raw()), (ptr::null_mut(), ptr::null_mut()));
+    assert_ne!(first, second);
+    assert_eq!([&first, &second].map(ExternalStream::device), devices());
+    let again = first.device().default_stream()?;
+    assert_eq!(first, again);
+    assert_eq!(HashSet::from([&first, &second, &again]).len(), 2, "hashes agree with equality");
+
+    let hold = Hold::new(&first);
+    let mark = first.record_event()?;
+    second.wait_stream(&first)?;
+    assert!(!second.query()?, "handles are compared only within a context");
+    hold.release();
+    second.synchronize()?;
+    assert!(mark.query()?);
+    Ok(())
+}
+
+/// T46: the same of cudarc's.
+#[test]
+fn t046_default_streams_of_cudarc_are_two_streams() -> Result<()> {
     let [first, second] = [0, 1].map(|ordinal| {
-        crate::devices();
+        devices();
         cudarc::driver::CudaContext::new(ordinal).expect("cudarc's view of the primary context").default_stream()
     });
+    assert_ne!(first.as_stream(), second.as_stream());
     let hold = Hold::new(&first);
     let mark = first.as_stream().record_event()?;
     second.as_stream().wait_stream(&first)?;
@@ -56,5 +83,26 @@ fn t046_default_streams_of_two_devices_are_two_streams() -> Result<()> {
     hold.release();
     second.as_stream().synchronize()?;
     assert!(mark.query()?);
+    Ok(())
+}
+
+/// T56: pinned memory that one device reads is written again behind an event of that device, whichever is current.
+#[test]
+fn t056_an_event_of_the_device_that_reads_guards_pinned_memory() -> Result<()> {
+    for reader in streams() {
+        let (mut mail, mut seen) = (Words::on_the_host(), Words::new(reader.device(), 0));
+        mail.as_mut_slice().expect("nobody uses it").fill(56);
+        let hold = Hold::new(&reader);
+        seen.copy_from_host(&reader, &mail);
+        let last_use = reader.record_event()?;
+        for device in devices() {
+            assert_eq!(device.context()?.with_current(|| last_use.query())?, Ok(false), "the memory is in use");
+        }
+        let [first, second] = devices();
+        let other = if reader.device() == first { second } else { first };
+        other.context()?.with_current(|| returns_after_release(hold, || last_use.synchronize()))??;
+        mail.as_mut_slice().expect("nobody uses it any more").fill(0);
+        assert_eq!(seen.read(), 56);
+    }
     Ok(())
 }
