@@ -101,7 +101,7 @@ fn threads_that_ask_at_once_get_the_same() -> Result {
         threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     });
     assert!(all.iter().all(|theirs| Arc::ptr_eq(theirs, &all[0])));
-    Ok(())
+    check_works(&all[0])
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_context_of_cudarc_that_orders_nothing_is_refused() -> Result {
     assert!(!cudarc.is_in_multi_stream_mode(), "nothing was made");
     // SAFETY: nothing was allocated meanwhile.
     unsafe { cudarc.enable_event_tracking() };
-    stream.to_cudarc(&cudarc)?.synchronize()?;
+    check_works(&stream.to_cudarc(&cudarc)?)?;
     // SAFETY: nothing is allocated meanwhile.
     unsafe { cudarc.disable_event_tracking() };
     assert_eq!(stream.to_cudarc(&cudarc).map(drop), Err(cuda_streams::Error::TrackingOff), "known or not");
