@@ -78,8 +78,9 @@ fn a_pipeline_of_streams_of_both_keeps_its_order() -> Result {
 #[test]
 fn asking_again_gives_the_same() -> Result {
     let [first, second] = [cudarc()?, cudarc()?];
-    let ([ours, other], [theirs, _]) = lent::<2>(&first)?;
+    let ([ours, other], [mut theirs, _]) = lent::<2>(&first)?;
     assert_eq!(theirs.cu_stream().cast(), ours.as_raw());
+    assert!(Arc::get_mut(&mut theirs).is_none(), "it cannot be exchanged for another stream");
     assert_eq!(theirs.as_stream(), ours.as_stream());
     assert!(Arc::ptr_eq(&theirs, &ours.to_cudarc(&first)?) && Arc::ptr_eq(&theirs, &ours.clone().to_cudarc(&first)?));
     let of_second = ours.to_cudarc(&second)?;
