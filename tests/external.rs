@@ -280,7 +280,9 @@ fn the_handles_0_1_and_2_are_of_the_context_that_is_current() -> Result<()> {
     let second = TheirContext::new();
     for number in [0, 1, 2] {
         on_a_fresh_thread(|| {
-            assert_eq!(default_stream(number).map(drop), Err(Error::NoCurrentDevice));
+            let error = default_stream(number).unwrap_err();
+            assert_eq!((&error, error.code()), (&Error::NoCurrentDevice, None));
+            assert!(error.to_string().contains("no device is current on this thread"), "{error}");
             let of_primary = primary.with_current(|| default_stream(number))??;
             assert_eq!((of_primary.context(), of_primary.device()), (primary, device()));
             let of_second = second.context.with_current(|| default_stream(number))??;
@@ -355,17 +357,6 @@ fn an_event_of_a_second_context_says_so_where_it_meets_the_primary_one() -> Resu
     assert!(matches!(external(&theirs).record(&ours), Err(Error::ContextMismatch(_))));
     event.synchronize()?;
     ours.synchronize()
-}
-
-/// No stream, no owner: it says so, and is none.
-#[test]
-fn a_default_stream_of_no_context_is_refused_with_what_to_do() {
-    let error = on_a_fresh_thread(|| {
-        device();
-        default_stream(0).unwrap_err()
-    });
-    assert_eq!((error.code(), error.is_sticky()), (None, false));
-    assert!(error.to_string().contains("no context is current on this thread"), "{error}");
 }
 
 /// The context of somebody else that is current is neither taken away nor replaced.

@@ -7,6 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use common::contexts::{self, SecondContext};
+use common::hold::Hold;
 use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{device, raw, streams};
 use cuda_streams::{AsStream, Context, Error, ExternalStream, RawContext, Result};
@@ -147,6 +148,11 @@ fn a_device_has_a_new_context_after_the_old_one_was_retired() {
         assert_eq!(theirs.as_stream().context(), Ok(new));
         assert_eq!(device().default_stream().unwrap().context(), new);
         assert_eq!(theirs.as_stream().wait_stream(&stream), over);
-        device().stream().unwrap().record_event().unwrap().synchronize().unwrap();
+        let [stream] = streams();
+        let hold = Hold::new(&stream);
+        let event = stream.record_event().unwrap();
+        assert_eq!(event.query(), Ok(false));
+        hold.release();
+        event.synchronize().unwrap();
     });
 }

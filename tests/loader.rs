@@ -8,7 +8,7 @@ use std::process::Command;
 use std::{env, fs, process};
 
 use common::{child, device};
-use cuda_streams::{Device, Error, Event};
+use cuda_streams::{AsEvent, Device, Error, Event, ExternalStream};
 use cudarc::driver::CudaContext;
 
 /// A folder with libraries in it.
@@ -131,6 +131,9 @@ fn two_drivers_in_one_process_are_told() {
         let error = Event::new().record(&theirs).unwrap_err();
         assert_eq!(error, Error::TwoDrivers { device: 0 });
         assert!(error.to_string().contains("cudarc has loaded another library"), "{error}");
+        let their_event = theirs.record_event(None).unwrap();
+        assert_eq!(their_event.as_event().query(), Err(Error::TwoDrivers { device: 0 }));
+        assert_eq!(ExternalStream::try_from(theirs.clone()).map(drop), Err(Error::TwoDrivers { device: 0 }));
         assert_eq!(Event::new().wait(&theirs).map(|()| true), Ok(true), "an event without a record is not waited for");
         let ours = device().stream().unwrap();
         assert_eq!(ours.query(), Ok(true), "this crate's driver works");

@@ -137,13 +137,17 @@ fn taking_over_leaves_the_current_context_as_it_is() -> Result<()> {
 
 /// T5: there is none before there is an event of the driver's.
 #[test]
-fn an_event_that_is_not_bound_has_no_raw_handle() {
-    device();
-    for event in [Event::new().into_dynamic(), Event::timed().into_dynamic(), Event::interprocess().into_dynamic()] {
+fn an_event_that_is_not_bound_has_no_raw_handle() -> Result<()> {
+    let [stream] = streams();
+    for make in [|| Event::new().into_dynamic(), || Event::timed().into_dynamic(), || Event::interprocess().into_dynamic()] {
+        let event = make();
         assert_eq!((event.as_raw(), event.as_event().as_raw()), (None, None));
-        assert_eq!(event.status(), Ok(EventStatus::NotRecorded), "nothing was lent");
-        assert_eq!(event.into_raw(), None);
+        assert_eq!(event.status()?, EventStatus::NotRecorded, "nothing was lent");
+        event.record(&stream)?;
+        assert!(event.as_raw().is_some() && event.as_raw() == event.as_event().as_raw());
+        assert_eq!(make().into_raw(), None);
     }
+    Ok(())
 }
 
 #[test]

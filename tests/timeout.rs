@@ -66,17 +66,6 @@ fn a_stream_is_waited_for_no_longer_than_the_limit() -> Result<()> {
     check(Hold::new(&legacy), &|limit| legacy.synchronize_timeout(limit))
 }
 
-/// Asked once, however short the time is.
-#[test]
-fn what_is_done_is_done_in_no_time() -> Result<()> {
-    let [stream] = streams();
-    let event = stream.record_event()?;
-    event.synchronize()?;
-    stream.synchronize()?;
-    assert!(event.synchronize_timeout(Duration::ZERO)? && stream.synchronize_timeout(Duration::ZERO)?);
-    Ok(())
-}
-
 /// Work of other streams is none of it, nor is what is enqueued behind the event.
 #[test]
 fn only_the_work_before_is_waited_for() -> Result<()> {
@@ -92,11 +81,15 @@ fn only_the_work_before_is_waited_for() -> Result<()> {
 /// T109
 #[test]
 fn a_never_recorded_event_is_not_waited_for() -> Result<()> {
-    let bound = device().event(EventOptions::new())?;
+    let ([stream], bound) = (streams(), device().event(EventOptions::new())?);
     for event in [&Event::new(), &bound] {
         assert!(event.synchronize_timeout(Duration::ZERO)? && event.synchronize_timeout(NEVER)?);
         assert!(event.as_event().synchronize_timeout(NEVER)?);
         assert_eq!(event.status()?, EventStatus::NotRecorded);
+        let hold = Hold::new(&stream);
+        event.record(&stream)?;
+        assert!(!event.synchronize_timeout(Duration::ZERO)?, "now it is recorded");
+        hold.release();
     }
-    Ok(())
+    stream.synchronize()
 }

@@ -78,8 +78,9 @@ fn a_pipeline_of_streams_of_both_keeps_its_order() -> Result {
 #[test]
 fn asking_again_gives_the_same() -> Result {
     let [first, second] = [cudarc()?, cudarc()?];
-    let ([ours, other], [theirs, _]) = lent::<2>(&first)?;
+    let ([ours, other], [mut theirs, _]) = lent::<2>(&first)?;
     assert_eq!(theirs.cu_stream().cast(), ours.as_raw());
+    assert!(Arc::get_mut(&mut theirs).is_none(), "it cannot be exchanged for another stream");
     assert_eq!(theirs.as_stream(), ours.as_stream());
     assert!(Arc::ptr_eq(&theirs, &ours.to_cudarc(&first)?) && Arc::ptr_eq(&theirs, &ours.clone().to_cudarc(&first)?));
     let of_second = ours.to_cudarc(&second)?;
@@ -101,7 +102,7 @@ fn threads_that_ask_at_once_get_the_same() -> Result {
         threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
     });
     assert!(all.iter().all(|theirs| Arc::ptr_eq(theirs, &all[0])));
-    Ok(())
+    check_works(&all[0])
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_context_of_cudarc_that_orders_nothing_is_refused() -> Result {
     assert!(!cudarc.is_in_multi_stream_mode(), "nothing was made");
     // SAFETY: nothing was allocated meanwhile.
     unsafe { cudarc.enable_event_tracking() };
-    stream.to_cudarc(&cudarc)?.synchronize()?;
+    check_works(&stream.to_cudarc(&cudarc)?)?;
     // SAFETY: nothing is allocated meanwhile.
     unsafe { cudarc.disable_event_tracking() };
     assert_eq!(stream.to_cudarc(&cudarc).map(drop), Err(cuda_streams::Error::TrackingOff), "known or not");
