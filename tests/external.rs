@@ -282,7 +282,7 @@ fn the_handles_0_1_and_2_are_of_the_context_that_is_current() -> Result<()> {
         on_a_fresh_thread(|| {
             let error = default_stream(number).unwrap_err();
             assert_eq!((&error, error.code()), (&Error::NoCurrentDevice, None));
-            assert!(error.to_string().contains("no device is current on this thread"), "{error}");
+            assert!(error.to_string().contains("no context is current on this thread"), "{error}");
             let of_primary = primary.with_current(|| default_stream(number))??;
             assert_eq!((of_primary.context(), of_primary.device()), (primary, device()));
             let of_second = second.context.with_current(|| default_stream(number))??;

@@ -98,10 +98,15 @@ fn t013_without_a_scope_the_current_device_is_that_of_the_current_context() -> R
         primary.with_current(|| assert_current(&default))?;
         assert_none();
         second.with_current(|| {
-            assert_current(&default);
+            assert_eq!(Device::current(), Ok(device()));
+            let refused = Err(Error::ForeignContext { device: device().ordinal() });
             let event = Event::new();
-            event.record_current()?;
-            assert_eq!(event.context(), Some(primary), "the default stream of the device, not of the current context");
+            assert_eq!(
+                [Stream::current().map(drop), event.record_current(), event.wait_current()],
+                [refused.clone(), refused.clone(), refused]
+            );
+            assert_eq!(event.context(), None, "a default stream of another context than the current one is none");
+            assert_eq!(device().current_stream()?.as_stream(), default.as_stream(), "the device was named");
             primary.with_current(|| assert_current(&default))
         })?;
         assert_none();
