@@ -2,15 +2,11 @@
 
 mod common;
 
-use std::collections::HashSet;
-use std::ptr;
-
 use common::contexts::{self, SecondContext};
 use common::hold::Hold;
 use common::words::Words;
-use common::world::external_raw;
 use common::{device, on_a_fresh_thread, raw, returns_after_release, streams};
-use cuda_streams::{AsStream, Event, ExternalStream, Result, StreamOptions};
+use cuda_streams::{AsStream, Event, Result, StreamOptions};
 
 fn blocking() -> Result<cuda_streams::Stream> {
     device().stream_with(StreamOptions::new().blocking(true))
@@ -29,27 +25,6 @@ fn the_default_stream_is_that_of_the_primary_context() -> Result<()> {
     Ok(())
 }
 
-/// The handles 0 and 1 are one stream, 2 is another.
-#[test]
-fn handles_of_one_default_stream_are_equal() -> Result<()> {
-    let [default, legacy, per_thread] = [0, 1, 2].map(|handle| external_raw(Some(device()), ptr::without_provenance_mut(handle)));
-    let (default, legacy, per_thread) = (default?, legacy?, per_thread?);
-    assert_eq!(default, legacy);
-    assert_eq!(default, device().default_stream()?);
-    assert_ne!(default, per_thread);
-    assert_eq!(HashSet::from([&default, &legacy, &per_thread]).len(), 2);
-    assert_eq!(per_thread.as_stream(), device().per_thread_stream()?);
-    if raw::has_ids() {
-        assert_eq!(default.id(), legacy.id());
-        assert_ne!(default.id()?, per_thread.id()?);
-    }
-    let hold = Hold::new(&default);
-    assert!(!legacy.query()?);
-    legacy.wait_stream(&default)?;
-    hold.release();
-    legacy.synchronize()
-}
-
 /// T20: a copy to the host on the default stream comes behind all work of blocking streams.
 #[test]
 fn t020_a_copy_on_the_default_stream_leaves_blocking_streams_idle() -> Result<()> {
@@ -64,19 +39,6 @@ fn t020_a_copy_on_the_default_stream_leaves_blocking_streams_idle() -> Result<()
     assert!(producer.query()?);
     assert_eq!(on_the_host.as_slice().expect("the copy is done")[0], 20);
     Ok(())
-}
-
-#[test]
-fn blocking_streams_wait_for_the_default_stream_and_others_do_not() -> Result<()> {
-    let (default, waiting) = (device().default_stream()?, blocking()?);
-    let [independent] = streams();
-    let hold = Hold::new(&default);
-    let mark = waiting.record_event()?;
-    independent.record_event()?.synchronize()?;
-    assert!(!mark.query()?);
-    hold.release();
-    mark.synchronize()?;
-    default.synchronize()
 }
 
 /// A wait on the default stream holds back the blocking streams.
@@ -111,20 +73,6 @@ fn each_thread_has_its_own_default_stream() -> Result<()> {
     assert!(!ours.query()?);
     hold.release();
     ours.synchronize()
-}
-
-/// An [`ExternalStream`] of handle 2 goes to the stream of the thread that calls.
-#[test]
-fn the_handle_of_the_per_thread_stream_means_the_calling_thread() -> Result<()> {
-    let external: ExternalStream = external_raw(Some(device()), ptr::without_provenance_mut(2))?;
-    let hold = Hold::new(&external);
-    assert!(!external.query()? && !device().per_thread_stream()?.query()?);
-    on_a_fresh_thread(|| {
-        assert!(external.query()?);
-        external.synchronize()
-    })?;
-    hold.release();
-    external.synchronize()
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::sync::Barrier;
 #[cfg(not(miri))]
 use std::thread;
 
-use cuda_streams::{AsStream, Device, Error, Result, Stream, StreamOptions};
+use cuda_streams::{AsStream, Device, Result, Stream, StreamOptions};
 
 use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
 use crate::common::child;
-use crate::common::world::{World, external_raw};
+use crate::common::world::World;
 use crate::common::{contexts, on_a_fresh_thread, raw};
 use crate::{devices, streams};
 
@@ -73,23 +73,6 @@ fn t047_a_stream_has_the_least_or_the_greatest_priority_of_its_device() -> Resul
             assert_eq!((stream.priority(), stream.device()), (priority, device));
             assert_eq!(stream.as_stream().priority(), Ok(priority), "the driver says so");
         }
-    }
-    Ok(())
-}
-
-/// T55
-#[test]
-fn t055_an_external_stream_has_the_device_of_its_handle() -> Result<()> {
-    for (device, stream) in devices().into_iter().zip(streams()) {
-        let external = external_raw(Some(device), stream.as_raw())?;
-        assert_eq!((external.as_raw(), external.device(), external.context()), (stream.as_raw(), device, stream.context()));
-        assert_eq!(external.as_stream(), stream.as_stream());
-        let [first, second] = devices();
-        let other = if device == first { second } else { first };
-        assert_eq!(other.context()?.with_current(|| external_raw(None, stream.as_raw()))?, Ok(external));
-        let refused = external_raw(Some(other), stream.as_raw());
-        assert_eq!(refused, Err(Error::DeviceMismatch { wanted: other.ordinal(), actual: device.ordinal() }));
-        stream.destroy().map_err(|(_, error)| error)?;
     }
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! Streams of one device wait for work of the other.
 
-use std::collections::HashSet;
-use std::ptr;
-
-use cuda_streams::{AsStream, Device, ExternalStream, Result, Stream};
+use cuda_streams::{AsStream, Result, Stream};
 
 use crate::common::hold::Hold;
 use crate::common::returns_after_release;
@@ -46,29 +43,7 @@ fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
     both_ways(|producer, consumer| consumer.wait_stream(producer))
 }
 
-/// T46: the two legacy default streams have the same handle and are two streams.
-#[test]
-fn t046_default_streams_of_two_devices_are_two_streams() -> Result<()> {
-    let [first, second] = devices().map(Device::default_stream);
-    let (first, second) = (first?, second?);
-    assert_eq!((first.as_raw(), second.as_raw()), (ptr::null_mut(), ptr::null_mut()));
-    assert_ne!(first, second);
-    assert_eq!([&first, &second].map(ExternalStream::device), devices());
-    let again = first.device().default_stream()?;
-    assert_eq!(first, again);
-    assert_eq!(HashSet::from([&first, &second, &again]).len(), 2, "hashes agree with equality");
-
-    let hold = Hold::new(&first);
-    let mark = first.record_event()?;
-    second.wait_stream(&first)?;
-    assert!(!second.query()?, "handles are compared only within a context");
-    hold.release();
-    second.synchronize()?;
-    assert!(mark.query()?);
-    Ok(())
-}
-
-/// T46: the same of cudarc's.
+/// T46
 #[test]
 fn t046_default_streams_of_cudarc_are_two_streams() -> Result<()> {
     let [first, second] = [0, 1].map(|ordinal| {
