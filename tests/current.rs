@@ -9,7 +9,9 @@ mod sources;
 use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
 use common::child;
-use common::contexts::{self, SecondContext};
+use common::contexts;
+#[cfg(not(miri))]
+use common::contexts::SecondContext;
 use common::world::World;
 use common::{device, on_a_fresh_thread};
 
@@ -42,6 +44,8 @@ fn t502_no_call_makes_a_context_current_where_there_is_none() {
     });
 }
 
+/// Miri walks over all calls once, above.
+#[cfg(not(miri))]
 #[test]
 fn no_call_replaces_the_context_of_somebody_else() {
     let world = World::new(device());
@@ -57,6 +61,7 @@ fn no_call_replaces_the_context_of_somebody_else() {
     });
 }
 
+#[cfg(not(miri))]
 #[test]
 fn no_call_takes_the_primary_context_away() {
     let world = World::new(device());

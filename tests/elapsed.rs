@@ -2,7 +2,9 @@
 
 mod common;
 
+#[cfg(not(miri))]
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(not(miri))]
 use std::thread;
 use std::time::{Duration, Instant};
 

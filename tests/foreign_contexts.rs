@@ -7,10 +7,13 @@ use std::sync::Barrier;
 use std::thread;
 
 use common::contexts::{self, SecondContext};
+#[cfg(not(miri))]
 use common::hold::Hold;
 use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{device, raw, streams};
-use cuda_streams::{AsStream, Context, Error, ExternalStream, RawContext, Result};
+#[cfg(not(miri))]
+use cuda_streams::AsStream;
+use cuda_streams::{Context, Error, ExternalStream, RawContext, Result};
 use cudarc::driver::CudaContext;
 
 /// A context of somebody else, of which nothing is made here.

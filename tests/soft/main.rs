@@ -3,15 +3,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod cudarc_order;
 mod errors;
 mod foreign;
 
-// Not under Miri, which has no child processes, and takes minutes for tables of all calls.
+// Not under Miri, which has no child processes, and takes minutes for tables of all calls and for each
+// schedule.
 #[cfg(not(miri))]
 mod counts;
 #[cfg(not(miri))]
 mod counts_of_others;
+#[cfg(not(miri))]
+mod cudarc_order;
 #[cfg(not(miri))]
 mod dead_context;
 #[cfg(not(miri))]

@@ -8,11 +8,13 @@ use std::thread;
 
 use cuda_streams::{AsStream, Device, Result, Stream, StreamOptions};
 
-use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 #[cfg(not(miri))]
-use crate::common::child;
+use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
+use crate::common::raw;
+#[cfg(not(miri))]
 use crate::common::world::World;
-use crate::common::{contexts, on_a_fresh_thread, raw};
+#[cfg(not(miri))]
+use crate::common::{child, contexts, on_a_fresh_thread};
 use crate::{devices, streams};
 
 #[test]
@@ -112,6 +114,8 @@ fn peers_are_enabled_once_and_again() -> Result<()> {
     Ok(())
 }
 
+/// Not under Miri, which walks over all calls in `current.rs`.
+#[cfg(not(miri))]
 #[test]
 fn no_call_on_one_device_replaces_the_context_of_the_other() {
     let [first, second] = devices();
@@ -130,6 +134,7 @@ fn no_call_on_one_device_replaces_the_context_of_the_other() {
     }
 }
 
+#[cfg(not(miri))]
 fn check<T>(calls: &[Call<T>], on: &T, after: impl Fn(&str)) {
     for Call { name, run, .. } in calls {
         run(on).unwrap_or_else(|error| panic!("{name}: {error}"));
