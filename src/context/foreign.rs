@@ -1,4 +1,4 @@
-//! Contexts that somebody else made: second contexts, green contexts.
+//! Contexts that somebody else made: second contexts, green contexts, and what is current.
 
 use std::ptr;
 
@@ -104,19 +104,17 @@ impl Context {
     ///
     /// # Safety
     ///
-    /// As for [`from_raw`](Self::from_raw).
+    /// As for [`from_raw`](Self::from_raw), of the context that is current.
     pub(crate) unsafe fn current() -> Result<Self> {
         let driver = driver()?;
         let raw = current(driver)?;
         if raw.is_null() {
             return Err(Error::NoCurrentDevice);
         }
-        // SAFETY: what is current was not destroyed, and the caller vouches for the rest.
+        // SAFETY: the caller vouches for it.
         unsafe { Self::interned(driver, raw) }
     }
-}
 
-impl Context {
     /// The calling thread's current context, which must be its device's primary one.
     pub(crate) fn current_primary() -> Result<Self> {
         let (raw, device) = current_context_and_device()?;
