@@ -21,6 +21,11 @@ pub(crate) fn has_ids() -> bool {
     find(c"cuCtxGetId").is_some()
 }
 
+/// Whether the driver has green contexts, as drivers have since 12.4.
+pub(crate) fn has_green_contexts() -> bool {
+    find(c"cuGreenCtxCreate").is_some()
+}
+
 fn find(name: &CStr) -> Option<*const c_void> {
     match softcuda::choose().expect("a driver is chosen") {
         Choice::Software => softcuda::symbol(name),
@@ -39,6 +44,16 @@ fn real() -> &'static Library {
         // SAFETY: the crate has loaded the same library before.
         unsafe { Library::new("libcuda.so.1") }.expect("the driver that the crate has loaded")
     })
+}
+
+/// A resource of a device (`CUdevResource`), with room for what later drivers have in it.
+#[repr(C, align(16))]
+pub(crate) struct Resource([u8; 1024]);
+
+impl Resource {
+    pub(crate) fn new() -> Self {
+        Self([0; 1024])
+    }
 }
 
 macro_rules! functions {
@@ -70,6 +85,12 @@ functions! {
     fn cuCtxGetFlags(flags: *mut u32);
     fn cuDevicePrimaryCtxGetState(device: i32, flags: *mut u32, active: *mut i32);
     fn cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32);
+    fn cuDeviceGetDevResource(device: i32, resource: *mut Resource, kind: u32);
+    fn cuDevResourceGenerateDesc(descriptor: *mut *mut c_void, resources: *mut Resource, count: u32);
+    fn cuGreenCtxCreate(green: *mut *mut c_void, descriptor: *mut c_void, device: i32, flags: u32);
+    fn cuGreenCtxDestroy(green: *mut c_void);
+    fn cuGreenCtxStreamCreate(stream: *mut RawStream, green: *mut c_void, flags: u32, priority: i32);
+    fn cuCtxFromGreenCtx(context: *mut RawContext, green: *mut c_void);
     fn cuStreamCreate(stream: *mut RawStream, flags: u32);
     fn cuStreamCreateWithPriority(stream: *mut RawStream, flags: u32, priority: i32);
     fn cuStreamDestroy_v2(stream: RawStream);
