@@ -90,7 +90,8 @@ impl<O: Clone + 'static> ExternalStream<O> {
     /// the scope.
     ///
     /// ```
-    ///     /// use cuda_streams::{Device, Event, ExternalStream};
+    /// use std::sync::Arc;
+    /// use cuda_streams::{Device, Event, ExternalStream};
     ///
     /// let owner = Arc::new(Device::get(0)?.stream()?);
     /// // SAFETY: the stream lives as long as its owner.

@@ -134,6 +134,8 @@ impl<O> ExternalStream<O> {
     /// * `raw` is a stream of the driver that this crate uses, and lives while this does, and while
     ///   what [`Stream::current`](crate::Stream::current) gives in its [`scope`](Self::scope) does, which
     ///   holds a clone of `owner`. A reference or an `Arc` to its owner in `owner` sees to that.
+    /// * Cloning `owner`, if it can be cloned, does not panic: what has left a scope would have nothing then
+    ///   that keeps the stream alive.
     /// * Its context, unless it is a device's primary one, outlives every [`Event`](crate::Event) that
     ///   is recorded on the stream first, and every [`Context`] obtained from it; or the contract of
     ///   [`Context::from_raw`] is kept for it.
