@@ -61,8 +61,8 @@ impl Stream {
     }
 
     /// The stream of the innermost scope of this thread; outside of all scopes the legacy default stream
-    /// of the thread's current driver context, which must be its device's primary one. (In PyTorch's
-    /// threads it is. To find it takes a few driver calls each time, so keep what this gives.)
+    /// of the thread's current driver context, which must be its device's primary one. To find it takes a
+    /// few driver calls each time, so keep what this gives.
     ///
     /// # Errors
     ///

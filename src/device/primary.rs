@@ -54,13 +54,13 @@ impl HostWait {
 
 impl Device {
     /// Sets how threads wait for the device, for its primary context and the whole process: PyTorch and
-    /// cudarc too. Creates no context. Set it before the context's first use: newer drivers take it at any
-    /// time, older ones then refuse it.
+    /// cudarc too. Creates no context. Set it before the context's first use: driver 580 takes it at any
+    /// time, others may refuse it then.
     ///
     /// # Errors
     ///
-    /// [`Error::Driver`] as the driver answers: `PRIMARY_CONTEXT_ACTIVE` from drivers that take it only
-    /// before the context exists.
+    /// [`Error::Driver`] as the driver answers; `PRIMARY_CONTEXT_ACTIVE` is documented for a context that
+    /// exists already.
     ///
     /// ```
     /// use cuda_streams::{Device, HostWait};
