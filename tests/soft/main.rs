@@ -35,6 +35,8 @@ mod retired;
 #[cfg(not(miri))]
 mod scope;
 #[cfg(not(miri))]
+mod settle;
+#[cfg(not(miri))]
 mod start;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;

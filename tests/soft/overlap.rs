@@ -12,12 +12,12 @@ mod pipeline;
 mod timeline;
 
 use std::error::Error;
-use std::thread;
 
 use cuda_streams::{Device, Stream};
 use softcuda::{Report, Schedule, Scope, Topic, calls, inject};
 
 use crate::common::{device, streams};
+use crate::settle::settle;
 use chunks::{Chunks, Size};
 use picture::Panel;
 use pipeline::{BUFFERS, Work};
@@ -54,31 +54,19 @@ fn both_ways_are_ordered_and_right_in_every_schedule() -> Result {
     Ok(())
 }
 
-/// Work of which each part is done before the next is enqueued, by a wait that the driver takes for one
-/// of another program. So bytes do not race where a wait is left out.
+/// Work of which each part is settled before the next is enqueued, so that bytes do not race where a wait is left out.
 struct Settled<W>(W);
-
-impl<W> Settled<W> {
-    fn settle(stream: &Stream) {
-        thread::scope(|threads| {
-            threads.spawn(|| {
-                let _other = Scope::enter();
-                stream.synchronize().expect("the work is done");
-            });
-        });
-    }
-}
 
 impl<W: Work> Work for Settled<W> {
     fn copy(&mut self, chunk: usize, stream: &Stream) -> Result {
         self.0.copy(chunk, stream)?;
-        Self::settle(stream);
+        settle(stream);
         Ok(())
     }
 
     fn compute(&mut self, chunk: usize, stream: &Stream) -> Result {
         self.0.compute(chunk, stream)?;
-        Self::settle(stream);
+        settle(stream);
         Ok(())
     }
 }
