@@ -50,11 +50,16 @@ thread_local! {
 /// Counts a call of this thread; the code of an injection is due if it is for this call.
 pub(super) fn count(function: Function) -> Outcome {
     CURRENT.set(Some(function.name));
-    COUNTS.with(|counts| counts[function.index].set(counts[function.index].get() + 1));
+    tally(function);
     if INJECTED.get() == 0 && IN_SCOPES.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
     take_injection(function.index).map_or(Ok(()), Err)
+}
+
+/// Counts a call of this thread, without a lock.
+pub(super) fn tally(function: Function) {
+    COUNTS.with(|counts| counts[function.index].set(counts[function.index].get() + 1));
 }
 
 #[cold]

@@ -10,6 +10,7 @@ use super::{discard, fork, mode, report};
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
     if let Some(answer) = fork::answer(function.name, before_init) {
+        calls::tally(function);
         return answer.err().unwrap_or(codes::SUCCESS);
     }
     let injected = calls::count(function);
