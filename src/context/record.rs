@@ -73,19 +73,23 @@ pub(super) fn id_of(driver: &Driver, raw: CUcontext) -> Option<Result<u64>> {
     Some(answer.ok().map(|()| id))
 }
 
-/// All records by number: grows, never moves, read without a lock.
+/// All records by number: grows, never moves, read by number without a lock, which a forked child could not take.
 mod table {
     use std::num::NonZeroU32;
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, OnceLock, PoisonError};
 
     use super::Record;
 
     /// The first records, which are all that most programs have, are found at once.
     const DIRECT: usize = 64;
     static FIRST: [AtomicPtr<Record>; DIRECT] = [const { AtomicPtr::new(ptr::null_mut()) }; DIRECT];
+    /// The others, in rows of [`DIRECT`] records, twice as many, and so on.
+    static LATER: [OnceLock<Row>; 26] = [const { OnceLock::new() }; 26];
     static ALL: Mutex<Vec<&'static Record>> = Mutex::new(Vec::new());
+
+    type Row = Box<[OnceLock<&'static Record>]>;
 
     /// The first record that is wanted, or else a new one.
     pub(super) fn find_or_push(is_wanted: impl Fn(&Record) -> bool, new: impl FnOnce(NonZeroU32) -> Record) -> &'static Record {
@@ -99,6 +103,10 @@ mod table {
         all.push(record);
         if let Some(first) = FIRST.get(index) {
             first.store(ptr::from_ref(record).cast_mut(), Ordering::Release);
+        } else {
+            let (row, length, column) = place(index);
+            let row = LATER[row].get_or_init(|| (0..length).map(|_| OnceLock::new()).collect());
+            row[column].get_or_init(|| record);
         }
         record
     }
@@ -125,6 +133,22 @@ mod table {
 
     #[cold]
     fn later(index: usize) -> &'static Record {
-        ALL.lock().unwrap_or_else(PoisonError::into_inner)[index]
+        let (row, _, column) = place(index);
+        let record = LATER[row].get().and_then(|row| row[column].get());
+        record.expect("a number is given out with its record in its place")
+    }
+
+    /// The row of a record that is none of the first, the row's length, and the place in it.
+    const fn place(index: usize) -> (usize, usize, usize) {
+        let row = (index / DIRECT).ilog2() as usize;
+        let length = DIRECT << row;
+        (row, length, index - length)
+    }
+
+    #[cfg(test)]
+    #[test]
+    fn rows_follow_each_other() {
+        assert_eq!([64, 127, 128, 255, 256].map(place), [(0, 64, 0), (0, 64, 63), (1, 128, 0), (1, 128, 127), (2, 256, 0)]);
+        assert_eq!(place(u32::MAX as usize - 1), (25, DIRECT << 25, (DIRECT << 25) - 2));
     }
 }
