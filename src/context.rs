@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
+use crate::fork;
 pub(crate) use current::Current;
 use current::Restore;
 use record::{Record, id_of};
@@ -211,9 +212,10 @@ impl Context {
         ContextName { device: self.device().ordinal(), id: self.id() }
     }
 
-    /// `Err` if its handles must not be passed to the driver any more.
+    /// `Err` if its handles must not be passed to the driver any more, or not in this process.
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
+        fork::check()?;
         if self.record().alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
     }
 

@@ -11,6 +11,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::event::{Event, Mode};
 use crate::external::ExternalStream;
+use crate::fork;
 use crate::handle::{AsStream, HandleName, RawStream, StreamRef};
 use crate::stream::{Stream, stream_operations};
 use scope::{Scope, Shown, find, scope};
@@ -78,10 +79,7 @@ impl Stream {
     /// ```
     #[inline]
     pub fn current() -> Result<CurrentStream> {
-        match find(|_| true, Scope::show) {
-            Some(shown) => Ok(CurrentStream(Kind::Scoped(shown))),
-            None => Ok(default_of(Context::current_primary()?)),
-        }
+        innermost(|_| true, stream_of, || Context::current_primary().map(default_of))
     }
 }
 
@@ -137,7 +135,7 @@ impl Device {
     /// ```
     #[doc(alias = "cuCtxGetDevice")]
     pub fn current() -> Result<Self> {
-        find(|_| true, Scope::device).map_or_else(Self::of_current_context, Ok)
+        innermost(|_| true, Scope::device, Self::of_current_context)
     }
 
     /// The stream of the innermost scope of this device on this thread; where there is none, the
@@ -156,10 +154,7 @@ impl Device {
     /// ```
     #[inline]
     pub fn current_stream(self) -> Result<CurrentStream> {
-        match find(|scope| scope.device() == self, Scope::show) {
-            Some(shown) => Ok(CurrentStream(Kind::Scoped(shown))),
-            None => self.context().map(default_of),
-        }
+        innermost(|scope| scope.device() == self, stream_of, || self.context().map(default_of))
     }
 }
 
@@ -272,6 +267,18 @@ impl fmt::Debug for CurrentStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CurrentStream").field("device", &self.device().ordinal()).field("raw", &HandleName(self.as_raw())).finish()
     }
+}
+
+/// What `take` makes of the innermost open scope of this thread that is wanted, or else `otherwise`.
+#[inline]
+fn innermost<R>(is_wanted: impl Fn(&Scope) -> bool, take: impl FnOnce(&Scope) -> R, otherwise: impl FnOnce() -> Result<R>) -> Result<R> {
+    fork::check()?;
+    find(is_wanted, take).map_or_else(otherwise, Ok)
+}
+
+#[inline]
+fn stream_of(scope: &Scope) -> CurrentStream {
+    CurrentStream(Kind::Scoped(scope.show()))
 }
 
 fn default_of(context: Context) -> CurrentStream {

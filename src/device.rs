@@ -17,6 +17,7 @@ pub use uuid::{DeviceUuid, ParseUuidError};
 
 use crate::driver::{CUdevice, Driver, driver};
 use crate::error::{Error, ErrorCode, Result};
+use crate::fork;
 
 /// A CUDA device.
 ///
@@ -45,6 +46,7 @@ struct Entry {
 /// All devices. An empty list is not remembered: a device may appear.
 fn entries() -> Result<&'static [Entry]> {
     static ENTRIES: OnceCell<Box<[Entry]>> = OnceCell::new();
+    fork::check()?;
     if let Some(entries) = ENTRIES.get() {
         return Ok(entries);
     }
@@ -200,6 +202,11 @@ impl Device {
 
     pub(crate) fn driver(self) -> &'static Driver {
         self.0.driver
+    }
+
+    /// Its driver, unless this process may not call it.
+    fn ask(self) -> Result<&'static Driver> {
+        fork::check().map(|()| self.driver())
     }
 }
 

@@ -11,6 +11,7 @@ use std::ffi::c_int;
 use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::fork;
 pub(crate) use table::{CUcontext, CUdevice, CUevent, CUstream, CUuuid, Driver};
 
 /// What a driver function answered: its result code and its name.
@@ -62,7 +63,7 @@ impl Answer {
 /// The driver library, once one is found that is more than a stub.
 static LOADED: OnceCell<Driver> = OnceCell::new();
 
-/// The loaded driver, initialised or not.
+/// The loaded driver, initialised or not. To be called within a [`fork::Use`].
 fn loaded() -> Result<&'static Driver> {
     LOADED.get_or_try_init(loader::open)
 }
@@ -71,16 +72,22 @@ fn loaded() -> Result<&'static Driver> {
 ///
 /// Success is remembered; failure is not, so that a driver installed or repaired while the process
 /// runs is found by the next call.
+///
+/// [`Error::ForkedChild`] in a child of a process that has come here.
 pub(crate) fn driver() -> Result<&'static Driver> {
     static INITIALISED: OnceCell<&'static Driver> = OnceCell::new();
-    INITIALISED
-        .get_or_try_init(|| {
-            let driver = loaded()?;
-            // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
-            unsafe { driver.cuInit(0) }.ok()?;
-            Ok(driver)
-        })
-        .copied()
+    if let Some(driver) = INITIALISED.get() {
+        return fork::check().map(|()| *driver);
+    }
+    let first_use = fork::Use::begin()?;
+    let driver = INITIALISED.get_or_try_init(|| {
+        let driver = loaded()?;
+        // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
+        unsafe { driver.cuInit(0) }.ok()?;
+        Ok(driver)
+    })?;
+    first_use.keep();
+    Ok(driver)
 }
 
 impl Driver {
@@ -108,6 +115,7 @@ impl Driver {
 /// ```
 #[doc(alias = "cuDriverGetVersion")]
 pub fn driver_version() -> Result<(u32, u32)> {
+    let _in_use = fork::Use::begin()?;
     let version = loaded()?.version()?.unsigned_abs();
     Ok((version / 1000, version % 1000 / 10))
 }

@@ -40,6 +40,18 @@ pub enum Error {
         code: ErrorCode,
     },
 
+    /// This process was forked from one that used the driver, where CUDA does not work: everything that can fail
+    /// answers this, without a driver call, and what is dropped is leaked.
+    ///
+    /// A worker that is to use CUDA is started by exec, as [`std::process::Command`] does (in Python
+    /// `multiprocessing` with `spawn`), or forked before the parent's first call of this crate. Noticed by a
+    /// handler of `pthread_atfork`, so not after a raw `clone`, and not if only another library had used the driver:
+    /// then the driver's own answer is an [`Error::Driver`].
+    #[error(
+        "this process was forked from one that uses CUDA, where CUDA does not work: start it with exec (`std::process::Command`), or fork before CUDA's first use"
+    )]
+    ForkedChild,
+
     /// There is no such device.
     #[error("no CUDA device {wanted}: this machine has {count}")]
     NoSuchDevice {

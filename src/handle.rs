@@ -272,8 +272,8 @@ pub(crate) enum Object {
 impl Object {
     /// Gives the object back to the driver: the one place where that happens.
     ///
-    /// On a dead context it is leaked, since the driver would crash. Work that is still queued is
-    /// not waited for; the driver frees the object when that work is done.
+    /// On a dead context and in a forked child it is leaked, since the driver would crash. Work that is
+    /// still queued is not waited for; the driver frees the object when that work is done.
     ///
     /// # Safety
     ///

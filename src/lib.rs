@@ -27,6 +27,8 @@
 //!   that [`Context`] lists.
 //! * Errors say which call, on what, and what to do.
 //! * Dropping never waits and never fails; `destroy` tells how it went.
+//! * In a process that was forked from one that uses the driver, every call that can fail answers
+//!   [`Error::ForkedChild`], and dropping does nothing.
 
 mod context;
 mod current;
@@ -35,6 +37,7 @@ mod driver;
 mod error;
 mod event;
 mod external;
+mod fork;
 mod handle;
 #[cfg(feature = "cudarc-interop")]
 mod interop;

@@ -7,6 +7,7 @@ use super::Context;
 use super::record::id_of;
 use crate::driver::{CUcontext, Driver};
 use crate::error::Result;
+use crate::fork;
 
 /// A context that is current on this thread until this is dropped.
 pub(crate) struct Current {
@@ -31,6 +32,9 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
+        if fork::check().is_err() {
+            return;
+        }
         let mut popped: CUcontext = ptr::null_mut();
         // SAFETY: undoes this thread's push; the out pointer is a live local.
         let answer = unsafe { self.driver.cuCtxPopCurrent_v2(&raw mut popped) };
@@ -78,6 +82,7 @@ fn id(driver: &Driver, context: CUcontext) -> Option<u64> {
 
 /// The thread's current context; null where there is none.
 pub(super) fn current(driver: &Driver) -> Result<CUcontext> {
+    fork::check()?;
     let mut now: CUcontext = ptr::null_mut();
     // SAFETY: the out pointer is a live local.
     unsafe { driver.cuCtxGetCurrent(&raw mut now) }.ok()?;

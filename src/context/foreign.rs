@@ -8,6 +8,7 @@ use super::{Context, Current, RawContext};
 use crate::device::Device;
 use crate::driver::{CUcontext, CUdevice, CUstream, Driver, driver};
 use crate::error::{Error, Result};
+use crate::fork;
 
 impl Context {
     /// A context that somebody else made: by `cuCtxCreate`, or as a green context. A primary context
@@ -49,7 +50,8 @@ impl Context {
     /// [`Error::ContextDestroyed`] from now on, and are leaked, without a driver call.
     ///
     /// Of a primary context this is needed before somebody resets the device; [`Device::context`] then
-    /// retains the next life.
+    /// retains the next life. (In a [forked child](Error::ForkedChild) everything is over already, and this
+    /// does nothing.)
     ///
     /// ```
     /// use cuda_streams::{Device, Error};
@@ -62,7 +64,9 @@ impl Context {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn retire(self) {
-        self.record().retire();
+        if fork::check().is_ok() {
+            self.record().retire();
+        }
     }
 
     /// The context with this handle.

@@ -11,6 +11,7 @@ use super::{Context, Current, RawContext};
 use crate::device::Device;
 use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
+use crate::fork;
 
 /// The primary context of one device: at most one living record.
 struct Primary {
@@ -21,6 +22,7 @@ struct Primary {
 impl Primary {
     fn of(device: Device) -> Result<&'static Self> {
         static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
+        fork::check()?;
         let primaries = PRIMARIES.get_or_try_init(|| {
             let new = |_| Self { record: AtomicPtr::new(ptr::null_mut()), retaining: Mutex::new(()) };
             Ok::<_, Error>(Device::all()?.map(new).collect())

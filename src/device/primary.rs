@@ -75,7 +75,7 @@ impl Device {
     pub fn set_host_wait(self, how: HostWait) -> Result<()> {
         let (flags, _) = self.primary_state()?;
         // SAFETY: takes integers, and creates nothing.
-        unsafe { self.0.driver.cuDevicePrimaryCtxSetFlags_v2(self.0.raw, flags & !MASK | how.bits()) }.ok()
+        unsafe { self.ask()?.cuDevicePrimaryCtxSetFlags_v2(self.0.raw, flags & !MASK | how.bits()) }.ok()
     }
 
     /// How threads wait for the device, as the driver says.
@@ -116,7 +116,7 @@ impl Device {
     fn primary_state(self) -> Result<(c_uint, bool)> {
         let (mut flags, mut active): (c_uint, c_int) = (0, 0);
         // SAFETY: the out pointers are live locals.
-        unsafe { self.0.driver.cuDevicePrimaryCtxGetState(self.0.raw, &raw mut flags, &raw mut active) }.ok()?;
+        unsafe { self.ask()?.cuDevicePrimaryCtxGetState(self.0.raw, &raw mut flags, &raw mut active) }.ok()?;
         Ok((flags, active != 0))
     }
 }

@@ -23,7 +23,7 @@ impl Device {
     pub fn name(self) -> Result<String> {
         text(|buffer, len| {
             // SAFETY: `len` bytes are writable behind `buffer`.
-            unsafe { self.0.driver.cuDeviceGetName(buffer, len, self.0.raw) }.ok()
+            unsafe { self.ask()?.cuDeviceGetName(buffer, len, self.0.raw) }.ok()
         })
     }
 
@@ -41,7 +41,7 @@ impl Device {
     pub fn pci_bus_id(self) -> Result<String> {
         text(|buffer, len| {
             // SAFETY: `len` bytes are writable behind `buffer`.
-            unsafe { self.0.driver.cuDeviceGetPCIBusId(buffer, len, self.0.raw) }.ok()
+            unsafe { self.ask()?.cuDeviceGetPCIBusId(buffer, len, self.0.raw) }.ok()
         })
     }
 
@@ -59,7 +59,7 @@ impl Device {
     pub fn uuid(self) -> Result<DeviceUuid> {
         let mut uuid = CUuuid { bytes: [0; 16] };
         // SAFETY: the out pointer is a live local.
-        unsafe { self.0.driver.cuDeviceGetUuid_v2(&raw mut uuid, self.0.raw) }.ok()?;
+        unsafe { self.ask()?.cuDeviceGetUuid_v2(&raw mut uuid, self.0.raw) }.ok()?;
         Ok(DeviceUuid::from_bytes(uuid.bytes.map(c_char::cast_unsigned)))
     }
 
@@ -95,7 +95,7 @@ impl Device {
     pub fn total_memory(self) -> Result<usize> {
         let mut bytes = 0;
         // SAFETY: the out pointer is a live local.
-        unsafe { self.0.driver.cuDeviceTotalMem_v2(&raw mut bytes, self.0.raw) }.ok()?;
+        unsafe { self.ask()?.cuDeviceTotalMem_v2(&raw mut bytes, self.0.raw) }.ok()?;
         Ok(bytes)
     }
 
@@ -115,7 +115,7 @@ impl Device {
     pub fn attribute(self, attribute: DeviceAttribute) -> Result<i32> {
         let mut value: c_int = 0;
         // SAFETY: the out pointer is a live local.
-        unsafe { self.0.driver.cuDeviceGetAttribute(&raw mut value, attribute.get(), self.0.raw) }.ok()?;
+        unsafe { self.ask()?.cuDeviceGetAttribute(&raw mut value, attribute.get(), self.0.raw) }.ok()?;
         Ok(value)
     }
 
@@ -134,7 +134,7 @@ impl Device {
     pub fn can_access_peer(self, peer: Self) -> Result<bool> {
         let mut can: c_int = 0;
         // SAFETY: the out pointer is a live local.
-        unsafe { self.0.driver.cuDeviceCanAccessPeer(&raw mut can, self.0.raw, peer.0.raw) }.ok()?;
+        unsafe { self.ask()?.cuDeviceCanAccessPeer(&raw mut can, self.0.raw, peer.0.raw) }.ok()?;
         Ok(can != 0)
     }
 }

@@ -11,6 +11,7 @@ use super::{captured, mismatch};
 use crate::context::Context;
 use crate::driver::{Answer, CUevent};
 use crate::error::{ContextName, Error, ErrorCode, Result};
+use crate::fork;
 use crate::handle::{Object, RawEvent, StreamRef};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
@@ -86,7 +87,7 @@ impl Inner {
                 home.alive()?;
                 Ok(Some((raw.cast(), home)))
             }
-            _ => Ok(None),
+            _ => fork::check().map(|()| None),
         }
     }
 
@@ -126,8 +127,10 @@ impl Inner {
 
     /// Whether it is known, without asking the driver, that there is nothing to wait for.
     #[inline]
-    fn is_done(&self, seen: Seen) -> bool {
-        (!seen.is_recorded() || seen.is_complete()) && !self.is_lent()
+    fn is_done(&self, seen: Seen) -> Result<bool> {
+        let is_done = (!seen.is_recorded() || seen.is_complete()) && !self.is_lent();
+        // Who goes on to the handle is told there.
+        if is_done { fork::check().map(|()| true) } else { Ok(false) }
     }
 
     /// Creates the driver's event in this context, if there is none yet.
@@ -172,7 +175,7 @@ impl Inner {
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
         if self.is_never_recorded() {
-            return Ok(());
+            return fork::check();
         }
         let context = stream.context()?;
         let raw = match self.handle_in(context) {
@@ -190,7 +193,7 @@ impl Inner {
     #[inline]
     pub(crate) fn query(&self) -> Result<bool> {
         let seen = self.seen();
-        if self.is_done(seen) {
+        if self.is_done(seen)? {
             return Ok(true);
         }
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
@@ -208,7 +211,7 @@ impl Inner {
 
     pub(crate) fn synchronize(&self) -> Result<()> {
         let seen = self.seen();
-        if self.is_done(seen) {
+        if self.is_done(seen)? {
             return Ok(());
         }
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
@@ -242,7 +245,7 @@ impl Inner {
         match (self.take(), self.home()) {
             // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
             (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
-            _ => Ok(()),
+            _ => fork::check(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::inner::Inner;
 use crate::error::{Error, Result};
+use crate::fork;
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +21,7 @@ pub enum EventStatus {
 
 pub(super) fn status(inner: &Inner) -> Result<EventStatus> {
     if inner.is_never_recorded() {
-        return Ok(EventStatus::NotRecorded);
+        return fork::check().map(|()| EventStatus::NotRecorded);
     }
     from_query(inner.query())
 }

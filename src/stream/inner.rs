@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::StreamOptions;
 use crate::context::Context;
 use crate::driver::CUstream;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::{Object, RawStream, StreamRef};
 
 /// The driver's stream with what is known of it from its creation.
@@ -50,9 +50,7 @@ impl Inner {
 
     /// Destroys the stream, unless another library still has it.
     pub(super) fn destroy(&self) -> Result<()> {
-        if !self.end_loans() {
-            return Err(Error::StreamShared);
-        }
+        self.end_loans()?;
         // SAFETY: only `drop` and `Stream::destroy` call this, on the last handle, and never both; nobody has a loan.
         unsafe { Object::Stream(self.raw).destroy(self.context) }
     }

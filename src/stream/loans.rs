@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::inner::Inner;
+use crate::error::{Error, Result};
+use crate::fork;
 
 /// Another library's handle of a stream of ours, which the stream must outlive.
 pub(crate) trait Loan: Any + Send + Sync {
@@ -45,20 +47,21 @@ impl Inner {
         loan
     }
 
-    /// Ends the loans that nobody uses any more; whether that is all of them. Nobody lends meanwhile:
-    /// this is the last handle.
-    pub(super) fn end_loans(&self) -> bool {
+    /// Ends the loans that nobody uses any more; [`Error::StreamShared`] unless that is all of them. Nobody
+    /// lends meanwhile: this is the last handle. In a forked child whatever may be lent stays so.
+    pub(super) fn end_loans(&self) -> Result<()> {
         if LENT.load(Ordering::Acquire) == 0 {
-            return true;
+            return Ok(());
         }
+        fork::check()?;
         let mut table = table();
-        let Some(table) = table.as_mut() else { return true };
+        let Some(table) = table.as_mut() else { return Ok(()) };
         let lasting: Vec<_> = table.remove(&self.key()).into_iter().flatten().filter_map(Loan::end).collect();
         let ended = lasting.is_empty();
         if !ended {
             table.insert(self.key(), lasting);
         }
         LENT.store(table.len(), Ordering::Release);
-        ended
+        if ended { Ok(()) } else { Err(Error::StreamShared) }
     }
 }

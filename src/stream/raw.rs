@@ -72,7 +72,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// The handle itself, while clones of it exist or cudarc still has the stream.
+    /// The handle itself, while clones of it exist or cudarc still has the stream (in a
+    /// [forked child](Error::ForkedChild) any stream).
     ///
     /// ```
     /// let stream = cuda_streams::Device::get(0)?.stream()?;
@@ -86,7 +87,7 @@ impl Stream {
     /// ```
     pub fn try_into_raw(self) -> Result<RawStream, Self> {
         let inner = Arc::try_unwrap(self.0).map_err(Self)?;
-        if !inner.end_loans() {
+        if inner.end_loans().is_err() {
             return Err(Self(Arc::new(inner)));
         }
         Ok(ManuallyDrop::new(inner).raw.cast())
