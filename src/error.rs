@@ -44,9 +44,11 @@ pub enum Error {
     /// answers this, without a driver call, and what is dropped is leaked.
     ///
     /// A worker that is to use CUDA is started by exec, as [`std::process::Command`] does (in Python
-    /// `multiprocessing` with `spawn`), or forked before the parent's first call of this crate. Noticed by a
-    /// handler of `pthread_atfork`, so not after a raw `clone`, and not if only another library had used the driver:
-    /// then the driver's own answer is an [`Error::Driver`].
+    /// `multiprocessing` with `spawn`), or forked before the parent's first call that needs the driver.
+    ///
+    /// Noticed by a handler of `pthread_atfork`: not after a raw `clone`; and where only another library has used
+    /// the driver, its own answer comes back as an [`Error::Driver`]. What cudarc owns calls the driver when it is
+    /// dropped, so let such a child end with `_exit` or exec.
     #[error(
         "this process was forked from one that uses CUDA, where CUDA does not work: start it with exec (`std::process::Command`), or fork before CUDA's first use"
     )]

@@ -22,7 +22,7 @@ macro_rules! sources {
 
 sources! {
     "after_scope.rs" "context.rs" "copies.rs" "current.rs" "default_stream.rs" "device.rs" "elapsed.rs" "event.rs" "external.rs"
-    "external_scope.rs" "fault.rs" "foreign_contexts.rs" "foreign_events.rs" "green_contexts.rs" "host_wait.rs" "interop.rs" "lent.rs"
+    "external_scope.rs" "fault.rs" "fork.rs" "foreign_contexts.rs" "foreign_events.rs" "green_contexts.rs" "host_wait.rs" "interop.rs" "lent.rs"
     "loader.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "raw_handles.rs" "scope.rs" "stream.rs" "timeout.rs"
     "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/counts.rs" "soft/counts_of_others.rs" "soft/cudarc_order.rs"
     "soft/dead_context.rs" "soft/errors.rs" "soft/failures.rs" "soft/foreign.rs" "soft/leaks.rs" "soft/lent_streams.rs" "soft/modes.rs"

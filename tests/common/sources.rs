@@ -12,7 +12,7 @@ sources! {
     "device.rs" "device/attribute.rs" "device/primary.rs" "device/properties.rs" "device/uuid.rs"
     "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs"
     "event.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/mode.rs" "event/options.rs"
-    "event/properties.rs" "event/raw.rs" "event/status.rs" "event/view.rs" "event/word.rs" "external.rs" "handle.rs" "interop.rs" "poll.rs"
+    "event/properties.rs" "event/raw.rs" "event/status.rs" "event/view.rs" "event/word.rs" "external.rs" "fork.rs" "handle.rs" "interop.rs" "poll.rs"
     "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs" "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs"
 }
 

@@ -1,11 +1,14 @@
 //! Drivers that lack functions of the table: those with a fallback, and those without.
 
+use std::collections::HashSet;
 use std::process::Command;
 
-use cuda_streams::{Device, DeviceAttribute, Error, ErrorCode, Event, Which, driver_version};
+use cuda_streams::{Context, Device, DeviceAttribute, Error, ErrorCode, Event, ExternalStream, Which, driver_version};
 use softcuda::{calls, inject};
 
+use crate::common::contexts::SecondContext;
 use crate::common::hold::Hold;
+use crate::common::theirs::{NON_BLOCKING, TheirStream};
 use crate::common::{child, device, streams};
 
 /// A child whose driver lacks these functions.
@@ -40,6 +43,26 @@ fn without_ids_the_drivers_answer_ends_the_context() {
         drop(death);
         assert_eq!(stream.query(), Err(Error::ContextDestroyed { device: 0 }));
         assert_ne!(device().stream().unwrap().context(), stream.context());
+    });
+}
+
+/// Without ids every handle of a second context is a context of its own; an event finds its one by number.
+#[test]
+fn without_ids_each_event_finds_its_context_among_hundreds() {
+    child::run("old_driver::without_ids_each_event_finds_its_context_among_hundreds", without("cuCtxGetId"), || {
+        let second = SecondContext::new(device());
+        // SAFETY: the context lives until the end.
+        let context = unsafe { Context::from_raw(second.as_raw()) }.unwrap();
+        let theirs = TheirStream::new(context, NON_BLOCKING);
+        // SAFETY: the stream lives until the end.
+        let streams: Vec<_> = (0..300).map(|_| unsafe { ExternalStream::from_raw(theirs.as_raw()) }.unwrap()).collect();
+        let events: Vec<_> = streams.iter().map(|stream| stream.record_event().unwrap()).collect();
+        let contexts: HashSet<_> = events.iter().map(|event| event.context().unwrap()).collect();
+        assert_eq!(contexts.len(), streams.len());
+        for (stream, event) in streams.iter().zip(&events) {
+            assert_eq!(event.context(), Some(stream.context()));
+            event.synchronize().unwrap();
+        }
     });
 }
 
