@@ -21,12 +21,7 @@ static USERS: AtomicU32 = AtomicU32::new(0);
 /// [`Error::ForkedChild`] in such a child.
 #[inline]
 pub(crate) fn check() -> Result<()> {
-    if EXCEPTIONS.load(Ordering::Relaxed) & FORKED == 0 { Ok(()) } else { Err(forked()) }
-}
-
-#[cold]
-fn forked() -> Error {
-    Error::ForkedChild
+    if EXCEPTIONS.load(Ordering::Relaxed) & FORKED == 0 { Ok(()) } else { Err(Error::ForkedChild) }
 }
 
 /// A use of the driver that may be its first: what is forked while this lives is a child of a process that uses it,

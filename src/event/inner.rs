@@ -127,10 +127,8 @@ impl Inner {
 
     /// Whether it is known, without asking the driver, that there is nothing to wait for.
     #[inline]
-    fn is_done(&self, seen: Seen) -> Result<bool> {
-        let is_done = (!seen.is_recorded() || seen.is_complete()) && !self.is_lent();
-        // Who goes on to the handle is told there.
-        if is_done { fork::check().map(|()| true) } else { Ok(false) }
+    fn is_done(&self, seen: Seen) -> bool {
+        (!seen.is_recorded() || seen.is_complete()) && !self.is_lent()
     }
 
     /// Creates the driver's event in this context, if there is none yet.
@@ -190,11 +188,12 @@ impl Inner {
         if answer.is_ok() { Ok(()) } else { Err(self.refused_or_captured(answer, context)) }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "saves about 1 ns, which is half of it where the answer is known")]
     pub(crate) fn query(&self) -> Result<bool> {
         let seen = self.seen();
-        if self.is_done(seen)? {
-            return Ok(true);
+        if self.is_done(seen) {
+            return fork::check().map(|()| true);
         }
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
         // SAFETY: the handle is alive: its context is, and self holds the event.
@@ -211,8 +210,8 @@ impl Inner {
 
     pub(crate) fn synchronize(&self) -> Result<()> {
         let seen = self.seen();
-        if self.is_done(seen)? {
-            return Ok(());
+        if self.is_done(seen) {
+            return fork::check();
         }
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
         // SAFETY: the handle is alive: its context is, and self holds the event.
