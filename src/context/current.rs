@@ -32,6 +32,7 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
+        // The push was the parent's, where this was forked meanwhile.
         if fork::check().is_err() {
             return;
         }
@@ -66,7 +67,8 @@ impl Restore {
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        if current(self.driver).is_ok_and(|now| now != self.before) && self.may_restore() {
+        // A child that was forked meanwhile has nothing to restore.
+        if fork::check().is_ok() && current(self.driver).is_ok_and(|now| now != self.before) && self.may_restore() {
             // SAFETY: null, or a context that lives: the driver has just answered its id.
             let answer = unsafe { self.driver.cuCtxSetCurrent(self.before) };
             // As above.
@@ -82,7 +84,6 @@ fn id(driver: &Driver, context: CUcontext) -> Option<u64> {
 
 /// The thread's current context; null where there is none.
 pub(super) fn current(driver: &Driver) -> Result<CUcontext> {
-    fork::check()?;
     let mut now: CUcontext = ptr::null_mut();
     // SAFETY: the out pointer is a live local.
     unsafe { driver.cuCtxGetCurrent(&raw mut now) }.ok()?;
