@@ -9,12 +9,12 @@ use std::process;
 
 use cudarc::driver::sys::{
     self, CUcontext, CUctxCreateParams, CUdevResource, CUdevResourceDesc, CUdevResourceType, CUdevice, CUdevice_attribute, CUdeviceptr,
-    CUevent, CUfunction, CUfunction_attribute, CUgreenCtx, CUhostFn, CUlimit, CUmem_advise, CUmemAccess_flags, CUmemAccessDesc,
-    CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule, CUpointer_attribute, CUresult,
-    CUstream, CUstreamBatchMemOpParams, CUstreamCaptureStatus, CUuuid,
+    CUevent, CUfunction, CUfunction_attribute, CUgreenCtx, CUhostFn, CUipcEventHandle, CUipcMemHandle, CUlimit, CUmem_advise,
+    CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule,
+    CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureMode, CUstreamCaptureStatus, CUuuid,
 };
 
-use crate::driver::{self, Location};
+use crate::driver::{self, IpcHandle, Location};
 
 /// Passes an argument of cudarc's type as the driver's.
 trait Pass<To> {
@@ -52,6 +52,20 @@ as_number!(CUresult CUdevResourceType CUdevice_attribute CUfunction_attribute CU
 impl Pass<Location> for CUmemLocation {
     fn pass(self) -> Location {
         // SAFETY: two names of one C type, all of whose bytes are numbers; this crate has it as two of 32 bits.
+        unsafe { std::mem::transmute(self) }
+    }
+}
+
+impl Pass<IpcHandle> for CUipcEventHandle {
+    fn pass(self) -> IpcHandle {
+        // SAFETY: two names of one C type, which is bytes.
+        unsafe { std::mem::transmute(self) }
+    }
+}
+
+impl Pass<IpcHandle> for CUipcMemHandle {
+    fn pass(self) -> IpcHandle {
+        // SAFETY: as above.
         unsafe { std::mem::transmute(self) }
     }
 }
@@ -289,6 +303,13 @@ checked_exports! {
     fn cuMemsetD16Async(target: CUdeviceptr, value: c_ushort, count: usize, stream: CUstream);
     fn cuMemsetD8Async(target: CUdeviceptr, value: c_uchar, count: usize, stream: CUstream);
     fn cuMemsetD32Async(target: CUdeviceptr, value: c_uint, count: usize, stream: CUstream);
+
+    fn cuIpcGetEventHandle(handle: *mut CUipcEventHandle, event: CUevent);
+    fn cuIpcOpenEventHandle(event: *mut CUevent, handle: CUipcEventHandle);
+    fn cuIpcGetMemHandle(handle: *mut CUipcMemHandle, address: CUdeviceptr);
+    fn cuIpcOpenMemHandle_v2(address: *mut CUdeviceptr, handle: CUipcMemHandle, flags: c_uint);
+    fn cuIpcCloseMemHandle(address: CUdeviceptr);
+    fn cuThreadExchangeStreamCaptureMode(mode: *mut CUstreamCaptureMode);
 
     fn cuModuleLoadData(module: *mut CUmodule, image: *const c_void);
     fn cuModuleGetFunction(function: *mut CUfunction, module: CUmodule, name: *const c_char);

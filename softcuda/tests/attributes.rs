@@ -30,6 +30,7 @@ fn the_attributes_are_those_of_an_h200() -> Result<(), DriverError> {
         (CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, 60 << 20),
         (CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED, 1),
         (CU_DEVICE_ATTRIBUTE_NUMA_ID, -1),
+        (CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED, 1),
     ] {
         assert_eq!(context.attribute(attribute)?, value, "{attribute:?}");
     }
@@ -40,9 +41,7 @@ fn the_attributes_are_those_of_an_h200() -> Result<(), DriverError> {
 #[test]
 fn what_this_driver_lacks_its_devices_lack() -> Result<(), DriverError> {
     let context = context(1);
-    for attribute in
-        [CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED, CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED]
-    {
+    for attribute in [CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED] {
         assert_eq!(context.attribute(attribute)?, 0, "{attribute:?}");
     }
     assert_eq!(context.attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?, 48 << 10);

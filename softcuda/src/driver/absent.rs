@@ -40,7 +40,8 @@ pub const ABSENT: &[Absent] = &[
     absent(120, "clusters of blocks"),
     absent(121, "arrays that are mapped later"),
     absent(124, "memory as a DMA buffer"),
-    absent(125, "events between processes"),
+    #[cfg(any(miri, softcuda_shuttle))]
+    absent(125, "events between processes: there are none"),
     absent(126, "memory synchronisation domains: launches have no attributes"),
     absent(127, "tensor maps"),
     absent(128, "memory handles between hosts"),

@@ -34,7 +34,8 @@ fn device_memory(state: Locked, context: Serial, pool: Option<u64>, bytes: usize
     };
     check_room(&state)?;
     drop(state);
-    let buffer = Buffer::of_device(bytes)?;
+    // What a pool has is no other process's.
+    let buffer = if pool.is_some() { Buffer::of_device(bytes) } else { Buffer::of_device_for_all(device, bytes) }?;
     let mut state = lock();
     state.check_again(context)?;
     check_room(&state)?;
@@ -67,7 +68,7 @@ pub(super) fn free(address: u64) -> Outcome {
 }
 
 /// Waits for all work of a context and frees memory of it. After a fault it stays with its context.
-fn free_after_all_work(mut state: Locked, context: Serial, address: u64, waits: Waits) -> Outcome {
+pub(super) fn free_after_all_work(mut state: Locked, context: Serial, address: u64, waits: Waits) -> Outcome {
     let ends = state.ends_for_caller(context);
     worker::check_wait(&state, &ends)?;
     state.host_frees(address, waits);
@@ -186,7 +187,7 @@ pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
         Origin::Pinned(flags) | Origin::Registered(flags) => flags,
         // Which a real driver was seen to answer, too.
         Origin::Managed => MAPPED,
-        Origin::Plain | Origin::Pool(_) => return Err(codes::INVALID_VALUE),
+        Origin::Plain | Origin::Pool(_) | Origin::Imported(_) => return Err(codes::INVALID_VALUE),
     };
     state.check()?;
     out.set(flags);

@@ -1,9 +1,9 @@
 //! The functions that this driver implements, as C sees them; each says what answers it. Those of
-//! memory are in `memory.rs`, those of green contexts in `green.rs`; the table has all.
+//! memory are in `memory.rs`, those of green contexts in `green.rs`, those for other processes in `ipc.rs`; the table has all.
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::abi::{Argument, HostFunction, Out, Text};
+use super::abi::{Argument, HostFunction, InOut, Out, Text};
 use super::calls::{self, Function};
 use super::codes::Code;
 use super::entry::{self, driver_api};
@@ -12,12 +12,14 @@ use super::launch::Config;
 use super::mem_op::Kind::{Wait, Write};
 use super::mem_op::{self, Operation};
 use super::word::Width::{Bits32, Bits64};
-use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, version};
+use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, thread, version};
 
 mod green;
+mod ipc;
 mod memory;
 
 pub use self::green::*;
+pub use self::ipc::*;
 pub use self::memory::*;
 
 /// The address of a driver function.
@@ -28,7 +30,9 @@ pub(super) struct Address(pub(super) *const c_void);
 type Export = (&'static str, Address);
 
 /// Every function of this driver with its address, by index.
-pub(super) const EXPORTS: &[Export] = &join::<{ FIRST.len() + green::OF_GREEN_CONTEXTS.len() }>(FIRST, green::OF_GREEN_CONTEXTS);
+pub(super) const EXPORTS: &[Export] = &join::<{ BEFORE_IPC.len() + ipc::OF_IPC.len() }>(BEFORE_IPC, ipc::OF_IPC);
+
+const BEFORE_IPC: &[Export] = &join::<{ FIRST.len() + green::OF_GREEN_CONTEXTS.len() }>(FIRST, green::OF_GREEN_CONTEXTS);
 
 const FIRST: &[Export] = &join::<{ OTHERS.len() + memory::OF_MEMORY.len() }>(OTHERS, memory::OF_MEMORY);
 
@@ -222,6 +226,13 @@ driver_api! {
     /// Whether a stream captures; none does here.
     cuStreamIsCapturing(stream: Handle, status: Out<u32>)
         => stream::is_capturing(stream, status);
+
+    /// How calls of the calling thread go with captures, of which there are none here.
+    cuThreadExchangeStreamCaptureMode(mode: InOut<u32>) => {
+        let before = thread::exchange_capture_mode(mode.get())?;
+        mode.set(before);
+        Ok(())
+    };
 
     /// Lets a stream wait for a word of 32 bits.
     cuStreamWaitValue32_v2(stream: Handle, address: u64, value: u32, flags: u32)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::codes::{self, Outcome};
+use super::device_file::{DeviceRange, Exported, Import};
 
 /// What fresh memory holds, so that nobody takes it for zeros.
 pub(super) const FRESH: u8 = 0xA5;
@@ -18,11 +19,23 @@ const PAGE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Buffer {
     start: NonNull<u8>,
-    layout: Layout,
-    /// Registered memory is not: it stays the caller's.
-    owned: bool,
+    bytes: usize,
+    origin: Origin,
     /// No allocation has it any more.
     gone: AtomicBool,
+}
+
+/// Whose the bytes are.
+#[derive(Debug)]
+enum Origin {
+    /// The allocator's.
+    Heap(Layout),
+    /// A caller's, who registered them.
+    Caller,
+    /// In the file of a device, so that they can be exported.
+    Device(DeviceRange),
+    /// Another process's.
+    Import(Import),
 }
 
 // SAFETY: a buffer is a plain address and a size. Its bytes are only reached through raw pointers, by work whose
@@ -37,16 +50,36 @@ impl Buffer {
         Self::fresh(bytes, ALIGN)
     }
 
+    /// Fresh memory for a device that other processes can import, where the system lets them.
+    pub(super) fn of_device_for_all(device: usize, bytes: usize) -> Outcome<Self> {
+        match DeviceRange::new(device, bytes) {
+            Some(range) if bytes > 0 => Ok(Self::new(range.start(), bytes, Origin::Device(range)).filled()),
+            _ => Self::of_device(bytes),
+        }
+    }
+
+    /// Memory of another process.
+    pub(super) fn of_peer(import: Import, bytes: usize) -> Self {
+        Self::new(import.start(), bytes, Origin::Import(import))
+    }
+
     /// Fresh page-locked memory.
     pub(super) fn of_host(bytes: usize) -> Outcome<Self> {
         Self::fresh(bytes, PAGE)
     }
 
     fn fresh(bytes: usize, align: usize) -> Outcome<Self> {
-        let buffer = Self::unfilled(bytes, align)?;
-        // SAFETY: the allocation was just made, `bytes` long.
-        unsafe { buffer.start.write_bytes(FRESH, bytes) };
-        Ok(buffer)
+        Ok(Self::unfilled(bytes, align)?.filled())
+    }
+
+    fn filled(self) -> Self {
+        // SAFETY: the memory was just allocated, so long, and nobody else has it.
+        unsafe { self.start.write_bytes(FRESH, self.bytes) };
+        self
+    }
+
+    fn new(start: NonNull<u8>, bytes: usize, origin: Origin) -> Self {
+        Self { start, bytes, origin, gone: AtomicBool::new(false) }
     }
 
     /// Memory that nobody reads before he writes it.
@@ -58,13 +91,13 @@ impl Buffer {
         // SAFETY: the size is not zero.
         let start = unsafe { std::alloc::alloc(layout) };
         let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
-        Ok(Self { start, layout, owned: true, gone: AtomicBool::new(false) })
+        Ok(Self::new(start, bytes, Origin::Heap(layout)))
     }
 
     /// Memory of a caller, who promises that it stays until nothing uses this.
     pub(super) fn of_caller(start: NonNull<u8>, bytes: usize) -> Outcome<Self> {
-        let layout = Layout::from_size_align(bytes, 1).map_err(|_| codes::INVALID_VALUE)?;
-        Ok(Self { start, layout, owned: false, gone: AtomicBool::new(false) })
+        Layout::from_size_align(bytes, 1).map_err(|_| codes::INVALID_VALUE)?;
+        Ok(Self::new(start, bytes, Origin::Caller))
     }
 
     pub(super) fn start(&self) -> *mut u8 {
@@ -72,7 +105,17 @@ impl Buffer {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.layout.size()
+        self.bytes
+    }
+
+    /// What other processes need to import it; none if they cannot.
+    pub(super) fn export(&self) -> Option<Exported> {
+        if let Origin::Device(range) = &self.origin { range.export() } else { None }
+    }
+
+    /// What tells an export of another process from all others, if this is one.
+    pub(super) fn imported(&self) -> Option<u64> {
+        if let Origin::Import(import) = &self.origin { Some(import.token()) } else { None }
     }
 
     /// No allocation has it from now on.
@@ -83,9 +126,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.owned {
+        if let Origin::Heap(layout) = self.origin {
             // SAFETY: allocated by `unfilled` with this layout, and this is the owner.
-            unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+            unsafe { std::alloc::dealloc(self.start.as_ptr(), layout) };
         }
     }
 }

@@ -137,7 +137,7 @@ fn steps_to_end(state: &State, context: Serial) -> Option<Vec<Point>> {
     for stream in &held {
         let handle = Handle::new(Kind::Stream, *stream);
         report::add(Topic::Misuse, format_args!("the context ends while stream {handle:?} waits for a word that nothing writes"));
-        state.end_value_wait(*stream);
+        state.end_wait(*stream);
     }
     Some(held.into_iter().map(|stream| state.end_of(stream)).collect())
 }

@@ -41,6 +41,11 @@ impl State {
         }
     }
 
+    /// Lets go what anyone may wait for whom nobody sees.
+    pub(super) fn demand_all(&mut self) {
+        self.demand(&self.ends_of_all());
+    }
+
     /// Takes note of a query of work up to these points, of which the last is in the stream that was asked for.
     pub(super) fn queried(&mut self, points: &[Point]) {
         if self.paces.are_plain() || self.needed(points).is_empty() {
@@ -147,11 +152,16 @@ impl State {
             // Whoever writes the word has to go, and nobody knows who that is.
             if waits_for_words && !is_for_others {
                 is_for_others = true;
-                open.extend(self.contexts.values().flat_map(|context| &context.busy).map(|stream| self.end_of(*stream)));
+                open.extend(self.ends_of_all());
             }
         }
         reached.retain(|stream, position| self.streams[stream].let_go < *position);
         reached
+    }
+
+    /// The ends of all work.
+    fn ends_of_all(&self) -> Vec<Point> {
+        self.contexts.values().flat_map(|context| &context.busy).map(|stream| self.end_of(*stream)).collect()
     }
 
     fn let_go_of(&mut self, needed: &Needed) {

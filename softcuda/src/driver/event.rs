@@ -7,8 +7,10 @@ use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::objects::{Event, Record, Work};
+use super::sharing::Sharing;
 use super::state::{State, lock};
-use super::{scope, stream, worker};
+use super::tickets::{Pending, Ticket};
+use super::{peers, scope, stream, worker};
 
 const BLOCKING_SYNC: u32 = 1;
 const DISABLE_TIMING: u32 = 2;
@@ -25,7 +27,8 @@ pub(super) fn create(out: Option<Out<RawHandle>>, flags: u32) -> Outcome {
     }
     let out = out.ok_or(codes::INVALID_VALUE)?;
     let serial = state.serial();
-    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, record: None, moment: None });
+    let sharing = if flags & INTERPROCESS != 0 { Sharing::NotYet } else { Sharing::Never };
+    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, sharing, record: None, moment: None });
     out.set(Handle::new(Kind::Event, serial).raw());
     Ok(())
 }
@@ -41,11 +44,13 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     let mut state = lock();
     let stream = state.stream(stream)?;
-    let (event, Event { context, .. }) = state.event(handle)?;
+    let (event, Event { context, sharing, .. }) = state.event(handle)?;
     if *context != state.owner(state.streams[&stream].context) {
         return Err(codes::INVALID_HANDLE);
     }
     stream::check_external(flags)?;
+    let shared = sharing.tickets().map(peers::record).transpose()?;
+    let ticket = shared.as_ref().map_or(Ticket::NONE, Pending::ticket);
     let record = state.serial();
     // Set before the work is enqueued, which may stamp the record at once.
     let mut point = state.end_of(stream);
@@ -53,16 +58,26 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     state.order.arrive(stream, scope::current());
     let moment = state.order.moment(stream);
     if let Some(event) = state.events.get_mut(&event) {
-        event.record = Some(Record { serial: record, point, time: None });
+        event.record = Some(Record { serial: record, point, ticket, time: None });
         event.moment = moment;
     }
-    state.submit(stream, None, Work::Record { event, record });
+    let is_shared = shared.is_some();
+    let end = state.submit(stream, None, Work::Record { event, record, shared });
+    if is_shared {
+        state.tells_peers_of_record(event);
+        // Others may wait for it, and this process would not know.
+        state.demand(&[end]);
+        state.start_workers(0);
+    }
     Ok(())
 }
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
     let (serial, event) = state.event(handle)?;
+    if let Some(foreign) = event.foreign() {
+        return peers::query(state, &foreign);
+    }
     let record = event.record;
     if let Some(record) = record {
         state.queried(&[record.point]);
@@ -82,6 +97,9 @@ pub(super) fn query(handle: Handle) -> Outcome {
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let state = lock();
     let (_, event) = state.event(handle)?;
+    if let Some(foreign) = event.foreign() {
+        return peers::finish(state, &foreign);
+    }
     if let (Some(record), moment) = (event.record, event.moment.clone()) {
         worker::finish(state, &[record.point], &moment.into())?;
     }

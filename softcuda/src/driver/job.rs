@@ -6,6 +6,7 @@ use super::abi::HostFunction;
 use super::buffer::Span;
 use super::codes::Outcome;
 use super::kernel::PendingLaunch;
+use super::peer_wait::PeerWait;
 use super::raw::AccessKind;
 use super::word::ValueWait;
 
@@ -54,6 +55,8 @@ pub(super) enum Job {
     HostFunction(HostFunction, UserData),
     /// A word that the stream waits for.
     ValueWait(ValueWait),
+    /// A record of another process that the stream waits for.
+    PeerWait(PeerWait),
 }
 
 /// What memory is set to.
@@ -70,10 +73,10 @@ impl Job {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })
     }
 
-    /// Whether it may wait for a word that others write.
+    /// Whether it may wait for a word that others write. Another process may as well, for one in memory that it shares.
     pub(super) fn waits_for_words(&self) -> bool {
         match self {
-            Self::ValueWait(_) => true,
+            Self::ValueWait(_) | Self::PeerWait(_) => true,
             Self::Kernel(launch) => launch.ranges.iter().any(|range| range.access.kind == AccessKind::Awaited),
             _ => false,
         }
@@ -99,6 +102,7 @@ impl Job {
                 Ok(())
             }
             Self::ValueWait(wait) => wait.run(),
+            Self::PeerWait(wait) => wait.run(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::buffer::{ALIGN, Buffer, Span};
 use super::codes::{self, Outcome};
+use super::device_file::Exported;
 use super::pools::Pools;
 use super::scope::{self, NOBODY, ScopeId};
 use super::{device, discard};
@@ -34,6 +35,8 @@ pub(super) enum Origin {
     Registered(u32),
     /// `cuMemAllocManaged`
     Managed,
+    /// `cuIpcOpenMemHandle`; how often it is open. Memory of another process.
+    Imported(u32),
 }
 
 /// One allocation.
@@ -54,7 +57,17 @@ pub(super) struct Allocation {
 impl Allocation {
     /// Whether this is memory of a device that can be freed.
     pub(super) fn is_live_on_device(&self) -> bool {
-        self.home != Home::Host && !self.freed
+        self.home != Home::Host && !self.is_imported() && !self.freed
+    }
+
+    /// Whether this is memory of another process.
+    pub(super) fn is_imported(&self) -> bool {
+        matches!(self.origin, Origin::Imported(_))
+    }
+
+    /// What other processes need to import it; none if they cannot.
+    pub(super) fn export(&self) -> Option<Exported> {
+        self.buffer.export()
     }
 
     /// Whether this is managed memory that can be freed.
@@ -104,12 +117,29 @@ impl Memory {
         self.add_to_device(context, device, Origin::Pool(pool), buffer)
     }
 
+    /// Makes memory of a device that another process has exported known under an address of this one.
+    pub(super) fn add_import(&mut self, context: u64, device: usize, buffer: Buffer) -> u64 {
+        self.add_to_device(context, device, Origin::Imported(1), buffer)
+    }
+
+    /// Where `context` has imported this already, which counts as once more.
+    pub(super) fn import_again(&mut self, context: u64, token: u64) -> Option<u64> {
+        let mut of_context = self.allocations.iter_mut().filter(|(_, allocation)| allocation.context == context && !allocation.freed);
+        let (address, allocation) = of_context.find(|(_, allocation)| allocation.buffer.imported() == Some(token))?;
+        if let Origin::Imported(times) = &mut allocation.origin {
+            *times += 1;
+        }
+        Some(*address)
+    }
+
     fn add_to_device(&mut self, context: u64, device: usize, origin: Origin, buffer: Buffer) -> u64 {
         let bytes = buffer.bytes();
         let address = DEVICE_SPACE * (device as u64 + 1) + self.reached[device];
         // One gap at least, so that the end of an allocation is not the start of the next.
         self.reached[device] += (bytes + 1).next_multiple_of(ALIGN) as u64;
-        self.used[device] += bytes;
+        if !matches!(origin, Origin::Imported(_)) {
+            self.used[device] += bytes;
+        }
         self.insert(address, context, Home::Device(device), origin, buffer);
         address
     }
@@ -163,7 +193,7 @@ impl Memory {
     }
 
     fn give_back(&mut self, allocation: Allocation) {
-        if let Home::Device(device) = allocation.home {
+        if let (Home::Device(device), false) = (allocation.home, allocation.is_imported()) {
             self.used[device] -= allocation.bytes();
         }
         if let Origin::Pool(pool) = allocation.origin {

@@ -12,13 +12,17 @@
 //! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
 //! | `thread` | current contexts |
 //! | `entry` | what every call goes through |
-//! | `device`, `buffer`, `pools`, `memory`, `word`, `ptx`, `kernel`, `job` | devices, bytes, pools, allocations, words that streams wait for, PTX, twins, work for threads |
+//! | `os`, `peer`, `memory_file` | what the standard library lacks; processes; files in memory that several of them map |
+//! | `ipc_handle`, `tickets`, `sharing` | handles for other processes; records of events that they share |
+//! | `device`, `ranges`, `device_file`, `buffer`, `pools`, `memory` | devices, files with their memory, bytes, pools, allocations |
+//! | `word`, `peer_wait`, `ptx`, `kernel`, `job` | words that streams wait for, and other processes, PTX, twins, work for threads |
 //! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
 //! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
 //! | `orphans`, `freed`, `state`, `family` | what is gone; all of it behind one lock; green contexts as parts of others |
 //! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
 //! | `value_waits`, `schedule`, `demand`, `worker` | streams that words hold, what may go next, what a schedule holds back, and the threads it goes on |
-//! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
+//! | `peers` | order by way of other processes |
+//! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `ipc`, `ipc_memory`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -37,6 +41,7 @@ mod control;
 mod copy;
 mod demand;
 mod device;
+mod device_file;
 mod discard;
 mod entry;
 mod errors;
@@ -49,6 +54,9 @@ mod green;
 mod handle;
 mod history;
 mod host_function;
+mod ipc;
+mod ipc_handle;
+mod ipc_memory;
 mod job;
 mod kernel;
 mod launch;
@@ -57,14 +65,19 @@ mod lookup;
 mod managed;
 mod mem_op;
 mod memory;
+mod memory_file;
 mod mode;
 mod module;
 mod objects;
 mod order;
 mod orphans;
+mod os;
 mod pace;
 mod pageable;
+mod peer;
 mod peer_copy;
+mod peer_wait;
+mod peers;
 mod per_thread;
 mod pointer;
 mod pool;
@@ -73,6 +86,7 @@ mod primary;
 mod profile;
 mod ptx;
 mod races;
+mod ranges;
 pub mod raw;
 mod register;
 mod report;
@@ -80,10 +94,12 @@ mod resource;
 mod schedule;
 mod scope;
 mod setting;
+mod sharing;
 mod state;
 mod stream;
 mod sync;
 mod thread;
+mod tickets;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
 mod value_waits;
@@ -94,6 +110,7 @@ mod worker;
 pub use self::api::*;
 pub use self::control::*;
 pub use self::handle::Handle;
+pub use self::ipc_handle::IpcHandle;
 pub use self::managed::Location;
 
 /// The address of an implemented function, by its name.

@@ -14,7 +14,9 @@ use super::job::Job;
 use super::kernel::Registration;
 use super::ptx::Entry;
 use super::scope::{self, ScopeId};
+use super::sharing::Sharing;
 use super::sync::Condvar;
+use super::tickets::{Foreign, Pending, Ticket};
 use super::word::ValueWrite;
 
 /// Serial numbers of objects. Never reused.
@@ -51,8 +53,8 @@ impl Task {
 /// What a task does.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Stamps the record `record` of an event, unless it was recorded anew.
-    Record { event: Serial, record: Serial },
+    /// Stamps the record `record` of an event, unless it was recorded anew, and tells other processes that share it.
+    Record { event: Serial, record: Serial, shared: Option<Pending> },
     /// Nothing: the task's points are all.
     Wait,
     /// Ends an allocation.
@@ -140,8 +142,9 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
-    /// Set while it waits for a word in memory: ends that wait.
+    /// Set while it waits for a word in memory, or for another process: ends that wait.
     pub(super) value_wait: Option<Arc<AtomicBool>>,
+    pub(super) peer_wait: Option<Arc<AtomicBool>>,
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
@@ -168,6 +171,7 @@ impl Stream {
             queue: VecDeque::new(),
             activity: Activity::Free,
             value_wait: None,
+            peer_wait: None,
             enqueued: 0,
             done: 0,
             let_go: 0,
@@ -227,6 +231,12 @@ impl Stream {
         self.queue.range(index(after)..index(last.max(after)))
     }
 
+    /// The task at a position, if it has not begun.
+    pub(super) fn task_at(&mut self, position: u64) -> Option<&mut Task> {
+        let index = position.checked_sub(self.begun() + 1)?;
+        self.queue.get_mut(usize::try_from(index).ok()?)
+    }
+
     /// Lets the first held task go, and what follows up to the next.
     pub(super) fn let_next_go(&mut self, turn: u64) {
         self.queries = 0;
@@ -278,17 +288,30 @@ pub(super) struct Event {
     /// Who created it.
     pub(super) scope: ScopeId,
     pub(super) timed: bool,
+    pub(super) sharing: Sharing,
+    /// The last one that this process has made.
     pub(super) record: Option<Record>,
     /// What comes before the record.
     pub(super) moment: Option<Moment>,
 }
 
-/// The last record of an event.
+/// A record of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) serial: Serial,
     pub(super) point: Point,
+    /// What other processes know it by that share the event.
+    pub(super) ticket: Ticket,
     pub(super) time: Option<Instant>,
+}
+
+impl Event {
+    /// The last record, if another process has made it, or this one by another import.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        let tickets = self.sharing.tickets()?;
+        let (last, own) = (tickets.last(), self.record.map_or(Ticket::NONE, |record| record.ticket));
+        (last != own).then(|| Foreign { tickets: Arc::clone(tickets), ticket: last })
+    }
 }
 
 /// A context.

@@ -22,6 +22,9 @@ mod tests;
 use self::host::{Host, Message, host_of};
 use self::stream::StreamClock;
 
+/// Where what other processes may know is among the values: no memory is there.
+const PEERS: u64 = 0;
+
 /// The streams of a context.
 #[derive(Debug)]
 struct ContextClock {
@@ -260,6 +263,21 @@ impl Order {
             self.growth += this.learn_clock(value);
         }
         self.open(stream);
+    }
+
+    /// Other processes may wait for this.
+    pub(super) fn tell_peers(&mut self, moment: &Moment) {
+        self.growth += moment.join_into(self.values.entry(PEERS).or_default(), OPEN);
+    }
+
+    /// A stream waits for another process: for what that was told of, and for anything else.
+    pub(super) fn wait_for_peers(&mut self, stream: Actor) {
+        self.acquire(stream, PEERS);
+    }
+
+    /// What a wait of a host for another process is for.
+    pub(super) fn reached_by_peers(&self) -> Reached {
+        Reached { moments: Vec::new(), ended: self.values.get(&PEERS).into_iter().cloned().collect() }
     }
 
     /// The memory at these addresses is gone.

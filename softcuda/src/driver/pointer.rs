@@ -97,9 +97,8 @@ fn value(state: &State, attribute: u32, address: u64, start: u64, allocation: &A
             (Home::Host, Some(context)) => device::ordinal(context.device),
             (Home::Host, None) => NO_DEVICE,
         }),
-        attribute::SYNC_MEMOPS | attribute::IS_LEGACY_IPC_CAPABLE | attribute::IS_RDMA_CAPABLE | attribute::IS_HW_DECOMPRESS_CAPABLE => {
-            Value::Flag(false)
-        }
+        attribute::IS_LEGACY_IPC_CAPABLE => Value::Flag(allocation.origin == Origin::Plain),
+        attribute::SYNC_MEMOPS | attribute::IS_RDMA_CAPABLE | attribute::IS_HW_DECOMPRESS_CAPABLE => Value::Flag(false),
         attribute::RANGE_START | attribute::MAPPING_START => Value::Wide(start),
         attribute::RANGE_SIZE | attribute::MAPPING_SIZE => Value::Wide(allocation.bytes() as u64),
         attribute::MAPPED => Value::Flag(true),

@@ -107,7 +107,10 @@ impl State {
         }
         let Some(Task { work, scope, .. }) = self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front()) else { return false };
         match work {
-            Work::Record { event, record } => self.stamp(event, record),
+            Work::Record { event, record, shared } => {
+                self.stamp(event, record);
+                drop(shared);
+            }
             Work::Free(address) => self.memory.remove(address),
             Work::Write(write) => write.run(),
             Work::Fault(code) => self.fault(scope, code, woken),
@@ -193,8 +196,10 @@ impl State {
             if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
                 this.at_work = scope;
-                if let Job::ValueWait(wait) = &job {
-                    this.value_wait = Some(Arc::clone(&wait.over));
+                match &job {
+                    Job::ValueWait(wait) => this.value_wait = Some(Arc::clone(&wait.over)),
+                    Job::PeerWait(wait) => this.peer_wait = Some(Arc::clone(&wait.over)),
+                    _ => {}
                 }
                 let point = Point { stream, position: this.done + 1 };
                 if matches!(job, Job::HostFunction(..)) {
@@ -212,7 +217,7 @@ impl State {
         self.awaiting.remove(&stream);
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.activity = Activity::Free;
-        let gave_up = this.value_wait.take().is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
+        let gave_up = this.value_wait.take().or(this.peer_wait.take()).is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
         let (context, scope) = (this.context, this.at_work);
         match outcome {
             // Its context ends, unless its scope has faulted.
@@ -269,8 +274,8 @@ impl State {
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.let_go_of_scope(scope);
         if this.activity == Activity::Running {
-            if this.at_work == scope && this.value_wait.is_some() {
-                self.end_value_wait(stream);
+            if this.at_work == scope {
+                self.end_wait(stream);
             }
         } else if let Some(task) = this.queue.front().filter(|task| task.scope == scope) {
             let had_its_turn = this.activity == Activity::Ready && matches!(task.work.job(), Some(Job::HostFunction(..)));

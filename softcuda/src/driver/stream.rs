@@ -86,6 +86,10 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
     // Before the event, other than for a record: seen on a real driver.
     check_external(flags)?;
     let (_, event) = state.event(event)?;
+    if let Some(foreign) = event.foreign() {
+        state.waits_for_peer(stream, foreign);
+        return Ok(());
+    }
     let (record, moment) = (event.record, event.moment.clone());
     if let Some(record) = record {
         if let Some(moment) = moment {

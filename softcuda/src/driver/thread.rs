@@ -19,6 +19,8 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 thread_local! {
     /// Whether this thread does the work of a stream.
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+    /// How the thread's calls go with captures, which there are none of.
+    static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static STACK: [Cell<Handle>; MAX_DEPTH] = const { [const { Cell::new(Handle::NULL) }; MAX_DEPTH] };
@@ -55,6 +57,12 @@ pub(super) fn may(what: &str) -> Outcome {
 /// use the handles that it knows, and nothing that needs a current context.
 pub(super) fn may_use_contexts() -> Outcome {
     may("use the current context")
+}
+
+/// Sets the mode of captures of the calling thread; the one that it had.
+pub(super) fn exchange_capture_mode(mode: u32) -> Outcome<u32> {
+    const RELAXED: u32 = 2;
+    if mode > RELAXED { Err(codes::INVALID_VALUE) } else { Ok(CAPTURE_MODE.replace(mode)) }
 }
 
 /// The current context, or null.

@@ -45,11 +45,12 @@ impl State {
         held.map(|(serial, _)| *serial).collect()
     }
 
-    /// Lets a stream that a word holds give up: what is behind the wait is not done either.
-    pub(super) fn end_value_wait(&self, stream: Serial) {
+    /// Lets a stream that a word or another process holds give up: what is behind the wait is not done either.
+    pub(super) fn end_wait(&self, stream: Serial) {
         let Some(stream) = self.streams.get(&stream) else { return };
+        let at_work = stream.value_wait.as_ref().or(stream.peer_wait.as_ref());
         let waiting = match stream.queue.front().map(|task| &task.work) {
-            _ if stream.value_wait.is_some() => stream.value_wait.as_ref(),
+            _ if stream.activity == Activity::Running => at_work,
             Some(Work::Run(Job::ValueWait(wait))) => Some(&wait.over),
             _ => None,
         };

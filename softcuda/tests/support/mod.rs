@@ -4,6 +4,7 @@
 
 pub(crate) mod green;
 pub(crate) mod means;
+pub(crate) mod peer;
 pub(crate) mod planted;
 pub(crate) mod reported;
 pub(crate) mod world;

@@ -1,0 +1,86 @@
+//! `cuIpcGetEventHandle`, `cuIpcOpenEventHandle`: events that several processes share.
+
+use std::sync::Arc;
+
+use super::abi::Out;
+use super::codes::{self, Outcome};
+use super::handle::{Handle, Kind, RawHandle};
+use super::ipc_handle::{self, Contents, IpcHandle, Shared};
+use super::objects::{Event, Serial};
+use super::peer::Peer;
+use super::raw::Topic;
+use super::sharing::Sharing;
+use super::state::{State, lock};
+use super::tickets::Tickets;
+use super::{os, report, scope};
+
+/// This process, as others are told of it.
+pub(super) fn own() -> Outcome<Peer> {
+    Peer::own().filter(|_| os::AVAILABLE).ok_or(codes::NOT_SUPPORTED)
+}
+
+/// What a handle of another process says.
+pub(super) fn contents(handle: &IpcHandle) -> Outcome<Contents> {
+    let own = own()?;
+    let contents = Contents::of(handle).ok_or(codes::MAP_FAILED)?;
+    if contents.peer == own { Err(codes::INVALID_CONTEXT) } else { Ok(contents) }
+}
+
+/// The same handle each time, as long as the event is there.
+pub(super) fn export(out: Out<IpcHandle>, handle: Handle) -> Outcome {
+    let peer = own()?;
+    let mut state = lock();
+    let (serial, event) = state.event(handle)?;
+    let tickets = match &event.sharing {
+        Sharing::Never | Sharing::Imported(_) => return Err(codes::INVALID_HANDLE),
+        Sharing::Exported(tickets) => Arc::clone(tickets),
+        Sharing::NotYet => share(&mut state, serial, peer)?,
+    };
+    let (descriptor, token) = tickets.exported().ok_or(codes::INVALID_HANDLE)?;
+    out.set(Contents { peer, descriptor, token, shared: Shared::Event }.into());
+    Ok(())
+}
+
+/// Gives an event a page that other processes can map, with its last record if that is pending.
+fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<Arc<Tickets>> {
+    let tickets = Tickets::new(own, ipc_handle::token()).map_err(|error| {
+        report::add(Topic::Misuse, format_args!("no file for an event that is exported: {error}"));
+        codes::OUT_OF_MEMORY
+    })?;
+    let tickets = Arc::new(tickets);
+    if let Some(point) = state.events.get(&serial).and_then(|event| event.record).map(|record| record.point) {
+        if !state.is_passed(point) {
+            let pending = tickets.record().ok_or(codes::OUT_OF_MEMORY)?;
+            let ticket = pending.ticket();
+            state.shares_record(point, pending);
+            if let Some(record) = state.events.get_mut(&serial).and_then(|event| event.record.as_mut()) {
+                record.ticket = ticket;
+            }
+        }
+        state.tells_peers_of_record(serial);
+        // Others may wait for it from now on, and this process would not know.
+        state.demand(&[point]);
+        state.start_workers(0);
+    }
+    if let Some(event) = state.events.get_mut(&serial) {
+        event.sharing = Sharing::Exported(Arc::clone(&tickets));
+    }
+    Ok(tickets)
+}
+
+/// A new event each time.
+pub(super) fn import(out: Option<Out<RawHandle>>, handle: &IpcHandle) -> Outcome {
+    let context = lock().current()?;
+    let out = out.ok_or(codes::INVALID_VALUE)?;
+    let contents = contents(handle)?;
+    let Contents { peer, descriptor, token, shared: Shared::Event } = contents else { return Err(codes::MAP_FAILED) };
+    // Files are looked for without the lock.
+    let tickets = Tickets::of(own()?, peer, descriptor, token).ok_or(codes::MAP_FAILED)?;
+    let mut state = lock();
+    state.check_again(context)?;
+    let serial = state.serial();
+    let sharing = Sharing::Imported(Arc::new(tickets));
+    state.events.insert(serial, Event { context, scope: scope::current(), timed: false, sharing, record: None, moment: None });
+    out.set(Handle::new(Kind::Event, serial).raw());
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Order that goes by way of other processes. What they do nobody sees here: whoever waits for one of them may
+//! come after everything that this process has told them of, and a stream that does after anything.
+
+use std::sync::Arc;
+
+use super::codes::{self, Outcome};
+use super::job::Job;
+use super::objects::{Point, Serial, Task, Work};
+use super::peer_wait::{PATIENCE, PeerWait};
+use super::raw::Topic;
+use super::scope;
+use super::state::{Locked, State, lock};
+use super::tickets::{Foreign, Pending, Tickets};
+use super::{report, worker};
+
+impl State {
+    /// The record at a point, if it is not done, tells others when it is.
+    pub(super) fn shares_record(&mut self, point: Point, pending: Pending) {
+        let Some(stream) = self.streams.get_mut(&point.stream) else { return };
+        if let Some(Task { work: Work::Record { shared, .. }, .. }) = stream.task_at(point.position) {
+            *shared = Some(pending);
+        }
+    }
+
+    /// Other processes may come after the record of an event.
+    pub(super) fn tells_peers_of_record(&mut self, event: Serial) {
+        if let Some(moment) = self.events.get(&event).and_then(|event| event.moment.as_ref()) {
+            self.order.tell_peers(moment);
+        }
+    }
+
+    /// Lets a stream wait for a record of another process.
+    pub(super) fn waits_for_peer(&mut self, stream: Serial, record: Foreign) {
+        self.order.arrive(stream, scope::current());
+        self.order.wait_for_peers(stream);
+        let work = if record.is_done() { Work::Wait } else { Work::Run(Job::PeerWait(PeerWait { record, over: Arc::default() })) };
+        self.submit(stream, None, work);
+    }
+
+    /// The calling thread has found the record of another process done.
+    pub(super) fn learns_of_peers(&mut self) {
+        let reached = self.order.reached_by_peers();
+        self.learns(&reached);
+    }
+}
+
+/// Answers a query of the last record of another process. It may look for the process, and so needs no lock.
+pub(super) fn query(state: Locked, record: &Foreign) -> Outcome {
+    drop(state);
+    if !record.is_done() {
+        return Err(codes::NOT_READY);
+    }
+    lock().learns_of_peers();
+    Ok(())
+}
+
+/// Waits for a record of another process, at most until a fault.
+pub(super) fn finish(mut state: Locked, record: &Foreign) -> Outcome {
+    drop(state);
+    if !record.is_done() {
+        worker::may_wait()?;
+        // It may depend on anything that is held here.
+        state = lock();
+        state.demand_all();
+        state.start_workers(0);
+        drop(state);
+        report::print();
+        while !record.wait(PATIENCE) {
+            let mut state = lock();
+            state.check()?;
+            // A job that got no thread asks again.
+            state.start_workers(0);
+        }
+    }
+    let mut state = lock();
+    state.check()?;
+    state.learns_of_peers();
+    Ok(())
+}
+
+/// A record of an event that is shared, which is the last one from now on.
+pub(super) fn record(tickets: &Arc<Tickets>) -> Outcome<Pending> {
+    tickets.record().ok_or_else(|| {
+        report::add(Topic::Misuse, "more records of an event of several processes are pending than there is room for");
+        codes::OUT_OF_MEMORY
+    })
+}
