@@ -1,79 +1,102 @@
-//! Events of several processes.
+//! Events of several processes: what is recorded and waited for.
 
 mod support;
 
-use std::sync::Arc;
+use cudarc::driver::sys::CUipcEventHandle;
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_READY, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS};
+use softcuda::{Schedule, Scope};
+use support::peer::{Bytes as _, Link, export_event, import_event, with_second, with_seconds};
+use support::peer_event::{
+    destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, try_record, wait,
+};
+use support::{Hold, context, misuse};
 
-use cudarc::driver::sys::CUresult::{self, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
-use cudarc::driver::sys::{self, CUevent, CUipcEventHandle};
-use cudarc::driver::{CudaStream, result};
-use support::peer::{Bytes, Link, destroy, export_event, import_event, interprocess_event, query, with_second};
-use support::{Hold, context};
-
-fn record(event: CUevent, stream: &CudaStream) {
-    // SAFETY: both are alive.
-    unsafe { result::event::record(event, stream.cu_stream()) }.expect("a record");
+/// Each process waits for the other's record.
+fn there(link: &mut Link) {
+    let context = context(0);
+    let stream = stream(&context);
+    let (there, here) = (interprocess_event(), interprocess_event());
+    let hold = Hold::new(&stream);
+    record(here, &stream);
+    export(link, here);
+    export(link, there);
+    link.expect("recorded");
+    assert_eq!(query(there), CUDA_ERROR_NOT_READY, "its record waits for this process");
+    hold.release();
+    synchronize(there);
+    assert_eq!((query(here), query(there)), (CUDA_SUCCESS, CUDA_SUCCESS));
+    link.tell("done");
+    destroy(here);
+    destroy(there);
 }
 
-fn wait(stream: &CudaStream, event: CUevent) {
-    // SAFETY: both are alive.
-    unsafe { sys::cuStreamWaitEvent(stream.cu_stream(), event, 0) }.result().expect("a wait");
-}
-
-fn synchronize(event: CUevent) {
-    // SAFETY: alive.
-    unsafe { sys::cuEventSynchronize(event) }.result().expect("its end");
-}
-
-/// The event whose handle comes next.
-fn import(link: &mut Link) -> CUevent {
-    import_event(CUipcEventHandle::parse(&link.hear())).expect("an event of the other process")
-}
-
-fn export(link: &mut Link, event: CUevent) {
-    link.tell(&export_event(event).expect("a handle").text());
-}
-
-fn is_idle(stream: &Arc<CudaStream>) -> CUresult {
-    // SAFETY: alive.
-    unsafe { sys::cuStreamQuery(stream.cu_stream()) }
+fn and_back(link: &mut Link) {
+    let context = context(0);
+    let stream = stream(&context);
+    let (there, here) = (import(link), import(link));
+    assert_eq!(query(there), CUDA_ERROR_NOT_READY);
+    wait(&stream, there);
+    record(here, &stream);
+    assert_eq!((query(here), query_stream(&stream)), (CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_READY));
+    link.tell("recorded");
+    synchronize(here);
+    assert_eq!((query(there), query_stream(&stream)), (CUDA_SUCCESS, CUDA_SUCCESS));
+    link.expect("done");
+    destroy(here);
+    destroy(there);
 }
 
 #[test]
 fn a_stream_waits_for_work_of_another_process() {
+    with_second("a_stream_waits_for_work_of_another_process", there, and_back);
+}
+
+fn in_schedule(test: &str, name: &str, schedule: Schedule) {
+    let first = |link: &mut Link, _: &dyn Fn() -> Link| {
+        softcuda::install().expect("the software driver");
+        let _scope = Scope::enter().scheduled(schedule);
+        there(link);
+        assert_eq!(softcuda::reports(), []);
+    };
+    with_seconds(test, &[("SOFTCUDA_SCHEDULE", name)], first, and_back);
+}
+
+#[test]
+fn what_others_may_wait_for_is_not_held_until_somebody_asks() {
+    in_schedule("what_others_may_wait_for_is_not_held_until_somebody_asks", "lazy", Schedule::Lazy);
+}
+
+#[test]
+fn what_others_may_wait_for_is_not_held_by_chance() {
+    in_schedule("what_others_may_wait_for_is_not_held_by_chance", "seeded:1", Schedule::Seeded(1));
+}
+
+#[test]
+fn what_others_may_wait_for_is_not_held_by_another_chance() {
+    in_schedule("what_others_may_wait_for_is_not_held_by_another_chance", "seeded:2", Schedule::Seeded(2));
+}
+
+#[test]
+fn a_record_that_is_held_is_let_go_by_the_export() {
     with_second(
-        "a_stream_waits_for_work_of_another_process",
+        "a_record_that_is_held_is_let_go_by_the_export",
         |link| {
             let context = context(0);
-            let stream = context.new_stream().expect("a stream");
-            let (there, here) = (interprocess_event(), interprocess_event());
-            let hold = Hold::new(&stream);
-            record(here, &stream);
-            export(link, here);
-            export(link, there);
-            link.expect("recorded");
-            assert_eq!(query(there), CUDA_ERROR_NOT_READY, "its record waits for this process");
-            hold.release();
-            synchronize(there);
-            assert_eq!((query(here), query(there)), (CUDA_SUCCESS, CUDA_SUCCESS));
-            link.tell("done");
-            destroy(here);
-            destroy(there);
+            let _scope = Scope::enter().scheduled(Schedule::Lazy);
+            let stream = stream(&context);
+            let event = interprocess_event();
+            record(event, &stream);
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            export(link, event);
+            link.expect("done");
+            destroy(event);
         },
         |link| {
-            let context = context(0);
-            let stream = context.new_stream().expect("a stream");
-            let (there, here) = (import(link), import(link));
-            assert_eq!(query(there), CUDA_ERROR_NOT_READY);
-            wait(&stream, there);
-            record(here, &stream);
-            assert_eq!((query(here), is_idle(&stream)), (CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_READY));
-            link.tell("recorded");
-            synchronize(here);
-            assert_eq!((query(there), is_idle(&stream)), (CUDA_SUCCESS, CUDA_SUCCESS));
-            link.expect("done");
-            destroy(here);
-            destroy(there);
+            let _context = context(0);
+            let event = import(link);
+            synchronize(event);
+            link.tell("done");
+            destroy(event);
         },
     );
 }
@@ -84,7 +107,7 @@ fn a_wait_is_for_the_record_at_the_time_of_the_call() {
         "a_wait_is_for_the_record_at_the_time_of_the_call",
         |link| {
             let context = context(0);
-            let streams = [(); 2].map(|()| context.new_stream().expect("a stream"));
+            let streams = [(); 2].map(|()| stream(&context));
             let event = interprocess_event();
             let holds = streams.each_ref().map(Hold::new);
             record(event, &streams[0]);
@@ -100,7 +123,7 @@ fn a_wait_is_for_the_record_at_the_time_of_the_call() {
         },
         |link| {
             let context = context(0);
-            let stream = context.new_stream().expect("a stream");
+            let stream = stream(&context);
             let event = import(link);
             wait(&stream, event);
             link.tell("waits");
@@ -111,6 +134,169 @@ fn a_wait_is_for_the_record_at_the_time_of_the_call() {
             synchronize(event);
             link.tell("both are done");
             destroy(event);
+        },
+    );
+}
+
+#[test]
+fn each_process_sees_what_the_other_records() {
+    with_second(
+        "each_process_sees_what_the_other_records",
+        |link| {
+            let context = context(0);
+            let (stream, waits) = (stream(&context), stream(&context));
+            let event = interprocess_event();
+            export(link, event);
+            assert_eq!(query(event), CUDA_SUCCESS, "it was never recorded");
+            link.tell("record");
+            link.expect("recorded");
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            wait(&waits, event);
+            let hold = Hold::new(&stream);
+            record(event, &stream);
+            link.tell("recorded");
+            link.expect("released");
+            waits.synchronize().expect("the other's record");
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY, "the last record is this process's");
+            hold.release();
+            synchronize(event);
+            link.expect("done");
+            destroy(event);
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let event = import(link);
+            link.expect("record");
+            let hold = Hold::new(&stream);
+            record(event, &stream);
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            link.tell("recorded");
+            link.expect("recorded");
+            hold.release();
+            stream.synchronize().expect("its own record");
+            link.tell("released");
+            synchronize(event);
+            link.tell("done");
+            destroy(event);
+        },
+    );
+}
+
+#[test]
+fn an_event_that_is_opened_twice_is_two() {
+    with_second(
+        "an_event_that_is_opened_twice_is_two",
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let event = interprocess_event();
+            assert_eq!(export_event(event).expect("a handle").text(), export_event(event).expect("a handle").text());
+            export(link, event);
+            let hold = Hold::new(&stream);
+            record(event, &stream);
+            link.tell("recorded");
+            link.expect("one is destroyed");
+            hold.release();
+            link.expect("done");
+            destroy(event);
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let handle = CUipcEventHandle::parse(&link.hear());
+            let [one, other] = [(); 2].map(|()| import_event(handle).expect("an event"));
+            assert_ne!(one, other);
+            link.expect("recorded");
+            assert_eq!((query(one), query(other)), (CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_READY));
+            wait(&stream, one);
+            // What was made is there without the event.
+            destroy(one);
+            assert_eq!((query(other), query_stream(&stream)), (CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_READY));
+            // A record by the one is seen by the other, here too.
+            record(other, &stream);
+            link.tell("one is destroyed");
+            synchronize(other);
+            let again = import_event(handle).expect("an event");
+            let hold = Hold::new(&stream);
+            record(again, &stream);
+            assert_eq!((query(again), query(other)), (CUDA_ERROR_NOT_READY, CUDA_ERROR_NOT_READY));
+            hold.release();
+            synchronize(other);
+            link.tell("done");
+            destroy(other);
+            destroy(again);
+        },
+    );
+}
+
+#[test]
+fn so_many_records_of_a_shared_event_may_be_pending() {
+    const MOST: usize = 4096;
+    let _scope = misuse();
+    let context = context(0);
+    let stream = stream(&context);
+    let event = interprocess_event();
+    let hold = Hold::new(&stream);
+    export_event(event).expect("a handle");
+    for _ in 0..MOST {
+        record(event, &stream);
+    }
+    assert_eq!(try_record(event, &stream), CUDA_ERROR_OUT_OF_MEMORY);
+    let reports = softcuda::reports();
+    assert!(reports.len() == 1 && reports[0].to_string().contains("cuEventRecord: more records"), "{reports:?}");
+    assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+    hold.release();
+    synchronize(event);
+    record(event, &stream);
+    synchronize(event);
+    destroy(event);
+}
+
+/// A process that waits for an event of another may know by it that its own earlier work is done.
+#[test]
+fn order_goes_by_way_of_the_other_process() {
+    with_second(
+        "order_goes_by_way_of_the_other_process",
+        |link| {
+            let context = context(0);
+            let streams = [(); 2].map(|()| stream(&context));
+            let _scope = Scope::enter();
+            let (there, back) = (interprocess_event(), interprocess_event());
+            let data = streams[0].alloc_zeros::<u32>(16).expect("memory");
+            // SAFETY: written before it is read.
+            let mut pinned = unsafe { context.alloc_pinned::<u32>(16) }.expect("pinned memory");
+            streams[0].memcpy_dtoh(&data, &mut pinned).expect("a copy");
+            record(there, &streams[0]);
+            export(link, there);
+            export(link, back);
+            link.expect("recorded");
+            wait(&streams[1], back);
+            let copy = streams[1].clone_dtoh(&data).expect("a copy");
+            assert_eq!(copy, [0; 16]);
+            synchronize(back);
+            // cudarc would wait for the copy itself.
+            softcuda::host_reads(pinned.as_mut_ptr().expect("its address").cast_const(), 16);
+            assert_eq!(softcuda::reports(), []);
+            drop(data);
+            for stream in &streams {
+                stream.synchronize().expect("its end");
+            }
+            assert_eq!(softcuda::reports(), []);
+            link.tell("done");
+            destroy(there);
+            destroy(back);
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let (there, back) = (import(link), import(link));
+            wait(&stream, there);
+            record(back, &stream);
+            link.tell("recorded");
+            link.expect("done");
+            destroy(there);
+            destroy(back);
         },
     );
 }

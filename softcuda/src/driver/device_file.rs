@@ -26,7 +26,8 @@ const HEADER: usize = EXPORTS * size_of::<Export>();
 const BYTES: usize = HEADER + 2 * device::MEMORY;
 /// What ranges begin at a multiple of, up to a page: as device memory does on hardware.
 const SMALLEST: usize = 512;
-/// What is freed and as long as this goes back to the system; less is kept for the next.
+/// How much freed memory is kept for the next, about. What is beyond and as long as that goes back to the system.
+const MOST_KEPT: usize = 64 << 20;
 const WORTH_GIVING_BACK: usize = 1 << 20;
 
 /// An export as other processes see it: zero at first.
@@ -62,6 +63,8 @@ struct DeviceFile {
     header: Header,
     memory: Mapping,
     free: Ranges,
+    /// Bytes of free ranges that have memory behind them, about.
+    kept: usize,
     /// Exports by the offsets of their ranges.
     exported: BTreeMap<usize, u32>,
     /// Freed here, and in use elsewhere when somebody looked.
@@ -76,6 +79,7 @@ impl DeviceFile {
             memory: file.map(HEADER, BYTES - HEADER).ok()?,
             file,
             free: Ranges::new(HEADER, BYTES - HEADER),
+            kept: 0,
             exported: BTreeMap::new(),
             lingering: Vec::new(),
         })
@@ -85,6 +89,7 @@ impl DeviceFile {
         for (export, offset, bytes) in std::mem::take(&mut self.lingering) {
             self.give_back_exported(export, offset, bytes);
         }
+        self.kept = self.kept.saturating_sub(bytes);
         self.free.take(bytes, align)
     }
 
@@ -109,8 +114,10 @@ impl DeviceFile {
     }
 
     fn give_back_unused(&mut self, offset: usize, bytes: usize) {
-        if bytes >= WORTH_GIVING_BACK {
+        if bytes >= WORTH_GIVING_BACK && self.kept + bytes > MOST_KEPT {
             self.file.punch(offset, bytes);
+        } else {
+            self.kept += bytes;
         }
         self.free.give_back(offset, bytes);
     }

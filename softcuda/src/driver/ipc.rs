@@ -16,7 +16,10 @@ use super::{os, report, scope};
 
 /// This process, as others are told of it.
 pub(super) fn own() -> Outcome<Peer> {
-    Peer::own().filter(|_| os::AVAILABLE).ok_or(codes::NOT_SUPPORTED)
+    if !os::AVAILABLE {
+        return Err(codes::NOT_SUPPORTED);
+    }
+    Peer::own().ok_or(codes::NOT_SUPPORTED)
 }
 
 /// What a handle of another process says.
@@ -31,19 +34,20 @@ pub(super) fn export(out: Out<IpcHandle>, handle: Handle) -> Outcome {
     let peer = own()?;
     let mut state = lock();
     let (serial, event) = state.event(handle)?;
-    let tickets = match &event.sharing {
+    let (descriptor, token) = match &event.sharing {
         Sharing::Never | Sharing::Imported(_) => return Err(codes::INVALID_HANDLE),
-        Sharing::Exported(tickets) => Arc::clone(tickets),
+        Sharing::Exported(tickets, file) => (file.descriptor(), tickets.token()),
         Sharing::NotYet => share(&mut state, serial, peer)?,
     };
-    let (descriptor, token) = tickets.exported().ok_or(codes::INVALID_HANDLE)?;
     out.set(Contents { peer, descriptor, token, shared: Shared::Event }.into());
     Ok(())
 }
 
-/// Gives an event a page that other processes can map, with its last record if that is pending.
-fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<Arc<Tickets>> {
-    let tickets = Tickets::new(own, ipc_handle::token()).map_err(|error| {
+/// Gives an event a page that other processes can map, with its last record if that is pending. The number of its file,
+/// and its token.
+fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<(u32, u64)> {
+    let token = ipc_handle::token();
+    let (tickets, file) = Tickets::new(own, token).map_err(|error| {
         report::add(Topic::Misuse, format_args!("no file for an event that is exported: {error}"));
         codes::OUT_OF_MEMORY
     })?;
@@ -62,10 +66,11 @@ fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<Arc<Tickets>> 
         state.demand(&[point]);
         state.start_workers(0);
     }
+    let descriptor = file.descriptor();
     if let Some(event) = state.events.get_mut(&serial) {
-        event.sharing = Sharing::Exported(Arc::clone(&tickets));
+        event.sharing = Sharing::Exported(tickets, file);
     }
-    Ok(tickets)
+    Ok((descriptor, token))
 }
 
 /// A new event each time.

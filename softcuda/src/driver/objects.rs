@@ -16,7 +16,7 @@ use super::ptx::Entry;
 use super::scope::{self, ScopeId};
 use super::sharing::Sharing;
 use super::sync::Condvar;
-use super::tickets::{Foreign, Pending, Ticket};
+use super::tickets::{Pending, Ticket};
 use super::word::ValueWrite;
 
 /// Serial numbers of objects. Never reused.
@@ -231,12 +231,6 @@ impl Stream {
         self.queue.range(index(after)..index(last.max(after)))
     }
 
-    /// The task at a position, if it has not begun.
-    pub(super) fn task_at(&mut self, position: u64) -> Option<&mut Task> {
-        let index = position.checked_sub(self.begun() + 1)?;
-        self.queue.get_mut(usize::try_from(index).ok()?)
-    }
-
     /// Lets the first held task go, and what follows up to the next.
     pub(super) fn let_next_go(&mut self, turn: u64) {
         self.queries = 0;
@@ -303,15 +297,6 @@ pub(super) struct Record {
     /// What other processes know it by that share the event.
     pub(super) ticket: Ticket,
     pub(super) time: Option<Instant>,
-}
-
-impl Event {
-    /// The last record, if another process has made it, or this one by another import.
-    pub(super) fn foreign(&self) -> Option<Foreign> {
-        let tickets = self.sharing.tickets()?;
-        let (last, own) = (tickets.last(), self.record.map_or(Ticket::NONE, |record| record.ticket));
-        (last != own).then(|| Foreign { tickets: Arc::clone(tickets), ticket: last })
-    }
 }
 
 /// A context.

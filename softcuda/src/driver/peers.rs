@@ -5,19 +5,29 @@ use std::sync::Arc;
 
 use super::codes::{self, Outcome};
 use super::job::Job;
-use super::objects::{Point, Serial, Task, Work};
+use super::objects::{Event, Point, Serial, Task, Work};
 use super::peer_wait::{PATIENCE, PeerWait};
 use super::raw::Topic;
 use super::scope;
 use super::state::{Locked, State, lock};
-use super::tickets::{Foreign, Pending, Tickets};
+use super::tickets::{Foreign, Pending, Ticket, Tickets};
 use super::{report, worker};
+
+impl Event {
+    /// The last record, if another process has made it, or this one by another import.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        let tickets = self.sharing.tickets()?;
+        let (last, own) = (tickets.last(), self.record.map_or(Ticket::NONE, |record| record.ticket));
+        (last != own).then(|| Foreign { tickets: Arc::clone(tickets), ticket: last })
+    }
+}
 
 impl State {
     /// The record at a point, if it is not done, tells others when it is.
     pub(super) fn shares_record(&mut self, point: Point, pending: Pending) {
         let Some(stream) = self.streams.get_mut(&point.stream) else { return };
-        if let Some(Task { work: Work::Record { shared, .. }, .. }) = stream.task_at(point.position) {
+        let index = point.position.checked_sub(stream.begun() + 1).and_then(|index| usize::try_from(index).ok());
+        if let Some(Task { work: Work::Record { shared, .. }, .. }) = index.and_then(|index| stream.queue.get_mut(index)) {
             *shared = Some(pending);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memory_file::MemoryFile;
 use super::tickets::Tickets;
 
 /// What an event is to other processes.
@@ -11,8 +12,8 @@ pub(super) enum Sharing {
     Never,
     /// Nothing so far.
     NotYet,
-    /// Theirs too.
-    Exported(Arc<Tickets>),
+    /// Theirs too. They find it as long as the file is open.
+    Exported(Arc<Tickets>, MemoryFile),
     /// One of them has created it.
     Imported(Arc<Tickets>),
 }
@@ -22,7 +23,7 @@ impl Sharing {
     pub(super) fn tickets(&self) -> Option<&Arc<Tickets>> {
         match self {
             Self::Never | Self::NotYet => None,
-            Self::Exported(tickets) | Self::Imported(tickets) => Some(tickets),
+            Self::Exported(tickets, _) | Self::Imported(tickets) => Some(tickets),
         }
     }
 }

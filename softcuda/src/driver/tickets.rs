@@ -5,6 +5,7 @@
 //! count as done, and who waits for one looks now and then whether its process lives.
 
 use std::ffi::CStr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -154,23 +155,22 @@ fn lives(owner: u64) -> bool {
 pub(super) struct Tickets {
     mapping: Mapping,
     own: Peer,
-    /// Others find the page by it, as long as the event is there that was exported.
-    file: Option<MemoryFile>,
 }
 
 impl Tickets {
-    /// A page of an event that is exported. `token` tells it from all others.
-    pub(super) fn new(own: Peer, token: u64) -> std::io::Result<Self> {
+    /// A page of an event that is exported, and the file by which others find it, as long as that is open. `token` tells
+    /// it from all others.
+    pub(super) fn new(own: Peer, token: u64) -> io::Result<(Self, MemoryFile)> {
         let file = MemoryFile::new(NAME, BYTES)?;
-        let tickets = Self { mapping: file.map(0, BYTES)?, own, file: Some(file) };
+        let tickets = Self { mapping: file.map(0, BYTES)?, own };
         tickets.page().token.store(token, Ordering::SeqCst);
-        Ok(tickets)
+        Ok((tickets, file))
     }
 
     /// The page that another process has exported.
     pub(super) fn of(own: Peer, peer: Peer, descriptor: u32, token: u64) -> Option<Self> {
         let file = MemoryFile::of(peer, descriptor, NAME, BYTES)?;
-        let tickets = Self { mapping: file.map(0, BYTES).ok()?, own, file: None };
+        let tickets = Self { mapping: file.map(0, BYTES).ok()?, own };
         (tickets.page().token.load(Ordering::SeqCst) == token).then_some(tickets)
     }
 
@@ -180,9 +180,9 @@ impl Tickets {
         unsafe { self.mapping.start().cast::<Page>().as_ref() }
     }
 
-    /// What a handle says of an exported page: the number of its file, and its token.
-    pub(super) fn exported(&self) -> Option<(u32, u64)> {
-        Some((self.file.as_ref()?.descriptor(), self.page().token.load(Ordering::SeqCst)))
+    /// What tells it from all others.
+    pub(super) fn token(&self) -> u64 {
+        self.page().token.load(Ordering::SeqCst)
     }
 
     /// The last record of any process.
@@ -262,3 +262,7 @@ impl Foreign {
         self.is_done()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(miri, softcuda_shuttle)))]
+mod tests;

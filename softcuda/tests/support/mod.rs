@@ -5,6 +5,8 @@
 pub(crate) mod green;
 pub(crate) mod means;
 pub(crate) mod peer;
+pub(crate) mod peer_event;
+pub(crate) mod peer_memory;
 pub(crate) mod planted;
 pub(crate) mod reported;
 pub(crate) mod world;

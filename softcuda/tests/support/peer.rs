@@ -166,19 +166,13 @@ pub(crate) fn close_memory(address: CUdeviceptr) -> CUresult {
     unsafe { sys::cuIpcCloseMemHandle(address) }
 }
 
-/// An event that other processes can open.
-pub(crate) fn interprocess_event() -> CUevent {
-    const DISABLE_TIMING_AND_INTERPROCESS: u32 = 2 | 4;
-    // SAFETY: a context is current.
-    answer(std::ptr::null_mut(), |out| unsafe { sys::cuEventCreate(out, DISABLE_TIMING_AND_INTERPROCESS) }).expect("an event")
+/// How many files this process has open.
+pub(crate) fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("the open files").count()
 }
 
-pub(crate) fn query(event: CUevent) -> CUresult {
-    // SAFETY: the driver judges the event.
-    unsafe { sys::cuEventQuery(event) }
-}
-
-pub(crate) fn destroy(event: CUevent) {
-    // SAFETY: alive, and not used any more.
-    unsafe { sys::cuEventDestroy_v2(event) }.result().expect("its end");
+/// Lets no context be current.
+pub(crate) fn without_a_context() {
+    // SAFETY: no context is one that may be current.
+    unsafe { sys::cuCtxSetCurrent(std::ptr::null_mut()) }.result().expect("none current");
 }

@@ -1,0 +1,179 @@
+//! Events of several processes: when one of them has destroyed its own, or is gone.
+
+mod support;
+
+use cudarc::driver::sys::CUipcEventHandle;
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_MAP_FAILED, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use support::peer::{Bytes as _, Link, import_event, open_files, with_second, with_seconds};
+use support::peer_event::{destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, wait};
+use support::{Hold, context};
+
+#[test]
+fn an_imported_event_outlives_the_one_that_was_exported() {
+    with_second(
+        "an_imported_event_outlives_the_one_that_was_exported",
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let event = interprocess_event();
+            export(link, event);
+            link.expect("imported");
+            let hold = Hold::new(&stream);
+            record(event, &stream);
+            destroy(event);
+            link.tell("destroyed");
+            link.expect("pending");
+            hold.release();
+            link.expect("done");
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let handle = CUipcEventHandle::parse(&link.hear());
+            let event = import_event(handle).expect("an event");
+            link.tell("imported");
+            link.expect("destroyed");
+            assert_eq!(import_event(handle), Err(CUDA_ERROR_MAP_FAILED));
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            link.tell("pending");
+            synchronize(event);
+            record(event, &stream);
+            synchronize(event);
+            destroy(event);
+            link.tell("done");
+        },
+    );
+}
+
+/// Exports an event with a record that never ends by itself, and waits to be killed.
+fn records_and_is_killed(link: &mut Link) {
+    let context = context(0);
+    let stream = stream(&context);
+    let event = interprocess_event();
+    let _hold = Hold::new(&stream);
+    record(event, &stream);
+    export(link, event);
+    link.expect("nothing more");
+}
+
+#[test]
+fn a_record_of_an_exporter_that_is_killed_counts_as_done() {
+    with_seconds(
+        "a_record_of_an_exporter_that_is_killed_counts_as_done",
+        &[],
+        |link, _| {
+            let context = context(0);
+            let stream = stream(&context);
+            let handle = CUipcEventHandle::parse(&link.hear());
+            let event = import_event(handle).expect("an event");
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            wait(&stream, event);
+            assert_eq!(query_stream(&stream), CUDA_ERROR_NOT_READY);
+            link.kill();
+            stream.synchronize().expect("the end of the other process");
+            assert_eq!(query(event), CUDA_SUCCESS);
+            record(event, &stream);
+            synchronize(event);
+            assert_eq!(import_event(handle), Err(CUDA_ERROR_MAP_FAILED));
+            destroy(event);
+        },
+        records_and_is_killed,
+    );
+}
+
+#[test]
+fn a_host_that_waits_for_a_process_that_is_killed_goes_on() {
+    with_seconds(
+        "a_host_that_waits_for_a_process_that_is_killed_goes_on",
+        &[],
+        |link, _| {
+            let context = context(0);
+            let event = import(link);
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+            std::thread::scope(|scope| {
+                let address = event.expose_provenance();
+                let waits = scope.spawn(move || synchronize(std::ptr::with_exposed_provenance_mut(address)));
+                assert!(!waits.is_finished());
+                link.kill();
+                waits.join().expect("it goes on");
+            });
+            destroy(event);
+            drop(context);
+        },
+        records_and_is_killed,
+    );
+}
+
+#[test]
+fn an_event_works_on_after_an_importer_that_is_killed_while_it_records() {
+    const MANY: usize = 3;
+    with_seconds(
+        "an_event_works_on_after_an_importer_that_is_killed_while_it_records",
+        &[],
+        |link, begin| {
+            let context = context(0);
+            let stream = stream(&context);
+            let event = interprocess_event();
+            let round = |link: &mut Link| {
+                export(link, event);
+                link.expect("recorded");
+                assert_eq!(query(event), CUDA_ERROR_NOT_READY);
+                wait(&stream, event);
+                link.kill();
+                synchronize(event);
+                stream.synchronize().expect("the end of the other process");
+                record(event, &stream);
+                synchronize(event);
+            };
+            round(link);
+            for _ in 1..MANY {
+                round(&mut begin());
+            }
+            destroy(event);
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let event = import(link);
+            let _hold = Hold::new(&stream);
+            record(event, &stream);
+            link.tell("recorded");
+            link.expect("nothing more");
+        },
+    );
+}
+
+#[test]
+fn what_is_destroyed_leaves_no_file_open() {
+    const ROUNDS: usize = 1000;
+    with_second(
+        "what_is_destroyed_leaves_no_file_open",
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let before = open_files();
+            for _ in 0..ROUNDS {
+                let event = interprocess_event();
+                record(event, &stream);
+                export(link, event);
+                link.expect("destroyed");
+                synchronize(event);
+                destroy(event);
+            }
+            assert_eq!(open_files(), before);
+        },
+        |link| {
+            let context = context(0);
+            let stream = stream(&context);
+            let before = open_files();
+            for _ in 0..ROUNDS {
+                let event = import(link);
+                record(event, &stream);
+                synchronize(event);
+                destroy(event);
+                link.tell("destroyed");
+            }
+            assert_eq!(open_files(), before);
+        },
+    );
+}
