@@ -1,5 +1,7 @@
 //! Events of several processes: what is recorded and waited for.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use cudarc::driver::sys::CUipcEventHandle;

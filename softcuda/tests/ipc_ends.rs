@@ -1,5 +1,7 @@
 //! Events of several processes: when one of them has destroyed its own, or is gone.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use cudarc::driver::sys::CUipcEventHandle;

@@ -1,5 +1,7 @@
 //! Handles for other processes: who makes them, and which are refused.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use cudarc::driver::sys::CUresult::{

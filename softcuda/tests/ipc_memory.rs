@@ -1,5 +1,7 @@
 //! Memory of several processes: what they do with it.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use cudarc::driver::PushKernelArg as _;

@@ -1,5 +1,7 @@
 //! Memory of several processes: how it is closed and freed, and what is refused.
 
+#![cfg(not(miri))]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
