@@ -4,11 +4,12 @@
 
 mod support;
 
-use cudarc::driver::sys::CUipcEventHandle;
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_MAP_FAILED, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_MAP_FAILED, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::{self, CUipcEventHandle};
+use softcuda::Kernel;
 use support::peer::{Bytes as _, Link, import_event, open_files, with_second, with_seconds};
 use support::peer_event::{destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, wait};
-use support::{Hold, context};
+use support::{Hold, ONE, context, kernel, misuse};
 
 #[test]
 fn an_imported_event_outlives_the_one_that_was_exported() {
@@ -101,6 +102,63 @@ fn a_host_that_waits_for_a_process_that_is_killed_goes_on() {
             });
             destroy(event);
             drop(context);
+        },
+        records_and_is_killed,
+    );
+}
+
+#[test]
+fn a_context_ends_with_the_record_that_its_streams_wait_for() {
+    with_seconds(
+        "a_context_ends_with_the_record_that_its_streams_wait_for",
+        &[],
+        |link, _| {
+            let _scope = misuse();
+            let context = context(0);
+            let stream = stream(&context);
+            let event = import(link);
+            wait(&stream, event);
+            destroy(event);
+            link.kill();
+            drop(stream);
+            drop(context);
+            assert_eq!(softcuda::live().contexts, 0);
+            assert_eq!(softcuda::reports(), []);
+        },
+        records_and_is_killed,
+    );
+}
+
+#[test]
+fn a_fault_ends_all_waits_for_another_process() {
+    with_seconds(
+        "a_fault_ends_all_waits_for_another_process",
+        &[],
+        |link, _| {
+            let scope = misuse();
+            let context = context(0);
+            let [held, faulty] = [(); 2].map(|()| stream(&context));
+            let event = import(link);
+            wait(&held, event);
+            Kernel::new("trap", []).run(|_| panic!("this panic is a part of the test")).register();
+            let kernel = kernel(&context, "trap").expect("its twin is registered");
+            std::thread::scope(|threads| {
+                let address = event.expose_provenance();
+                let joined = scope.scope();
+                let waits = threads.spawn(move || {
+                    let _scope = joined.join();
+                    // SAFETY: alive.
+                    unsafe { sys::cuEventSynchronize(std::ptr::with_exposed_provenance_mut(address)) }
+                });
+                // SAFETY: the kernel has no parameters.
+                unsafe { faulty.launch_builder(&kernel).launch(ONE) }.expect("a launch");
+                assert_eq!(waits.join().expect("it goes on"), CUDA_ERROR_LAUNCH_FAILED);
+            });
+            assert_eq!(query_stream(&held), CUDA_ERROR_LAUNCH_FAILED);
+            while softcuda::live().threads > 0 {
+                std::thread::yield_now();
+            }
+            link.kill();
         },
         records_and_is_killed,
     );
