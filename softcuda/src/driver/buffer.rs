@@ -53,8 +53,8 @@ impl Buffer {
     /// Fresh memory for a device that other processes can import, where the system lets them.
     pub(super) fn of_device_for_all(device: usize, bytes: usize) -> Outcome<Self> {
         match DeviceRange::new(device, bytes) {
-            Some(range) if bytes > 0 => Ok(Self::new(range.start(), bytes, Origin::Device(range)).filled()),
-            _ => Self::of_device(bytes),
+            Some(range) => Ok(Self::new(range.start(), bytes, Origin::Device(range)).filled()),
+            None => Self::of_device(bytes),
         }
     }
 

@@ -179,8 +179,11 @@ pub(super) struct DeviceRange {
 }
 
 impl DeviceRange {
-    /// As long as that at least; none if there is no file, or no room in it.
+    /// As long as that at least; none of no bytes, and none if there is no file, or no room in it.
     pub(super) fn new(device: usize, bytes: usize) -> Option<Self> {
+        if bytes == 0 {
+            return None;
+        }
         let align = if bytes < PAGE { SMALLEST } else { PAGE };
         let bytes = bytes.checked_next_multiple_of(align)?;
         with(device, |file| {

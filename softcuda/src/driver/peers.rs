@@ -43,7 +43,7 @@ impl State {
     pub(super) fn waits_for_peer(&mut self, stream: Serial, record: Foreign) {
         self.order.arrive(stream, scope::current());
         self.order.wait_for_peers(stream);
-        let work = if record.is_done() { Work::Wait } else { Work::Run(Job::PeerWait(PeerWait { record, over: Arc::default() })) };
+        let work = if record.is_said_done() { Work::Wait } else { Work::Run(Job::PeerWait(PeerWait { record, over: Arc::default() })) };
         self.submit(stream, None, work);
     }
 

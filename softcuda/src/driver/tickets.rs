@@ -227,11 +227,11 @@ const EAGER_LOOKS: u32 = 64;
 
 impl Foreign {
     /// Whether its work is done, as far as its process has said so.
-    fn is_said_done(&self) -> bool {
+    pub(super) fn is_said_done(&self) -> bool {
         self.tickets.page().is_done(self.ticket)
     }
 
-    /// Whether its work is done, or its process gone.
+    /// Whether its work is done, or its process gone, for which a file is read.
     pub(super) fn is_done(&self) -> bool {
         if self.is_said_done() {
             return true;
