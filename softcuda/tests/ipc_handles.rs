@@ -11,11 +11,11 @@ use cudarc::driver::sys::CUstreamCaptureMode::{
     CU_STREAM_CAPTURE_MODE_GLOBAL as GLOBAL, CU_STREAM_CAPTURE_MODE_RELAXED as RELAXED, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL as LOCAL,
 };
 use cudarc::driver::sys::{self, CUipcEventHandle, CUipcMemHandle};
-use support::context;
 use support::green::answer;
 use support::peer::{Bytes, export_event, export_memory, import_event, import_memory, with_second, without_a_context};
 use support::peer_event::{destroy, export, interprocess_event, record, stream, synchronize};
 use support::peer_memory::{allocate, free};
+use support::{context, misuse};
 
 #[test]
 fn a_handle_that_says_nothing_is_refused() {
@@ -54,6 +54,32 @@ fn a_handle_that_says_nothing_is_refused() {
                 let is_whole = bytes == event.bytes();
                 assert_eq!(import_event(Bytes::of(bytes)).is_ok(), is_whole, "the first {length} bytes");
             }
+            link.tell("done");
+        },
+    );
+}
+
+#[test]
+fn an_event_is_opened_on_its_own_device() {
+    with_second(
+        "an_event_is_opened_on_its_own_device",
+        |link| {
+            let _context = context(1);
+            let event = interprocess_event();
+            export(link, event);
+            link.expect("done");
+            destroy(event);
+        },
+        |link| {
+            let scope = misuse();
+            let _contexts = [1, 0].map(context);
+            let event = CUipcEventHandle::parse(&link.hear());
+            assert_eq!(import_event(event), Err(CUDA_ERROR_MAP_FAILED));
+            let reports = scope.scope().take_reports();
+            assert!(reports.len() == 1 && reports[0].to_string().contains("the event is of device 1"), "{reports:?}");
+            let context = context(1);
+            context.bind_to_thread().expect("device 1 becomes current");
+            destroy(import_event(event).expect("its own device"));
             link.tell("done");
         },
     );

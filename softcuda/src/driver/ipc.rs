@@ -39,8 +39,14 @@ pub(super) fn export(out: Out<IpcHandle>, handle: Handle) -> Outcome {
         Sharing::Exported(tickets, file) => (file.descriptor(), tickets.token()),
         Sharing::NotYet => share(&mut state, serial, peer)?,
     };
-    out.set(Contents { peer, descriptor, token, shared: Shared::Event }.into());
+    let device = state.events.get(&serial).and_then(|event| number_of_device(&state, event.context)).ok_or(codes::INVALID_CONTEXT)?;
+    out.set(Contents { peer, descriptor, token, shared: Shared::Event { device } }.into());
     Ok(())
+}
+
+/// The device of a context, as a handle says it.
+pub(super) fn number_of_device(state: &State, context: Serial) -> Option<u32> {
+    u32::try_from(state.device_of(context)?).ok()
 }
 
 /// Gives an event a page that other processes can map, with its last record if that is pending. The number of its file,
@@ -78,11 +84,15 @@ pub(super) fn import(out: Option<Out<RawHandle>>, handle: &IpcHandle) -> Outcome
     let context = lock().current()?;
     let out = out.ok_or(codes::INVALID_VALUE)?;
     let contents = contents(handle)?;
-    let Contents { peer, descriptor, token, shared: Shared::Event } = contents else { return Err(codes::MAP_FAILED) };
+    let Contents { peer, descriptor, token, shared: Shared::Event { device } } = contents else { return Err(codes::MAP_FAILED) };
     // Files are looked for without the lock.
     let tickets = Tickets::of(own()?, peer, descriptor, token).ok_or(codes::MAP_FAILED)?;
     let mut state = lock();
     state.check_again(context)?;
+    if number_of_device(&state, context) != Some(device) {
+        report::add(Topic::Misuse, format_args!("the event is of device {device}, and the current context is not"));
+        return Err(codes::MAP_FAILED);
+    }
     let serial = state.serial();
     let sharing = Sharing::Imported(Arc::new(tickets));
     state.events.insert(serial, Event { context, scope: scope::current(), timed: false, sharing, record: None, moment: None });

@@ -28,7 +28,7 @@ impl Argument for IpcHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shared {
     /// An event's page.
-    Event,
+    Event { device: u32 },
     /// `bytes` from `offset` of the file of a device; the export's number among the device's.
     Memory { device: u32, export: u32, offset: u64, bytes: u64 },
 }
@@ -48,7 +48,7 @@ impl From<Contents> for IpcHandle {
     fn from(contents: Contents) -> Self {
         let Contents { peer, descriptor, token, shared } = contents;
         let (kind, export, offset, bytes) = match shared {
-            Shared::Event => (0, 0, 0, 0),
+            Shared::Event { device } => (0, device, 0, 0),
             Shared::Memory { device, export, offset, bytes } => (u64::from(device) + 1, export, offset, bytes),
         };
         let mut words = [MAGIC, kind, peer.to_word(), u64::from(descriptor) << u32::BITS | u64::from(export), token, offset, bytes, 0];
@@ -75,7 +75,7 @@ impl Contents {
         let [export, descriptor] =
             [numbers & u64::from(u32::MAX), numbers >> u32::BITS].map(|half| u32::try_from(half).unwrap_or(u32::MAX));
         let shared = match kind.checked_sub(1) {
-            None => Shared::Event,
+            None => Shared::Event { device: export },
             Some(device) => Shared::Memory { device: u32::try_from(device).ok()?, export, offset, bytes },
         };
         Some(Self { peer: Peer::from_word(peer)?, descriptor, token, shared })
@@ -103,7 +103,7 @@ mod tests {
     fn contents() -> [Contents; 2] {
         let peer = Peer::from_word((77 << 22) + 4711).unwrap();
         let memory = Shared::Memory { device: 1, export: 9, offset: 1 << 40, bytes: 1 << 33 };
-        [Shared::Event, memory].map(|shared| Contents { peer, descriptor: 5, token: token(), shared })
+        [Shared::Event { device: 1 }, memory].map(|shared| Contents { peer, descriptor: 5, token: token(), shared })
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::checks::Waits;
 use super::codes::{self, Outcome};
 use super::device;
 use super::device_file::{Exported, Import};
-use super::ipc::{contents, own};
+use super::ipc::{contents, number_of_device, own};
 use super::ipc_handle::{Contents, IpcHandle, Shared};
 use super::memory::Origin;
 use super::raw::Topic;
@@ -32,7 +32,7 @@ pub(super) fn export(out: Out<IpcHandle>, address: u64) -> Outcome {
         report::add(Topic::Misuse, "memory cannot be exported: no file for it, or too much is exported");
         codes::OUT_OF_MEMORY
     })?;
-    let device = state.device_of(allocation.context).and_then(|device| u32::try_from(device).ok()).ok_or(codes::INVALID_CONTEXT)?;
+    let device = number_of_device(&state, allocation.context).ok_or(codes::INVALID_CONTEXT)?;
     out.set(Contents { peer, descriptor, token, shared: Shared::Memory { device, export, offset, bytes } }.into());
     Ok(())
 }
