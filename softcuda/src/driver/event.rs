@@ -42,7 +42,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 }
 
 pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
-    let mut state = lock();
+    let mut state = peers::with_room(lock(), handle);
     let stream = state.stream(stream)?;
     let (event, Event { context, sharing, .. }) = state.event(handle)?;
     if *context != state.owner(state.streams[&stream].context) {

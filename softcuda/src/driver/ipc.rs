@@ -12,7 +12,7 @@ use super::raw::Topic;
 use super::sharing::Sharing;
 use super::state::{State, lock};
 use super::tickets::Tickets;
-use super::{os, report, scope};
+use super::{os, peers, report, scope};
 
 /// This process, as others are told of it.
 pub(super) fn own() -> Outcome<Peer> {
@@ -54,13 +54,13 @@ pub(super) fn number_of_device(state: &State, context: Serial) -> Option<u32> {
 fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<(u32, u64)> {
     let token = ipc_handle::token();
     let (tickets, file) = Tickets::new(own, token).map_err(|error| {
-        report::add(Topic::Misuse, format_args!("no file for an event that is exported: {error}"));
+        report::add(Topic::Unsupported, format_args!("no file for an event that is exported: {error}"));
         codes::OUT_OF_MEMORY
     })?;
     let tickets = Arc::new(tickets);
     if let Some(point) = state.events.get(&serial).and_then(|event| event.record).map(|record| record.point) {
         if !state.is_passed(point) {
-            let pending = tickets.record().ok_or(codes::OUT_OF_MEMORY)?;
+            let pending = peers::record(&tickets)?;
             let ticket = pending.ticket();
             state.shares_record(point, pending);
             if let Some(record) = state.events.get_mut(&serial).and_then(|event| event.record.as_mut()) {

@@ -37,7 +37,7 @@ impl MemoryFile {
         let file = OpenOptions::new().read(true).write(true).custom_flags(NON_BLOCKING).open(path).ok()?;
         let metadata = file.metadata().ok()?;
         // Asked last: the number was this process's all the time.
-        let is_it = metadata.is_file() && metadata.len() == bytes as u64 && os::has_fixed_length(&file) && peer.lives();
+        let is_it = metadata.is_file() && metadata.len() == bytes as u64 && os::has_fixed_length(&file) && peer.is_there();
         is_it.then_some(Self(file))
     }
 

@@ -1,6 +1,7 @@
 //! Processes, as others know them.
 
 use std::fs;
+use std::io;
 use std::process;
 use std::sync::OnceLock;
 
@@ -14,10 +15,14 @@ const NUMBER_BITS: u32 = 22;
 const TIME_BITS: u32 = 40;
 
 impl Peer {
-    /// This process; none where the system does not tell of processes.
+    /// This process; none where the system does not tell of processes, or does not at the moment.
     pub(super) fn own() -> Option<Self> {
-        static OWN: OnceLock<Option<Peer>> = OnceLock::new();
-        *OWN.get_or_init(|| Self::new(process::id(), began(process::id())?))
+        static OWN: OnceLock<Peer> = OnceLock::new();
+        if let Some(own) = OWN.get() {
+            return Some(*own);
+        }
+        let own = Self::new(process::id(), began(process::id()).ok()??)?;
+        Some(*OWN.get_or_init(|| own))
     }
 
     fn new(number: u32, began: u64) -> Option<Self> {
@@ -40,27 +45,48 @@ impl Peer {
         self.0 & ((1 << NUMBER_BITS) - 1)
     }
 
-    /// Whether it is still there, and does something: one that has ended may be kept for its parent.
-    pub(super) fn lives(self) -> bool {
-        u32::try_from(self.number()).ok().and_then(began) == Some(self.0 >> NUMBER_BITS)
+    /// Whether the system says that it has ended. Where the system says nothing, because this process has no more files
+    /// to ask by, for example, that is no end: others would be told of it.
+    pub(super) fn is_gone(self) -> bool {
+        self.look().is_ok_and(|lives| !lives)
+    }
+
+    /// Whether the system says that it is there.
+    pub(super) fn is_there(self) -> bool {
+        self.look().is_ok_and(|lives| lives)
+    }
+
+    fn look(self) -> io::Result<bool> {
+        let number = u32::try_from(self.number()).map_err(io::Error::other)?;
+        Ok(began(number)? == Some(self.0 >> NUMBER_BITS))
     }
 }
 
-/// When a process began that has not ended.
-fn began(number: u32) -> Option<u64> {
-    let line = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
-    parse(&line)
+/// When a process began; none if it has ended. An error if the system does not tell.
+fn began(number: u32) -> io::Result<Option<u64>> {
+    /// What the system answers when the process ends while it is asked.
+    const NO_SUCH_PROCESS: i32 = 3;
+    match fs::read_to_string(format!("/proc/{number}/stat")) {
+        Ok(line) => parse(&line).ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-/// The same by what the system says of the process: its name may hold anything.
-fn parse(line: &str) -> Option<u64> {
-    /// The place of the time among the fields after the name, of which the state is the first.
+/// The same by what the system says of the process, if that is understood: its name may hold anything. One that has
+/// ended may be kept for its parent, and one whose first thread has ended goes on if it has others.
+fn parse(line: &str) -> Option<Option<u64>> {
+    /// Places among the fields after the name, of which the state is the first.
+    const THREADS: usize = 17;
     const BEGAN: usize = 19;
     let (_, fields) = line.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    let has_ended = matches!(fields.next()?, "Z" | "X" | "x");
-    // One of the fields is taken.
-    if has_ended { None } else { fields.nth(BEGAN - 1)?.parse().ok() }
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let (threads, began) = (fields.get(THREADS)?.parse::<u64>().ok()?, fields.get(BEGAN)?.parse().ok()?);
+    let has_ended = match fields[0] {
+        "Z" => threads <= 1,
+        state => matches!(state, "X" | "x"),
+    };
+    Some((!has_ended).then_some(began))
 }
 
 #[cfg(test)]
@@ -77,10 +103,12 @@ mod tests {
 
     #[test]
     fn the_time_is_found_behind_any_name() {
-        let line = |name, state| format!("12 ({name}) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21\n");
+        let line = |name, state, threads| format!("12 ({name}) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 {threads} 18 4711 20 21\n");
         for name in ["softcuda", "a ) R 1", ""] {
-            assert_eq!(parse(&line(name, "S")), Some(4711), "{name:?}");
-            assert_eq!(parse(&line(name, "Z")), None, "{name:?}");
+            assert_eq!(parse(&line(name, "S", 1)), Some(Some(4711)), "{name:?}");
+            assert_eq!(parse(&line(name, "Z", 1)), Some(None), "{name:?}");
+            assert_eq!(parse(&line(name, "Z", 2)), Some(Some(4711)), "{name:?}: only its first thread has ended");
+            assert_eq!(parse(&line(name, "X", 0)), Some(None), "{name:?}");
         }
         assert_eq!((parse(""), parse("12 (x) R 1")), (None, None));
     }
@@ -90,7 +118,9 @@ mod tests {
     fn this_process_lives_and_no_earlier_one_of_its_number() {
         let own = Peer::own().unwrap();
         assert_eq!(own.number(), u64::from(process::id()));
-        assert!(own.lives());
-        assert!(!Peer(own.0 - (1 << NUMBER_BITS)).lives());
+        assert!(own.is_there() && !own.is_gone());
+        let earlier = Peer(own.0 - (1 << NUMBER_BITS));
+        assert!(earlier.is_gone() && !earlier.is_there());
+        assert!(Peer::new((1 << NUMBER_BITS) - 1, 1).unwrap().is_gone(), "Linux gives no such number");
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::codes::{self, Outcome};
+use super::handle::{Handle, Kind};
 use super::job::Job;
 use super::objects::{Event, Point, Serial, Task, Work};
 use super::peer_wait::{PATIENCE, PeerWait};
@@ -88,10 +89,19 @@ pub(super) fn finish(mut state: Locked, record: &Foreign) -> Outcome {
     Ok(())
 }
 
+/// The state, with room for a record of an event as far as there can be: files are read for that without the lock.
+pub(super) fn with_room(state: Locked, event: Handle) -> Locked {
+    let tickets = event.serial(Kind::Event).and_then(|event| state.events.get(&event)?.sharing.tickets());
+    let Some(tickets) = tickets.filter(|tickets| tickets.needs_room()).cloned() else { return state };
+    drop(state);
+    tickets.make_room();
+    lock()
+}
+
 /// A record of an event that is shared, which is the last one from now on.
 pub(super) fn record(tickets: &Arc<Tickets>) -> Outcome<Pending> {
-    tickets.record().ok_or_else(|| {
-        report::add(Topic::Misuse, "more records of an event of several processes are pending than there is room for");
+    tickets.record().map_err(|why| {
+        report::add(Topic::Unsupported, why);
         codes::OUT_OF_MEMORY
     })
 }

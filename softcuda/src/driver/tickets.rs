@@ -4,7 +4,9 @@
 //! ticket is what a query or a wait of any process is for. A process that ends does no work any more: its tickets
 //! count as done, and who waits for one looks now and then whether its process lives.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -81,16 +83,28 @@ impl Page {
 
     /// Whether the process of a ticket is gone.
     fn is_abandoned(&self, ticket: Ticket) -> bool {
-        !lives(self.owners[ticket.owner()].load(Ordering::SeqCst))
+        is_gone(self.owners[ticket.owner()].load(Ordering::SeqCst))
     }
 
-    /// A new ticket of a process, in a slot; none if it finds no place.
-    fn take(&self, peer: Peer) -> Option<Ticket> {
-        let owner = self.enter(peer)?;
-        self.take_slot(owner).or_else(|| {
+    /// A new ticket of a process, in a slot.
+    fn take(&self, peer: Peer) -> Result<Ticket, NoRoom> {
+        let owner = self.enter(peer).ok_or(NoRoom::Processes)?;
+        self.take_slot(owner).ok_or(NoRoom::Records)
+    }
+
+    /// Makes room where there is none for a ticket of a process: what processes have left that are gone is done. Files are
+    /// read for that.
+    fn make_room(&self, peer: Peer) {
+        if self.enter(peer).is_none() {
+            (0..OWNERS).any(|place| self.take_over(place, peer.to_word()));
+        }
+        if self.is_full() {
             self.clear_abandoned();
-            self.take_slot(owner)
-        })
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.slots.iter().all(|slot| slot.load(Ordering::Relaxed) != 0)
     }
 
     fn take_slot(&self, owner: usize) -> Option<Ticket> {
@@ -105,16 +119,14 @@ impl Page {
         })
     }
 
-    /// The place of a process: the one that it has, a free one, or that of a process that is gone.
+    /// The place of a process: the one that it has, or a free one.
     fn enter(&self, peer: Peer) -> Option<usize> {
         let own = peer.to_word();
-        for (place, owner) in self.owners.iter().enumerate() {
+        let mut places = self.owners.iter();
+        places.position(|owner| {
             let found = owner.load(Ordering::SeqCst);
-            if found == own || (found == 0 && owner.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok()) {
-                return Some(place);
-            }
-        }
-        (0..OWNERS).find(|place| self.take_over(*place, own))
+            found == own || (found == 0 && owner.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok())
+        })
     }
 
     /// Takes the place of a process that is gone, once its tickets are done: a new one of that place is not
@@ -122,7 +134,7 @@ impl Page {
     fn take_over(&self, place: usize, own: u64) -> bool {
         let owner = &self.owners[place];
         let found = owner.load(Ordering::SeqCst);
-        if lives(found) || owner.compare_exchange(found, own | TAKES_OVER, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        if !is_gone(found) || owner.compare_exchange(found, own | TAKES_OVER, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return false;
         }
         for ticket in self.tickets().filter(|ticket| ticket.owner() == place) {
@@ -132,11 +144,15 @@ impl Page {
         true
     }
 
-    /// Makes room: what processes have left that are gone is done.
+    /// Finishes what processes have left that are gone. Whose a ticket is, is asked after it was seen: its place may be
+    /// another's by then, who has finished it before, and tickets of that one are not to be taken for it.
     fn clear_abandoned(&self) {
-        let gone: Vec<bool> = self.owners.iter().map(|owner| !lives(owner.load(Ordering::SeqCst))).collect();
-        for ticket in self.tickets().filter(|ticket| gone[ticket.owner()]) {
-            self.finish(ticket);
+        let mut known = BTreeMap::new();
+        for ticket in self.tickets() {
+            let owner = self.owners[ticket.owner()].load(Ordering::SeqCst);
+            if *known.entry(owner).or_insert_with(|| is_gone(owner)) {
+                self.finish(ticket);
+            }
         }
     }
 
@@ -145,9 +161,27 @@ impl Page {
     }
 }
 
-/// Whether the process of a place is there.
-fn lives(owner: u64) -> bool {
-    Peer::from_word(owner & !TAKES_OVER).is_some_and(Peer::lives)
+/// Whether the process of a place is gone.
+fn is_gone(owner: u64) -> bool {
+    Peer::from_word(owner & !TAKES_OVER).is_none_or(Peer::is_gone)
+}
+
+/// Why there is no room for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// Too many processes have recorded that are there.
+    Processes,
+    /// Too many records are pending.
+    Records,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Processes => write!(f, "more than {OWNERS} processes record an event"),
+            Self::Records => write!(f, "more than {SLOTS} records of an event of several processes are pending"),
+        }
+    }
 }
 
 /// A page that this process maps.
@@ -190,12 +224,21 @@ impl Tickets {
         Ticket(self.page().last.load(Ordering::SeqCst))
     }
 
-    /// A record of this process, which is the last from now on; none if too many are pending, or too many processes
-    /// have recorded.
-    pub(super) fn record(self: &Arc<Self>) -> Option<Pending> {
+    /// Whether a record may find room only by `make_room`.
+    pub(super) fn needs_room(&self) -> bool {
+        self.page().is_full() || self.page().enter(self.own).is_none()
+    }
+
+    /// Takes back what processes have that are gone, for which files are read.
+    pub(super) fn make_room(&self) {
+        self.page().make_room(self.own);
+    }
+
+    /// A record of this process, which is the last from now on.
+    pub(super) fn record(self: &Arc<Self>) -> Result<Pending, NoRoom> {
         let ticket = self.page().take(self.own)?;
         self.page().last.store(ticket.0, Ordering::SeqCst);
-        Some(Pending(Foreign { tickets: Arc::clone(self), ticket }))
+        Ok(Pending(Foreign { tickets: Arc::clone(self), ticket }))
     }
 }
 

@@ -70,16 +70,25 @@ fn slots_and_places_of_processes_that_are_gone_are_used_again() {
     let page = here.page();
     for number in 0..OWNERS as u64 {
         for _ in 0..SLOTS / OWNERS {
-            assert!(page.take(gone(number + 1)).is_some());
+            assert!(page.take(gone(number + 1)).is_ok());
         }
     }
     assert!(page.tickets().count() == SLOTS);
-    let records: Vec<Pending> = (0..SLOTS).map(|_| here.record().unwrap()).collect();
-    assert!(here.record().is_none(), "all are pending, and their process is there");
+    assert_eq!(here.record().unwrap_err(), NoRoom::Processes, "nobody has looked for them");
+    assert!(here.needs_room());
+    let record = |_| {
+        if here.needs_room() {
+            here.make_room();
+        }
+        here.record().unwrap()
+    };
+    let records: Vec<Pending> = (0..SLOTS).map(record).collect();
+    here.make_room();
+    assert_eq!(here.record().unwrap_err(), NoRoom::Records, "all are pending, and their process is there");
     let last = here.last();
     drop(records);
     assert!(of(&here, last).is_done());
-    assert!(here.record().is_some());
+    assert!(!here.needs_room() && here.record().is_ok());
 }
 
 #[test]
@@ -88,7 +97,31 @@ fn a_place_that_was_being_taken_over_can_be() {
     for owner in &here.page().owners {
         owner.store(gone(1).to_word() | TAKES_OVER, Ordering::SeqCst);
     }
-    assert!(here.record().is_some());
+    here.make_room();
+    assert!(here.record().is_ok());
+}
+
+/// A process is asked after once its ticket was seen: one that takes the place of another while somebody makes room keeps
+/// what it records.
+#[test]
+fn room_is_made_of_no_record_of_who_took_a_place_over() {
+    const ROUNDS: usize = 200;
+    let [here, _there] = both();
+    let page = here.page();
+    let own = Peer::own().unwrap();
+    for _ in 0..ROUNDS {
+        page.owners[0].store(gone(1).to_word(), Ordering::SeqCst);
+        let left = page.take_slot(0).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| page.clear_abandoned());
+            assert!(page.take_over(0, own.to_word()));
+            assert!(page.is_done(left));
+            let ticket = page.take_slot(0).unwrap();
+            page.clear_abandoned();
+            assert!(!page.is_done(ticket), "its process is there");
+            page.finish(ticket);
+        });
+    }
 }
 
 /// Threads as processes: every record of each is seen done after it was dropped and not before.
