@@ -18,6 +18,9 @@ pub(super) struct MemoryFile(File);
 impl MemoryFile {
     /// A new one, of zeros.
     pub(super) fn new(name: &CStr, bytes: usize) -> io::Result<Self> {
+        if bytes as u64 > os::longest_file() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let file = os::memory_file(name)?;
         file.set_len(bytes as u64)?;
         os::fix_length(&file)?;

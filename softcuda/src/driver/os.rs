@@ -16,6 +16,7 @@ unsafe extern "C" {
     fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
     fn fallocate64(descriptor: c_int, mode: c_int, offset: i64, bytes: i64) -> c_int;
     fn mmap64(start: *mut c_void, bytes: usize, protection: c_int, flags: c_int, descriptor: c_int, offset: i64) -> *mut c_void;
+    fn getrlimit64(resource: c_uint, limits: *mut [u64; 2]) -> c_int;
     fn munmap(start: *mut c_void, bytes: usize) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
 }
@@ -34,6 +35,18 @@ pub(super) fn memory_file(name: &CStr) -> io::Result<File> {
     }
     // SAFETY: it was just opened, and nobody else has it.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+}
+
+/// How long a file of this process may become: making one longer than that would end the process by a signal.
+pub(super) fn longest_file() -> u64 {
+    const FILE_SIZE: c_uint = 1;
+    /// What stands for no limit.
+    const INFINITY: u64 = u64::MAX;
+    // The soft limit, and the hard one.
+    let mut limits = [INFINITY; 2];
+    // SAFETY: there is room for both.
+    unsafe { getrlimit64(FILE_SIZE, &raw mut limits) };
+    limits[0]
 }
 
 /// Seals against a change of the length.
