@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::codes::{self, Outcome};
-use super::device_file::{DeviceRange, Exported, Import};
+use super::device_file::{DeviceRange, Import};
+use super::exports::Exported;
 
 /// What fresh memory holds, so that nobody takes it for zeros.
 pub(super) const FRESH: u8 = 0xA5;
@@ -20,14 +21,14 @@ const PAGE: usize = 4096;
 pub(super) struct Buffer {
     start: NonNull<u8>,
     bytes: usize,
-    origin: Origin,
+    owner: Owner,
     /// No allocation has it any more.
     gone: AtomicBool,
 }
 
 /// Whose the bytes are.
 #[derive(Debug)]
-enum Origin {
+enum Owner {
     /// The allocator's.
     Heap(Layout),
     /// A caller's, who registered them.
@@ -53,14 +54,14 @@ impl Buffer {
     /// Fresh memory for a device that other processes can import, where the system lets them.
     pub(super) fn of_device_for_all(device: usize, bytes: usize) -> Outcome<Self> {
         match DeviceRange::new(device, bytes) {
-            Some(range) => Ok(Self::new(range.start(), bytes, Origin::Device(range)).filled()),
+            Some(range) => Ok(Self::new(range.start(), bytes, Owner::Device(range)).filled()),
             None => Self::of_device(bytes),
         }
     }
 
     /// Memory of another process.
-    pub(super) fn of_peer(import: Import, bytes: usize) -> Self {
-        Self::new(import.start(), bytes, Origin::Import(import))
+    pub(super) fn of_peer(import: Import) -> Self {
+        Self::new(import.start(), import.bytes(), Owner::Import(import))
     }
 
     /// Fresh page-locked memory.
@@ -73,13 +74,15 @@ impl Buffer {
     }
 
     fn filled(self) -> Self {
-        // SAFETY: the memory was just allocated, so long, and nobody else has it.
+        // SAFETY: so long, and just allocated. Nobody else has it: it is this buffer's of the heap, or a range of a device's
+        // file that was free, which no import covers, of a process that is there: an import is of a whole export, as the
+        // file's table says, and ends before its range is free again.
         unsafe { self.start.write_bytes(FRESH, self.bytes) };
         self
     }
 
-    fn new(start: NonNull<u8>, bytes: usize, origin: Origin) -> Self {
-        Self { start, bytes, origin, gone: AtomicBool::new(false) }
+    fn new(start: NonNull<u8>, bytes: usize, owner: Owner) -> Self {
+        Self { start, bytes, owner, gone: AtomicBool::new(false) }
     }
 
     /// Memory that nobody reads before he writes it.
@@ -91,13 +94,13 @@ impl Buffer {
         // SAFETY: the size is not zero.
         let start = unsafe { std::alloc::alloc(layout) };
         let start = NonNull::new(start).ok_or(codes::OUT_OF_MEMORY)?;
-        Ok(Self::new(start, bytes, Origin::Heap(layout)))
+        Ok(Self::new(start, bytes, Owner::Heap(layout)))
     }
 
     /// Memory of a caller, who promises that it stays until nothing uses this.
     pub(super) fn of_caller(start: NonNull<u8>, bytes: usize) -> Outcome<Self> {
         Layout::from_size_align(bytes, 1).map_err(|_| codes::INVALID_VALUE)?;
-        Ok(Self::new(start, bytes, Origin::Caller))
+        Ok(Self::new(start, bytes, Owner::Caller))
     }
 
     pub(super) fn start(&self) -> *mut u8 {
@@ -110,12 +113,12 @@ impl Buffer {
 
     /// What other processes need to import it; none if they cannot.
     pub(super) fn export(&self) -> Option<Exported> {
-        if let Origin::Device(range) = &self.origin { range.export() } else { None }
+        if let Owner::Device(range) = &self.owner { range.export() } else { None }
     }
 
     /// What tells an export of another process from all others, if this is one.
     pub(super) fn imported(&self) -> Option<u64> {
-        if let Origin::Import(import) = &self.origin { Some(import.token()) } else { None }
+        if let Owner::Import(import) = &self.owner { Some(import.token()) } else { None }
     }
 
     /// No allocation has it from now on.
@@ -126,7 +129,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Origin::Heap(layout) = self.origin {
+        if let Owner::Heap(layout) = self.owner {
             // SAFETY: allocated by `unfilled` with this layout, and this is the owner.
             unsafe { std::alloc::dealloc(self.start.as_ptr(), layout) };
         }

@@ -1,17 +1,15 @@
 //! Memory of a device as a file in memory: what is allocated can be exported at any time later, and other processes
 //! map that part of the file.
 //!
-//! A range that was exported is another's when it was freed here and nobody has imported it any more. A process that
-//! is killed gives nothing back, and neither do others what they had from it: the memory stays as long as the exporter.
+//! A range that was exported is another's when it was freed here and no process has it imported any more that is there.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::device;
-use super::ipc_handle;
+use super::exports::{Exported, Exports, HEADER, Membership};
 use super::memory_file::{Mapping, MemoryFile};
 use super::os::{self, PAGE};
 use super::peer::Peer;
@@ -19,63 +17,41 @@ use super::ranges::Ranges;
 use super::sync::{Mutex, global};
 
 const NAME: &CStr = c"softcuda-device";
-/// Room for exports at the begin of the file.
-const EXPORTS: usize = 1 << 12;
-const HEADER: usize = EXPORTS * size_of::<Export>();
 /// More than there is of memory, because ranges begin and end at certain places, and freed ones may be in use elsewhere.
 const BYTES: usize = HEADER + 2 * device::MEMORY;
 /// What ranges begin at a multiple of, up to a page: as device memory does on hardware.
 const SMALLEST: usize = 512;
-/// How much freed memory is kept for the next, about. What is beyond and as long as that goes back to the system.
+/// How much freed memory is kept for the next. When there is more, all of it goes back to the system.
 const MOST_KEPT: usize = 64 << 20;
-const WORTH_GIVING_BACK: usize = 1 << 20;
-
-/// An export as other processes see it: zero at first.
-#[derive(Debug)]
-#[repr(C)]
-struct Export {
-    /// What a handle of it says. Something else when it is over.
-    token: AtomicU64,
-    /// How many imports of it there are, as far as processes have said.
-    importers: AtomicU64,
-}
-
-/// The exports of a file that is mapped.
-#[derive(Debug)]
-struct Header(Mapping);
-
-impl Header {
-    fn of(file: &MemoryFile) -> Option<Self> {
-        file.map(0, HEADER).ok().map(Self)
-    }
-
-    fn exports(&self) -> &[Export; EXPORTS] {
-        // SAFETY: mapped as long as this is there, at a page, and so long. Exports are made of atomics: any bytes are
-        // some, and every process changes them by atomic operations.
-        unsafe { self.0.start().cast().as_ref() }
-    }
-}
 
 /// The file of a device.
 #[derive(Debug)]
 struct DeviceFile {
     file: MemoryFile,
-    header: Header,
+    exports: Exports,
     memory: Mapping,
     free: Ranges,
-    /// Bytes of free ranges that have memory behind them, about.
+    /// Bytes that were freed since free ranges last went back to the system.
     kept: usize,
-    /// Exports by the offsets of their ranges.
-    exported: BTreeMap<usize, u32>,
+    /// Numbers and tokens of exports by the offsets of their ranges.
+    exported: BTreeMap<usize, (u32, u64)>,
     /// Freed here, and in use elsewhere when somebody looked.
-    lingering: Vec<(u32, usize, usize)>,
+    lingering: Vec<Lingering>,
+}
+
+/// A range that was exported, by the token of the export.
+#[derive(Debug)]
+struct Lingering {
+    token: u64,
+    offset: usize,
+    bytes: usize,
 }
 
 impl DeviceFile {
     fn new() -> Option<Self> {
         let file = MemoryFile::new(NAME, BYTES).ok()?;
         Some(Self {
-            header: Header::of(&file)?,
+            exports: Exports::of(&file)?,
             memory: file.map(HEADER, BYTES - HEADER).ok()?,
             file,
             free: Ranges::new(HEADER, BYTES - HEADER),
@@ -86,59 +62,59 @@ impl DeviceFile {
     }
 
     fn take(&mut self, bytes: usize, align: usize) -> Option<usize> {
-        for (export, offset, bytes) in std::mem::take(&mut self.lingering) {
-            self.give_back_exported(export, offset, bytes);
-        }
-        self.kept = self.kept.saturating_sub(bytes);
+        self.settle();
         self.free.take(bytes, align)
     }
 
     fn give_back(&mut self, offset: usize, bytes: usize) {
-        if let Some(export) = self.exported.remove(&offset) {
-            // Whoever counts himself in from now on finds that it is over.
-            self.header.exports()[export as usize].token.store(OVER, Ordering::SeqCst);
-            self.give_back_exported(export, offset, bytes);
+        if let Some((export, token)) = self.exported.remove(&offset) {
+            self.exports.end(export);
+            self.lingering.push(Lingering { token, offset, bytes });
+            self.settle();
         } else {
             self.give_back_unused(offset, bytes);
         }
     }
 
-    fn give_back_exported(&mut self, export: u32, offset: usize, bytes: usize) {
-        let Export { token, importers } = &self.header.exports()[export as usize];
-        if importers.load(Ordering::SeqCst) > 0 {
-            self.lingering.push((export, offset, bytes));
-        } else {
-            token.store(UNUSED, Ordering::SeqCst);
+    /// Gives back what nobody uses any more.
+    fn settle(&mut self) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        let in_use = self.exports.in_use();
+        let (used, unused) = std::mem::take(&mut self.lingering).into_iter().partition(|range| in_use.contains(&range.token));
+        self.lingering = used;
+        let unused: Vec<Lingering> = unused;
+        for Lingering { offset, bytes, .. } in unused {
             self.give_back_unused(offset, bytes);
         }
     }
 
     fn give_back_unused(&mut self, offset: usize, bytes: usize) {
-        if bytes >= WORTH_GIVING_BACK && self.kept + bytes > MOST_KEPT {
-            self.file.punch(offset, bytes);
-        } else {
-            self.kept += bytes;
-        }
         self.free.give_back(offset, bytes);
+        self.kept += bytes;
+        if self.kept > MOST_KEPT {
+            self.kept = 0;
+            for (start, bytes) in self.free.iter() {
+                // Whole pages: others have the rest of the first and the last.
+                let (first, end) = (start.next_multiple_of(PAGE), (start + bytes) / PAGE * PAGE);
+                if first < end {
+                    self.file.punch(first, end - first);
+                }
+            }
+        }
     }
 
-    /// The number of the export of a range, which is a new one the first time; none if there are too many.
-    fn export(&mut self, offset: usize) -> Option<u32> {
-        if let Some(export) = self.exported.get(&offset) {
-            return Some(*export);
+    /// The number and the token of the export of a range, which is a new one the first time; none if there are too many.
+    fn export(&mut self, offset: usize, bytes: usize) -> Option<(u32, u64)> {
+        if let Some(known) = self.exported.get(&offset) {
+            return Some(*known);
         }
-        let exports = self.header.exports();
-        let free = exports.iter().position(|export| export.token.load(Ordering::SeqCst) == UNUSED)?;
-        exports[free].token.store(ipc_handle::token(), Ordering::SeqCst);
-        let export = u32::try_from(free).ok()?;
-        self.exported.insert(offset, export);
-        Some(export)
+        let new = self.exports.add(offset, bytes)?;
+        self.exported.insert(offset, new);
+        Some(new)
     }
 }
-
-/// Tokens of no export: of one that is free, and of one that is over. Both are even, which no other is.
-const UNUSED: u64 = 0;
-const OVER: u64 = 2;
 
 /// The file of a device, or why there is none.
 #[derive(Debug)]
@@ -174,22 +150,24 @@ fn with<T>(device: usize, run: impl FnOnce(&mut DeviceFile) -> Option<T>) -> Opt
 pub(super) struct DeviceRange {
     device: usize,
     offset: usize,
+    /// As long as that to its user, and in the file.
+    length: usize,
     bytes: usize,
     start: NonNull<u8>,
 }
 
 impl DeviceRange {
-    /// As long as that at least; none of no bytes, and none if there is no file, or no room in it.
-    pub(super) fn new(device: usize, bytes: usize) -> Option<Self> {
-        if bytes == 0 {
+    /// None of no bytes, and none if there is no file, or no room in it.
+    pub(super) fn new(device: usize, length: usize) -> Option<Self> {
+        if length == 0 {
             return None;
         }
-        let align = if bytes < PAGE { SMALLEST } else { PAGE };
-        let bytes = bytes.checked_next_multiple_of(align)?;
+        let align = if length < PAGE { SMALLEST } else { PAGE };
+        let bytes = length.checked_next_multiple_of(align)?;
         with(device, |file| {
             let offset = file.take(bytes, align)?;
             let start = file.memory.start().as_ptr().wrapping_add(offset - HEADER);
-            Some(Self { device, offset, bytes, start: NonNull::new(start)? })
+            Some(Self { device, offset, length, bytes, start: NonNull::new(start)? })
         })
     }
 
@@ -200,9 +178,9 @@ impl DeviceRange {
     /// Lets other processes import it; the same each time.
     pub(super) fn export(&self) -> Option<Exported> {
         with(self.device, |file| {
-            let export = file.export(self.offset)?;
-            let token = file.header.exports()[export as usize].token.load(Ordering::SeqCst);
-            Some(Exported { descriptor: file.file.descriptor(), export, token, offset: self.offset as u64 })
+            let (export, token) = file.export(self.offset, self.length)?;
+            let (offset, bytes) = (self.offset as u64, self.length as u64);
+            Some(Exported { descriptor: file.file.descriptor(), export, token, offset, bytes })
         })
     }
 }
@@ -216,67 +194,40 @@ impl Drop for DeviceRange {
     }
 }
 
-/// What other processes need to know of an export.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Exported {
-    pub(super) descriptor: u32,
-    pub(super) export: u32,
-    pub(super) token: u64,
-    pub(super) offset: u64,
-}
-
 /// Memory that another process has exported, mapped here until this is dropped.
 #[derive(Debug)]
 pub(super) struct Import {
     membership: Membership,
     _memory: Mapping,
     start: NonNull<u8>,
+    bytes: usize,
 }
 
 impl Import {
-    /// `bytes` of an export; none if it is over, or its process is gone.
-    pub(super) fn new(peer: Peer, exported: Exported, bytes: usize) -> Option<Self> {
-        let offset = usize::try_from(exported.offset).ok().filter(|offset| *offset >= HEADER)?;
-        let end = offset.checked_add(bytes).filter(|end| *end <= BYTES && bytes > 0)?;
+    /// None if the export is over, or its process gone, or if this is not what was exported.
+    pub(super) fn new(peer: Peer, exported: &Exported) -> Option<Self> {
+        let is_place = |offset: &usize| *offset >= HEADER && offset.is_multiple_of(SMALLEST);
+        let offset = usize::try_from(exported.offset).ok().filter(is_place)?;
+        let bytes = usize::try_from(exported.bytes).ok().filter(|bytes| *bytes > 0)?;
+        let end = offset.checked_add(bytes).filter(|end| *end <= BYTES)?;
         let file = MemoryFile::of(peer, exported.descriptor, NAME, BYTES)?;
-        let membership = Membership::new(Header::of(&file)?, exported)?;
+        let membership = Membership::new(Exports::of(&file)?, Peer::own()?, exported)?;
         let page = offset - offset % PAGE;
         let memory = file.map(page, end - page).ok()?;
         let start = NonNull::new(memory.start().as_ptr().wrapping_add(offset - page))?;
-        Some(Self { membership, _memory: memory, start })
+        Some(Self { membership, _memory: memory, start, bytes })
     }
 
     pub(super) fn start(&self) -> NonNull<u8> {
         self.start
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// What tells the export from all others.
     pub(super) fn token(&self) -> u64 {
-        self.membership.token
-    }
-}
-
-/// One of those who have imported an export.
-#[derive(Debug)]
-struct Membership {
-    header: Header,
-    export: usize,
-    token: u64,
-}
-
-impl Membership {
-    fn new(header: Header, Exported { export, token, .. }: Exported) -> Option<Self> {
-        let export = export as usize;
-        header.exports().get(export)?.importers.fetch_add(1, Ordering::SeqCst);
-        let membership = Self { header, export, token };
-        // Asked when this one counts: either it is over here, or not given away there.
-        let is_on = membership.header.exports()[export].token.load(Ordering::SeqCst) == token;
-        is_on.then_some(membership)
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.header.exports()[self.export].importers.fetch_sub(1, Ordering::SeqCst);
+        self.membership.token()
     }
 }

@@ -14,7 +14,7 @@ pub struct IpcHandle([u8; BYTES]);
 const BYTES: usize = 64;
 const WORDS: usize = BYTES / size_of::<u64>();
 /// Raised whenever a page or a file is laid out differently: a process with another driver understands nothing.
-const MAGIC: u64 = u64::from_le_bytes(*b"softipc1");
+const MAGIC: u64 = u64::from_le_bytes(*b"softipc2");
 
 impl Argument for IpcHandle {
     type Abi = Self;

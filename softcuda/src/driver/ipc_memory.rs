@@ -6,7 +6,8 @@ use super::buffer::Buffer;
 use super::checks::Waits;
 use super::codes::{self, Outcome};
 use super::device;
-use super::device_file::{Exported, Import};
+use super::device_file::Import;
+use super::exports::Exported;
 use super::ipc::{contents, number_of_device, own};
 use super::ipc_handle::{Contents, IpcHandle, Shared};
 use super::memory::Origin;
@@ -27,9 +28,8 @@ pub(super) fn export(out: Out<IpcHandle>, address: u64) -> Outcome {
     if allocation.origin != Origin::Plain {
         return Err(codes::INVALID_VALUE);
     }
-    let bytes = allocation.bytes() as u64;
-    let Exported { descriptor, export, token, offset } = allocation.export().ok_or_else(|| {
-        report::add(Topic::Misuse, "memory cannot be exported: no file for it, or too much is exported");
+    let Exported { descriptor, export, token, offset, bytes } = allocation.export().ok_or_else(|| {
+        report::add(Topic::Unsupported, "memory cannot be exported: no file for it, or too much is exported");
         codes::OUT_OF_MEMORY
     })?;
     let device = number_of_device(&state, allocation.context).ok_or(codes::INVALID_CONTEXT)?;
@@ -47,18 +47,18 @@ pub(super) fn import(out: Option<Out<u64>>, handle: &IpcHandle, flags: u32) -> O
     }
     let Contents { peer, descriptor, token, shared } = contents(handle)?;
     let Shared::Memory { device, export, offset, bytes } = shared else { return Err(codes::MAP_FAILED) };
-    let (Ok(device), Ok(bytes)) = (device::index(device.cast_signed()), usize::try_from(bytes)) else { return Err(codes::MAP_FAILED) };
+    let Ok(device) = device::index(device.cast_signed()) else { return Err(codes::MAP_FAILED) };
     if let Some(address) = lock().memory.import_again(context, token) {
         out.set(address);
         return Ok(());
     }
     // Files are looked for without the lock.
-    let import = Import::new(peer, Exported { descriptor, export, token, offset }, bytes).ok_or(codes::MAP_FAILED)?;
+    let import = Import::new(peer, &Exported { descriptor, export, token, offset, bytes }).ok_or(codes::MAP_FAILED)?;
     let mut state = lock();
     state.check_again(context)?;
     // Another thread may have been faster.
     let known = state.memory.import_again(context, token);
-    let address = known.unwrap_or_else(|| state.memory.add_import(context, device, Buffer::of_peer(import, bytes)));
+    let address = known.unwrap_or_else(|| state.memory.add_import(context, device, Buffer::of_peer(import)));
     if let Some(context) = state.contexts.get_mut(&context) {
         context.peers[device] |= context.device != device;
     }

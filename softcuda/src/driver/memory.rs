@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::buffer::{ALIGN, Buffer, Span};
 use super::codes::{self, Outcome};
-use super::device_file::Exported;
+use super::exports::Exported;
 use super::pools::Pools;
 use super::scope::{self, NOBODY, ScopeId};
 use super::{device, discard};

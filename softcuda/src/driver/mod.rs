@@ -14,7 +14,7 @@
 //! | `entry` | what every call goes through |
 //! | `os`, `peer`, `memory_file` | what the standard library lacks; processes; files in memory that several of them map |
 //! | `ipc_handle`, `tickets`, `sharing` | handles for other processes; records of events that they share |
-//! | `device`, `ranges`, `device_file`, `buffer`, `pools`, `memory` | devices, files with their memory, bytes, pools, allocations |
+//! | `device`, `ranges`, `exports`, `device_file`, `buffer`, `pools`, `memory` | devices, parts of files, what of them is exported, files with the devices' memory, bytes, pools, allocations |
 //! | `word`, `peer_wait`, `ptx`, `kernel`, `job` | words that streams wait for, and other processes, PTX, twins, work for threads |
 //! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
 //! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
@@ -46,6 +46,7 @@ mod discard;
 mod entry;
 mod errors;
 mod event;
+mod exports;
 mod family;
 mod fork;
 mod freed;

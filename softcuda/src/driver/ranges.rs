@@ -29,6 +29,11 @@ impl Ranges {
         Some(start)
     }
 
+    /// Where each begins, and its length.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.0.iter().map(|(start, bytes)| (*start, *bytes))
+    }
+
     /// Gives a range back that was taken.
     pub(super) fn give_back(&mut self, start: usize, bytes: usize) {
         let (mut start, mut end) = (start, start + bytes);
