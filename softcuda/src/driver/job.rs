@@ -1,6 +1,8 @@
 //! Work that takes time: it runs on a thread, without the driver's lock.
 
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::abi::HostFunction;
 use super::buffer::Span;
@@ -67,7 +69,32 @@ pub(super) enum Pattern {
     Word(u32),
 }
 
+/// What a job waits for that work of others brings. The word is set when the wait is over.
+#[derive(Clone, Debug)]
+pub(super) enum Wait {
+    /// A word in memory.
+    Word(Arc<AtomicBool>),
+    /// A record of another process.
+    Peer(Arc<AtomicBool>),
+}
+
+impl Wait {
+    pub(super) fn over(&self) -> &AtomicBool {
+        let (Self::Word(over) | Self::Peer(over)) = self;
+        over
+    }
+}
+
 impl Job {
+    /// What it waits for, if it does nothing else.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        match self {
+            Self::ValueWait(wait) => Some(Wait::Word(Arc::clone(&wait.over))),
+            Self::PeerWait(wait) => Some(Wait::Peer(Arc::clone(&wait.over))),
+            _ => None,
+        }
+    }
+
     /// Whether it ends by itself, and soon: it runs nothing of the caller's.
     pub(super) fn is_short(&self) -> bool {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::clock::Moment;
 use super::codes::Code;
 use super::device;
 use super::handle::{Handle, Kind};
-use super::job::Job;
+use super::job::{Job, Wait};
 use super::kernel::Registration;
 use super::ptx::Entry;
 use super::scope::{self, ScopeId};
@@ -142,9 +141,8 @@ pub(super) struct Stream {
     pub(super) priority: i32,
     pub(super) queue: VecDeque<Task>,
     pub(super) activity: Activity,
-    /// Set while it waits for a word in memory, or for another process: ends that wait.
-    pub(super) value_wait: Option<Arc<AtomicBool>>,
-    pub(super) peer_wait: Option<Arc<AtomicBool>>,
+    /// Set while it waits for a word in memory, or for another process.
+    pub(super) wait: Option<Wait>,
     /// Tasks enqueued and done so far: the position of the last.
     pub(super) enqueued: u64,
     pub(super) done: u64,
@@ -170,8 +168,7 @@ impl Stream {
             priority,
             queue: VecDeque::new(),
             activity: Activity::Free,
-            value_wait: None,
-            peer_wait: None,
+            wait: None,
             enqueued: 0,
             done: 0,
             let_go: 0,

@@ -196,11 +196,7 @@ impl State {
             if let Some(Task { work: Work::Run(job), scope, .. }) = this.queue.pop_front() {
                 this.activity = Activity::Running;
                 this.at_work = scope;
-                match &job {
-                    Job::ValueWait(wait) => this.value_wait = Some(Arc::clone(&wait.over)),
-                    Job::PeerWait(wait) => this.peer_wait = Some(Arc::clone(&wait.over)),
-                    _ => {}
-                }
+                this.wait = job.wait();
                 let point = Point { stream, position: this.done + 1 };
                 if matches!(job, Job::HostFunction(..)) {
                     self.order.told(point);
@@ -217,7 +213,7 @@ impl State {
         self.awaiting.remove(&stream);
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.activity = Activity::Free;
-        let gave_up = this.value_wait.take().or(this.peer_wait.take()).is_some_and(|over| over.load(Ordering::Relaxed)) && outcome.is_err();
+        let gave_up = this.wait.take().is_some_and(|wait| wait.over().load(Ordering::Relaxed)) && outcome.is_err();
         let (context, scope) = (this.context, this.at_work);
         match outcome {
             // Its context ends, unless its scope has faulted.

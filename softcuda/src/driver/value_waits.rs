@@ -3,10 +3,13 @@
 //! On hardware such a wait holds its stream until somebody writes the word; if nobody does, the end of
 //! the context hangs. Here a wait is over when its scope faults, and when its context ends while
 //! nothing is at work that could still write the word.
+//!
+//! A wait for another process is over when its scope faults, and when that process is gone. Until then the end of the
+//! context waits for it, as on hardware: that process is at work.
 
 use std::sync::atomic::Ordering;
 
-use super::job::Job;
+use super::job::{Job, Wait};
 use super::objects::{Activity, Point, Serial, Stream, Work};
 use super::state::State;
 
@@ -14,7 +17,7 @@ impl Stream {
     /// Whether its first task is such a wait, and has its turn.
     fn is_held_by_word(&self) -> bool {
         match self.activity {
-            Activity::Running => self.value_wait.is_some(),
+            Activity::Running => matches!(self.wait, Some(Wait::Word(_))),
             Activity::Ready => self.queue.front().is_some_and(|task| is_value_wait(&task.work)),
             Activity::Free | Activity::Blocked => false,
         }
@@ -29,7 +32,7 @@ impl State {
     /// Whether a stream of `context` waits for a word, or will.
     pub(super) fn has_value_waits(&self, context: Serial) -> bool {
         let mut streams = self.streams.values().filter(|stream| self.is_part(stream.context, context));
-        streams.any(|stream| stream.value_wait.is_some() || stream.queue.iter().any(|task| is_value_wait(&task.work)))
+        streams.any(|stream| matches!(stream.wait, Some(Wait::Word(_))) || stream.queue.iter().any(|task| is_value_wait(&task.work)))
     }
 
     /// The end of some task, of any context, that is done sooner or later whatever the host does.
@@ -48,14 +51,10 @@ impl State {
     /// Lets a stream that a word or another process holds give up: what is behind the wait is not done either.
     pub(super) fn end_wait(&self, stream: Serial) {
         let Some(stream) = self.streams.get(&stream) else { return };
-        let at_work = stream.value_wait.as_ref().or(stream.peer_wait.as_ref());
-        let waiting = match stream.queue.front().map(|task| &task.work) {
-            _ if stream.activity == Activity::Running => at_work,
-            Some(Work::Run(Job::ValueWait(wait))) => Some(&wait.over),
-            _ => None,
-        };
-        if let Some(over) = waiting {
-            over.store(true, Ordering::Release);
+        let is_at_work = stream.activity == Activity::Running;
+        let wait = if is_at_work { stream.wait.clone() } else { stream.queue.front().and_then(|task| task.work.job()?.wait()) };
+        if let Some(wait) = wait {
+            wait.over().store(true, Ordering::Release);
         }
     }
 }
