@@ -11,6 +11,7 @@ use support::peer::{Bytes as _, Link, export_event, import_event, with_second, w
 use support::peer_event::{
     destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, try_record, wait,
 };
+use support::peer_memory::{allocate, free, set};
 use support::{Hold, context, misuse};
 
 /// Each process waits for the other's record.
@@ -304,6 +305,43 @@ fn order_goes_by_way_of_the_other_process() {
             link.expect("done");
             destroy(there);
             destroy(back);
+        },
+    );
+}
+
+#[test]
+fn order_goes_by_way_of_the_other_processs_host() {
+    with_second(
+        "order_goes_by_way_of_the_other_processs_host",
+        |link| {
+            let context = context(0);
+            let streams = [(); 2].map(|()| stream(&context));
+            let memory = allocate(64);
+            let event = interprocess_event();
+            for is_exported in [false, true] {
+                set(memory, 64, &streams[0]);
+                record(event, &streams[0]);
+                if !is_exported {
+                    export(link, event);
+                }
+                link.tell("recorded");
+                link.expect("done");
+                set(memory, 64, &streams[1]);
+                streams[1].synchronize().expect("its end");
+            }
+            assert_eq!(softcuda::reports(), []);
+            free(memory);
+            destroy(event);
+        },
+        |link| {
+            let _context = context(0);
+            let event = import(link);
+            for _ in 0..2 {
+                link.expect("recorded");
+                synchronize(event);
+                link.tell("done");
+            }
+            destroy(event);
         },
     );
 }

@@ -33,10 +33,15 @@ impl State {
         }
     }
 
-    /// Other processes may come after the record of an event.
+    /// Other processes may come after the record of an event. Once it is done they may tell the calling thread's scope
+    /// of it, by ways that no driver sees.
     pub(super) fn tells_peers_of_record(&mut self, event: Serial) {
-        if let Some(moment) = self.events.get(&event).and_then(|event| event.moment.as_ref()) {
-            self.order.tell_peers(moment);
+        let Some(Event { record: Some(record), moment: Some(moment), .. }) = self.events.get(&event) else { return };
+        self.order.tell_peers(moment);
+        let point = record.point;
+        self.order.tell_of(point, scope::current(), moment.clone());
+        if self.is_passed(point) {
+            self.order.told(point);
         }
     }
 

@@ -109,7 +109,10 @@ impl State {
         match work {
             Work::Record { event, record, shared } => {
                 self.stamp(event, record);
-                drop(shared);
+                if shared.is_some() {
+                    let position = self.streams.get(&stream).map_or(0, |this| this.done + 1);
+                    self.order.told(Point { stream, position });
+                }
             }
             Work::Free(address) => self.memory.remove(address),
             Work::Write(write) => write.run(),

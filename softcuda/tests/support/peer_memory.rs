@@ -1,7 +1,7 @@
 //! Memory that two processes use.
 
-use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdeviceptr, CUipcMemHandle, CUresult};
+use cudarc::driver::{CudaStream, result};
 
 use super::peer::{Bytes as _, Link, export_memory, import_memory};
 
@@ -38,4 +38,10 @@ pub(crate) fn import(link: &mut Link) -> CUdeviceptr {
 
 pub(crate) fn export(link: &mut Link, address: CUdeviceptr) {
     link.tell(&export_memory(address).expect("a handle").text());
+}
+
+/// Work of a stream that writes memory.
+pub(crate) fn set(address: CUdeviceptr, bytes: usize, stream: &CudaStream) {
+    // SAFETY: the driver knows how much memory there is, and keeps it for the work.
+    unsafe { sys::cuMemsetD8Async(address, 1, bytes, stream.cu_stream()) }.result().expect("a memset");
 }

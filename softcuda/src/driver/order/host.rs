@@ -28,7 +28,7 @@ impl Host {
     }
 }
 
-/// What a host function, or a value that is written for the host, may tell a scope.
+/// What a host function, a value that is written for the host, or another process may tell a scope.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) context: Serial,
@@ -90,13 +90,20 @@ impl Order {
 
     /// From when the work at `point` begins, the threads of `scope` may know what comes before it.
     pub(in super::super) fn tell(&mut self, point: Point, scope: ScopeId) {
+        if let Some(moment) = self.moment(point.stream) {
+            self.tell_of(point, scope, moment);
+        }
+    }
+
+    /// The same of a moment.
+    pub(in super::super) fn tell_of(&mut self, point: Point, scope: ScopeId, moment: Moment) {
         if let Some(this) = self.streams.get(&point.stream) {
-            let message = Message { context: this.context, scope, moment: this.moment(point.stream) };
+            let message = Message { context: this.context, scope, moment };
             self.messages.insert((point.stream, point.position), message);
         }
     }
 
-    /// The work at `point` begins.
+    /// The work at `point` begins, or a record there is done.
     pub(in super::super) fn told(&mut self, point: Point) {
         if let Some(Message { scope, moment, .. }) = self.messages.remove(&(point.stream, point.position)) {
             self.learn_moment(scope, &moment);
