@@ -237,3 +237,36 @@ fn what_is_destroyed_leaves_no_file_open() {
         },
     );
 }
+
+/// Opens files until this process may open no more, runs `run`, and closes them.
+fn without_more_files(run: impl FnOnce()) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the limits.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    let few = libc::rlimit { rlim_cur: limit.rlim_max.min(256), ..limit };
+    // SAFETY: limits.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) }, 0);
+    let files: Vec<std::fs::File> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    run();
+    drop(files);
+    // SAFETY: the limits that there were.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+}
+
+#[test]
+fn a_process_that_cannot_be_looked_for_is_not_gone() {
+    with_seconds(
+        "a_process_that_cannot_be_looked_for_is_not_gone",
+        &[],
+        |link, _| {
+            let _context = context(0);
+            let event = import(link);
+            without_more_files(|| assert_eq!(query(event), CUDA_ERROR_NOT_READY));
+            assert_eq!(query(event), CUDA_ERROR_NOT_READY, "nobody was told that it is done");
+            link.kill();
+            assert_eq!(query(event), CUDA_SUCCESS);
+            destroy(event);
+        },
+        records_and_is_killed,
+    );
+}

@@ -12,7 +12,7 @@ use cudarc::driver::sys::CUstreamCaptureMode::{
 };
 use cudarc::driver::sys::{self, CUipcEventHandle, CUipcMemHandle};
 use support::green::answer;
-use support::peer::{Bytes, export_event, export_memory, import_event, import_memory, with_second, without_a_context};
+use support::peer::{Bytes, close_memory, export_event, export_memory, import_event, import_memory, with_second, without_a_context};
 use support::peer_event::{destroy, export, interprocess_event, record, stream, synchronize};
 use support::peer_memory::{allocate, free};
 use support::{context, misuse};
@@ -144,4 +144,49 @@ fn the_mode_of_captures_is_the_threads() {
     assert_eq!(exchange(GLOBAL), (CUDA_SUCCESS, RELAXED));
     // SAFETY: a null pointer is refused.
     assert_eq!(unsafe { sys::cuThreadExchangeStreamCaptureMode(std::ptr::null_mut()) }, CUDA_ERROR_INVALID_VALUE);
+}
+
+/// A handle with another number at a place of eight bytes, and the sum that belongs to it.
+fn changed(handle: CUipcMemHandle, place: usize, change: impl Fn(u64) -> u64) -> CUipcMemHandle {
+    const SUM: usize = 56;
+    let mut bytes = handle.bytes();
+    let number = u64::from_le_bytes(*bytes[8 * place..].first_chunk().expect("eight bytes"));
+    bytes[8 * place..][..8].copy_from_slice(&change(number).to_le_bytes());
+    let sum = bytes[..SUM].iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    bytes[SUM..].copy_from_slice(&sum.to_le_bytes());
+    Bytes::of(bytes)
+}
+
+#[test]
+fn a_handle_opens_what_was_exported_and_nothing_else() {
+    const OFFSET: usize = 5;
+    const BYTES: usize = 6;
+    with_second(
+        "a_handle_opens_what_was_exported_and_nothing_else",
+        |link| {
+            let _context = context(0);
+            let [memory, next] = [allocate(4096), allocate(4096)];
+            link.tell(&export_memory(memory).expect("a handle").text());
+            link.expect("done");
+            free(memory);
+            free(next);
+        },
+        |link| {
+            let _context = context(0);
+            let handle = CUipcMemHandle::parse(&link.hear());
+            let refused = Err(CUDA_ERROR_MAP_FAILED);
+            for bytes in [1, 4095, 4097, 8192, 1 << 40, u64::MAX] {
+                assert_eq!(import_memory(changed(handle, BYTES, |_| bytes)), refused, "{bytes} bytes");
+            }
+            for offset in [1, 512, 4096, 0_u64.wrapping_sub(4096), 1 << 40] {
+                assert_eq!(import_memory(changed(handle, OFFSET, |here| here.wrapping_add(offset))), refused, "{offset:#x} on");
+            }
+            for place in [1, 2, 3, 4] {
+                assert!(import_memory(changed(handle, place, |number| number ^ 2)).is_err(), "number {place}");
+            }
+            let memory = import_memory(changed(handle, BYTES, |bytes| bytes)).expect("as it was");
+            assert_eq!(close_memory(memory), CUDA_SUCCESS);
+            link.tell("done");
+        },
+    );
 }

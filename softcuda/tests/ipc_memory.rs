@@ -7,11 +7,11 @@ mod support;
 use cudarc::driver::PushKernelArg as _;
 use cudarc::driver::sys;
 use cudarc::driver::sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL;
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_READY, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS};
 use softcuda::{Schedule, Scope};
 use support::peer::{Bytes as _, Link, close_memory, export_memory, with_second, with_seconds};
 use support::peer_memory::{allocate, export, free, import, read, write};
-use support::{Hold, ONE, add, context, peer_event};
+use support::{Hold, ONE, add, context, misuse, peer_event};
 
 #[test]
 fn both_processes_have_the_same_bytes() {
@@ -199,4 +199,26 @@ fn memory_of_another_device_is_reached_when_it_is_opened() {
             link.tell("written");
         },
     );
+}
+
+/// A file that is longer than a process may make ends it by a signal. The driver itself is shorter than that.
+#[test]
+fn where_files_may_not_be_so_long_memory_is_not_shared() {
+    const TEST: &str = "where_files_may_not_be_so_long_memory_is_not_shared";
+    const LIMITED: &str = "SOFTCUDA_TEST_LIMITED";
+    if std::env::var_os(LIMITED).is_some() {
+        let scope = misuse();
+        let _context = context(0);
+        let memory = allocate(64);
+        write(memory, b"here");
+        assert_eq!(&read(memory), b"here");
+        assert_eq!(export_memory(memory).err(), Some(CUDA_ERROR_OUT_OF_MEMORY));
+        assert_eq!(scope.scope().take_reports().len(), 1);
+        return free(memory);
+    }
+    let own = std::env::current_exe().expect("this test's path");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -f 1000000 && exec \"$0\" \"$@\""]).arg(own).args([TEST, "--exact"]).env(LIMITED, "1");
+    let output = limited.output().expect("a shell");
+    assert!(output.status.success(), "{}: {output:?}", output.status);
 }

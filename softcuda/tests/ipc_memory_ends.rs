@@ -10,7 +10,9 @@ use cudarc::driver::result;
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_CONTEXT, CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_MAP_FAILED, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUipcMemHandle};
 use support::green::answer;
-use support::peer::{Bytes as _, close_memory, export_memory, import_memory, open_files, with_second, with_seconds, without_a_context};
+use support::peer::{
+    Bytes as _, Link, close_memory, export_memory, import_memory, open_files, with_second, with_seconds, without_a_context,
+};
 use support::peer_memory::{allocate, export, free, import, read, try_free, write};
 use support::{Hold, context, misuse, round_trips};
 
@@ -230,4 +232,71 @@ fn what_is_closed_leaves_no_file_open_and_no_memory() {
 fn mappings() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("what is mapped");
     maps.lines().filter(|line| line.contains("softcuda-device")).count()
+}
+
+/// Opens what it is told of, and waits to be killed.
+fn opens_and_is_killed(link: &mut Link) {
+    let _context = context(0);
+    loop {
+        import(link);
+        link.tell("opened");
+    }
+}
+
+#[test]
+fn what_a_killed_process_had_open_is_given_back() {
+    const ROUNDS: usize = 6;
+    const BYTES: usize = 64 << 20;
+    with_seconds(
+        "what_a_killed_process_had_open_is_given_back",
+        &[],
+        |link, begin| {
+            let _context = context(0);
+            let before = shared_memory();
+            for round in 0..ROUNDS {
+                let memory = allocate(BYTES);
+                let mut link = begin();
+                export(&mut link, memory);
+                link.expect("opened");
+                // Half of them are freed while they are in use.
+                if round % 2 == 0 {
+                    link.kill();
+                    free(memory);
+                } else {
+                    free(memory);
+                    link.kill();
+                }
+            }
+            free(allocate(1));
+            link.kill();
+            let left = shared_memory().saturating_sub(before);
+            assert!(left <= BYTES, "{left} bytes are left");
+        },
+        opens_and_is_killed,
+    );
+}
+
+#[test]
+fn small_pieces_that_are_freed_go_back_to_the_system() {
+    const PIECES: usize = 1000;
+    const BYTES: usize = 300_000;
+    /// What is kept for the next, and parts of pages.
+    const MOST: usize = 72 << 20;
+    let _context = context(0);
+    let before = shared_memory();
+    let pieces: Vec<_> = (0..PIECES).map(|_| allocate(BYTES)).collect();
+    assert!(shared_memory() - before >= PIECES * BYTES);
+    // Every second one first, so that none touches another.
+    for memory in pieces.iter().step_by(2).chain(pieces.iter().skip(1).step_by(2)) {
+        free(*memory);
+    }
+    let left = shared_memory().saturating_sub(before);
+    assert!(left <= MOST, "{left} bytes are left");
+}
+
+/// Bytes of memory of files that this process has, and that has been written.
+fn shared_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("what this process has");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssShmem:")).expect("the system counts it");
+    line.trim().strip_suffix(" kB").expect("as it does").parse::<usize>().expect("a number") << 10
 }
