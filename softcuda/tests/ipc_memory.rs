@@ -222,3 +222,35 @@ fn where_files_may_not_be_so_long_memory_is_not_shared() {
     let output = limited.output().expect("a shell");
     assert!(output.status.success(), "{}: {output:?}", output.status);
 }
+
+#[test]
+fn a_word_that_another_process_may_wait_for_is_not_held() {
+    with_seconds(
+        "a_word_that_another_process_may_wait_for_is_not_held",
+        &[],
+        |link, _| {
+            let context = context(0);
+            let _scope = Scope::enter().scheduled(Schedule::Lazy);
+            let stream = context.new_stream().expect("a stream");
+            let memory = allocate(64);
+            write(memory, &[0; 4]);
+            export(link, memory);
+            link.expect("waits");
+            // SAFETY: alive.
+            unsafe { sys::cuStreamWriteValue32_v2(stream.cu_stream(), memory, 7, 0) }.result().expect("a write");
+            link.expect("done");
+            free(memory);
+        },
+        |link| {
+            let context = context(0);
+            let stream = context.new_stream().expect("a stream");
+            let memory = import(link);
+            // SAFETY: alive.
+            unsafe { sys::cuStreamWaitValue32_v2(stream.cu_stream(), memory, 7, 1) }.result().expect("a wait");
+            link.tell("waits");
+            stream.synchronize().expect("the other process writes");
+            assert_eq!(close_memory(memory), CUDA_SUCCESS);
+            link.tell("done");
+        },
+    );
+}

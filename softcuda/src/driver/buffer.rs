@@ -116,6 +116,15 @@ impl Buffer {
         if let Owner::Device(range) = &self.owner { range.export() } else { None }
     }
 
+    /// Whether other processes may have it too.
+    pub(super) fn is_shared(&self) -> bool {
+        match &self.owner {
+            Owner::Device(range) => range.is_exported(),
+            Owner::Import(_) => true,
+            Owner::Heap(_) | Owner::Caller => false,
+        }
+    }
+
     /// What tells an export of another process from all others, if this is one.
     pub(super) fn imported(&self) -> Option<u64> {
         if let Owner::Import(import) = &self.owner { Some(import.token()) } else { None }

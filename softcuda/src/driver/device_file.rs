@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::NonNull;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::device;
 use super::exports::{Exported, Exports, HEADER, Membership};
@@ -154,6 +155,7 @@ pub(super) struct DeviceRange {
     length: usize,
     bytes: usize,
     start: NonNull<u8>,
+    is_exported: AtomicBool,
 }
 
 impl DeviceRange {
@@ -167,7 +169,7 @@ impl DeviceRange {
         with(device, |file| {
             let offset = file.take(bytes, align)?;
             let start = file.memory.start().as_ptr().wrapping_add(offset - HEADER);
-            Some(Self { device, offset, length, bytes, start: NonNull::new(start)? })
+            Some(Self { device, offset, length, bytes, start: NonNull::new(start)?, is_exported: AtomicBool::new(false) })
         })
     }
 
@@ -175,8 +177,14 @@ impl DeviceRange {
         self.start
     }
 
+    /// Whether other processes may have it.
+    pub(super) fn is_exported(&self) -> bool {
+        self.is_exported.load(Ordering::Relaxed)
+    }
+
     /// Lets other processes import it; the same each time.
     pub(super) fn export(&self) -> Option<Exported> {
+        self.is_exported.store(true, Ordering::Relaxed);
         with(self.device, |file| {
             let (export, token) = file.export(self.offset, self.length)?;
             let (offset, bytes) = (self.offset as u64, self.length as u64);

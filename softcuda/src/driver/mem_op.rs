@@ -96,6 +96,12 @@ fn enqueue(state: &mut State, stream: Serial, operation: Operation, work: Work) 
         // The host may look at the word.
         state.tells(point);
     }
+    let is_shared = || state.memory.around(address).is_some_and(|(_, allocation)| allocation.is_shared());
+    if kind == Kind::Write && is_shared() {
+        // Others may wait for it, and this process would not know.
+        state.demand(&[point]);
+        state.start_workers(0);
+    }
 }
 
 impl Params {

@@ -70,6 +70,11 @@ impl Allocation {
         self.buffer.export()
     }
 
+    /// Whether other processes may have it too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.buffer.is_shared()
+    }
+
     /// Whether this is managed memory that can be freed.
     pub(super) fn is_live_and_managed(&self) -> bool {
         self.origin == Origin::Managed && !self.freed
