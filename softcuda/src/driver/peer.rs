@@ -67,26 +67,26 @@ fn began(number: u32) -> io::Result<Option<u64>> {
     /// What the system answers when the process ends while it is asked.
     const NO_SUCH_PROCESS: i32 = 3;
     match fs::read_to_string(format!("/proc/{number}/stat")) {
-        Ok(line) => parse(&line).ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        Ok(line) => parse(&line),
         Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The same by what the system says of the process, if that is understood: its name may hold anything. One that has
+/// The same by what the system says of the process: its name may hold anything. One that has
 /// ended may be kept for its parent, and one whose first thread has ended goes on if it has others.
-fn parse(line: &str) -> Option<Option<u64>> {
+fn parse(line: &str) -> io::Result<Option<u64>> {
     /// Places among the fields after the name, of which the state is the first.
     const THREADS: usize = 17;
     const BEGAN: usize = 19;
-    let (_, fields) = line.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let (threads, began) = (fields.get(THREADS)?.parse::<u64>().ok()?, fields.get(BEGAN)?.parse().ok()?);
+    let fields: Vec<&str> = line.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace().collect();
+    let number = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).ok_or(io::ErrorKind::InvalidData);
+    let (threads, began) = (number(THREADS)?, number(BEGAN)?);
     let has_ended = match fields[0] {
         "Z" => threads <= 1,
         state => matches!(state, "X" | "x"),
     };
-    Some((!has_ended).then_some(began))
+    Ok((!has_ended).then_some(began))
 }
 
 #[cfg(test)]
@@ -103,6 +103,7 @@ mod tests {
 
     #[test]
     fn the_time_is_found_behind_any_name() {
+        let parse = |line: &str| parse(line).ok();
         let line = |name, state, threads| format!("12 ({name}) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 {threads} 18 4711 20 21\n");
         for name in ["softcuda", "a ) R 1", ""] {
             assert_eq!(parse(&line(name, "S", 1)), Some(Some(4711)), "{name:?}");

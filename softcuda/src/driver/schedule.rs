@@ -5,7 +5,6 @@
 //! What needs no time (records, waits, frees) is done on the spot by whoever finds that it may go, so
 //! that a record on an idle stream needs no thread. The rest is handed to a thread.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
