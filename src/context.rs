@@ -4,6 +4,7 @@ mod current;
 mod foreign;
 mod primary;
 mod record;
+mod relaxed;
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::fork;
 pub(crate) use current::Current;
 use current::Restore;
 use record::{Record, id_of};
+pub(crate) use relaxed::Relaxed;
 
 /// A raw `CUcontext`.
 #[doc(alias = "CUcontext")]
@@ -31,15 +33,20 @@ pub type RawContext = *mut c_void;
 /// That comes into being with the first of these calls on its device, and lives until the process ends:
 /// [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
 /// [`Device::default_stream`], [`Device::per_thread_stream`], [`ExternalStream::from_raw_on`] with one of the
-/// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], and
-/// [`Device::current_stream`] where no scope is open. No other call creates a context, and none changes
-/// which context is current on the calling thread. (A call on a stream of cudarc retains the context that
-/// cudarc made; [`Device::synchronize`] holds one that somebody made, for the call. Dropping cudarc's own
-/// objects, and so an `ExternalStream` that holds the last share of one, makes their context current, as
-/// cudarc does.)
+/// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], [`Event::ipc_handle`],
+/// [`Event::from_ipc_handle`] and [`from_ipc_handle_with`](crate::Event::from_ipc_handle_with), [`IpcMemory::new`],
+/// [`IpcMemory::open`], and [`Device::current_stream`] where no scope is open. No other call creates a context,
+/// and none changes which context is current on the calling thread. (A call on a stream of cudarc retains the
+/// context that cudarc made; [`Device::synchronize`] holds one that somebody made, for the call. Dropping
+/// cudarc's own objects, and so an `ExternalStream` that holds the last share of one, makes their context
+/// current, as cudarc does.)
 ///
 /// [`ExternalStream::from_raw_on`]: crate::ExternalStream::from_raw_on
 /// [`Event::bind`]: crate::Event::bind
+/// [`Event::ipc_handle`]: crate::Event::ipc_handle
+/// [`Event::from_ipc_handle`]: crate::Event::from_ipc_handle
+/// [`IpcMemory::new`]: crate::IpcMemory::new
+/// [`IpcMemory::open`]: crate::IpcMemory::open
 ///
 /// Others come from [`from_raw`](Self::from_raw), and with an [`ExternalStream`](crate::ExternalStream)
 /// of theirs.

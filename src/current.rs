@@ -269,6 +269,12 @@ impl fmt::Debug for CurrentStream {
     }
 }
 
+/// The context of the stream of the innermost scope of this thread; outside of all scopes the primary one of
+/// the current device.
+pub(crate) fn current_context() -> Result<Context> {
+    innermost(|_| true, Scope::context, || Device::of_current_context()?.context())
+}
+
 /// What `take` makes of the innermost open scope of this thread that is wanted, or else `otherwise`.
 #[inline]
 fn innermost<R>(is_wanted: impl Fn(&Scope) -> bool, take: impl FnOnce(&Scope) -> R, otherwise: impl FnOnce() -> Result<R>) -> Result<R> {

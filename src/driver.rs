@@ -12,7 +12,7 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::fork;
-pub(crate) use table::{CUcontext, CUdevice, CUevent, CUstream, CUuuid, Driver};
+pub(crate) use table::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid, Driver};
 
 /// What a driver function answered: its result code and its name.
 #[derive(Clone, Copy)]

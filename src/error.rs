@@ -1,10 +1,12 @@
 //! Errors: which call, on what, and what to do.
 
 mod code;
+mod ipc;
 
 use std::fmt;
 
 pub use code::ErrorCode;
+pub use ipc::{IpcKind, IpcRefusal};
 
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,8 +42,8 @@ pub enum Error {
         code: ErrorCode,
     },
 
-    /// This process was forked from one that used the driver, where CUDA does not work: everything that can fail
-    /// answers this, without a driver call, and what is dropped is leaked.
+    /// This process was forked from one that used the driver, where CUDA does not work: every call that needs
+    /// it answers this, without a driver call, and what is dropped is leaked.
     ///
     /// A worker that is to use CUDA is started by exec, as [`std::process::Command`] does (in Python
     /// `multiprocessing` with `spawn`), or forked before the parent's first call that needs the driver.
@@ -184,6 +186,51 @@ pub enum Error {
         code: ErrorCode,
     },
 
+    /// Bytes that are to be an interprocess handle, and are not as many.
+    #[error("interprocess {what} handles have 64 bytes, not {bytes}")]
+    HandleLength {
+        /// What it is to be a handle of.
+        what: IpcKind,
+        /// How many there are.
+        bytes: usize,
+    },
+
+    /// Text that is to be an interprocess handle, and is not.
+    #[error("interprocess {what} handles are written as 128 hexadecimal digits")]
+    HandleText {
+        /// What it is to be a handle of.
+        what: IpcKind,
+    },
+
+    /// More elements than shared memory has room for.
+    #[error("{len} elements were asked for, and the memory has room for {most}")]
+    OutOfBounds {
+        /// How many were asked for.
+        len: usize,
+        /// How many there are.
+        most: usize,
+    },
+
+    /// The handle is of this very process, which cannot open it.
+    #[error("this process has exported the {what} of this handle: use the {what} itself; only other processes can open it")]
+    OwnHandle {
+        /// What it is a handle of.
+        what: IpcKind,
+        /// The driver's answer; `None` if it need not be asked.
+        code: Option<ErrorCode>,
+    },
+
+    /// The driver refused to export something to other processes, or to open what they have exported.
+    #[error("`{call}` failed: {code}: {reason}")]
+    IpcRefused {
+        /// The driver function.
+        call: &'static str,
+        /// Its result code.
+        code: ErrorCode,
+        /// Why.
+        reason: IpcRefusal,
+    },
+
     /// A handle cannot be given up while others share it: clones of it, or streams of cudarc made by
     /// `Stream::to_cudarc`.
     #[error("the stream is still shared: drop its other clones, and what cudarc has of it, first")]
@@ -203,10 +250,10 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Driver { code, .. } | Self::Captured { code, .. } => Some(*code),
+            Self::Driver { code, .. } | Self::Captured { code, .. } | Self::IpcRefused { code, .. } => Some(*code),
             Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
             Self::ContextMismatch(mismatch) => mismatch.code,
-            Self::NotRecorded { code, .. } => *code,
+            Self::NotRecorded { code, .. } | Self::OwnHandle { code, .. } => *code,
             Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
             Self::NotComplete { .. } => Some(ErrorCode::NOT_READY),
             _ => None,

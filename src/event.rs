@@ -5,6 +5,7 @@ mod elapsed;
 mod flags;
 mod foreign;
 mod inner;
+mod interprocess;
 mod mode;
 mod options;
 mod properties;
@@ -121,6 +122,13 @@ impl<M: Mode> Event<M> {
     /// call and reads better.
     ///
     /// [`Stream::wait_event`]: crate::Stream::wait_event
+    ///
+    /// # Ordering
+    ///
+    /// The wait is for the last record that was made before it. Where another thread or, with an event
+    /// that is [shared](Event::ipc_handle), another process records, a wait that comes before that
+    /// `record` waits for the one before it, or for nothing, and no error says so: have the other side say
+    /// when it has called `record`. Its work need not be done by then.
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
 //! Streams that somebody else owns, and the driver's own default streams.
 
+mod owner;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ptr;
@@ -9,6 +11,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::handle::{AsStream, HandleName, RawStream, StreamRef};
 use crate::stream::stream_operations;
+use owner::Owner;
 
 /// A stream that somebody else owns: a `CUstream` from PyTorch, from C, from another crate. It is used
 /// like a [`Stream`](crate::Stream) and never destroyed.
@@ -55,7 +58,7 @@ use crate::stream::stream_operations;
 pub struct ExternalStream<O = ()> {
     raw: RawStream,
     context: Context,
-    owner: O,
+    owner: Owner<O>,
 }
 
 // SAFETY: a stream handle may be used from any thread, says the driver; the owner may be sent.
@@ -117,7 +120,7 @@ impl ExternalStream {
     #[doc(alias = "cuStreamGetCtx")]
     pub unsafe fn from_raw_on(device: Device, raw: RawStream) -> Result<Self> {
         if StreamRef::is_default_handle(raw) {
-            return Ok(Self { raw, context: device.context()?, owner: () });
+            return Ok(Self { raw, context: device.context()?, owner: Owner::new(()) });
         }
         // SAFETY: the caller's contract.
         let stream = unsafe { Self::from_raw(raw) }?;
@@ -165,7 +168,7 @@ impl<O> ExternalStream<O> {
             // SAFETY: the caller's contract.
             unsafe { Context::of_stream(raw.cast()) }
         }?;
-        Ok(Self { raw, context, owner })
+        Ok(Self { raw, context, owner: Owner::new(owner) })
     }
 
     /// A stream of a known context.
@@ -175,7 +178,7 @@ impl<O> ExternalStream<O> {
     /// As for [`with_owner`](Self::with_owner), and the stream is of this context.
     #[cfg(feature = "cudarc-interop")]
     pub(crate) unsafe fn known(raw: RawStream, context: Context, owner: O) -> Self {
-        Self { raw, context, owner }
+        Self { raw, context, owner: Owner::new(owner) }
     }
 
     /// What keeps it alive.
@@ -208,7 +211,7 @@ impl<O> ExternalStream<O> {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn into_owner(self) -> O {
-        self.owner
+        self.owner.into_inner()
     }
 
     /// The raw `CUstream`.

@@ -1,8 +1,10 @@
 //! cudarc's safe types as types of this crate.
 
+mod ipc_slice;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
@@ -10,6 +12,7 @@ use crate::event::{AsEvent, EventRef};
 use crate::external::ExternalStream;
 use crate::handle::{AsStream, ForeignHome, StreamRef};
 use crate::stream::{Loan, Stream};
+pub use ipc_slice::{IpcElement, IpcSlice};
 
 /// A stream of cudarc is a stream here, without a wrapper: events are recorded on it, it waits for
 /// events and streams, and it is waited for. It stays cudarc's; the borrow keeps it alive.
@@ -121,10 +124,7 @@ impl Stream {
     /// ```
     pub fn to_cudarc(&self, cudarc: &Arc<CudaContext>) -> Result<Arc<CudaStream>> {
         let (ours, theirs) = (self.as_stream().context()?, home(cudarc).context()?);
-        if ours != theirs {
-            let (wanted, actual) = (theirs.device().ordinal(), ours.device().ordinal());
-            return Err(if wanted == actual { Error::ForeignContext { device: actual } } else { Error::DeviceMismatch { wanted, actual } });
-        }
+        expect(theirs, ours)?;
         order_slices(theirs, cudarc)?;
         let is_theirs = |lent: &Lent| Arc::ptr_eq(lent.0.context(), cudarc);
         let lent = self.get_or_lend(is_theirs, || {
@@ -158,15 +158,29 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
     }
     // cudarc makes its context current and leaves it so, unless it is already.
     let _current = context.enter()?;
-    let stream = cudarc.new_stream().map_err(|error| match ErrorCode::new(error.0 as u32) {
-        Some(code) => Error::Driver { call: "CudaContext::new_stream", code },
-        None => Error::ContextDestroyed { device: context.device().ordinal() },
-    })?;
+    let stream = cudarc.new_stream().map_err(|error| refused("CudaContext::new_stream", error, context))?;
     // cudarc waits only with the very first stream, and not where that came of `CudaStream::fork`. Others are not to
     // wait meanwhile, so `KEPT` is not locked.
     context.synchronize()?;
     kept().push(stream);
     Ok(())
+}
+
+/// `Err` if a stream is of another context than the one that is wanted.
+fn expect(wanted: Context, actual: Context) -> Result<()> {
+    if wanted == actual {
+        return Ok(());
+    }
+    let (wanted, actual) = (wanted.device().ordinal(), actual.device().ordinal());
+    Err(if wanted == actual { Error::ForeignContext { device: actual } } else { Error::DeviceMismatch { wanted, actual } })
+}
+
+/// An error of cudarc's, in a context.
+fn refused(call: &'static str, error: DriverError, context: Context) -> Error {
+    match ErrorCode::new(error.0 as u32) {
+        Some(code) => Error::Driver { call, code },
+        None => Error::ContextDestroyed { device: context.device().ordinal() },
+    }
 }
 
 /// A stream of cudarc's own for each of its contexts, which orders slices while it has one. (Two, where two

@@ -26,9 +26,10 @@
 //! * The thread's current context is never changed, and no context comes into being but by the calls
 //!   that [`Context`] lists.
 //! * Errors say which call, on what, and what to do.
-//! * Dropping never waits and never fails; `destroy` tells how it went.
-//! * In a process that was forked from one that uses the driver, every call that can fail answers
-//!   [`Error::ForkedChild`], and dropping does nothing.
+//! * Dropping never waits and never fails; `destroy` tells how it went. (Memory that processes share is the
+//!   exception: the driver waits when it is [given back](IpcMemory::close).)
+//! * In a process that was forked from one that uses the driver, every call that needs the driver
+//!   answers [`Error::ForkedChild`], and dropping does nothing.
 
 mod context;
 mod current;
@@ -41,19 +42,24 @@ mod fork;
 mod handle;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
+mod ipc;
 mod poll;
+mod sharing;
 mod stream;
 
 pub use context::{Context, RawContext};
 pub use current::CurrentStream;
 pub use device::{Device, DeviceAttribute, DeviceUuid, HostWait, ParseUuidError};
 pub use driver::driver_version;
-pub use error::{Attempt, ContextMismatch, ContextName, Error, ErrorCode, Result, Which};
+pub use error::{Attempt, ContextMismatch, ContextName, Error, ErrorCode, IpcKind, IpcRefusal, Result, Which};
 pub use event::{
     AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
 };
 pub use external::ExternalStream;
 pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
+#[cfg(feature = "cudarc-interop")]
+pub use interop::{IpcElement, IpcSlice};
+pub use ipc::{IpcEventHandle, IpcMemHandle, IpcMemory, RawDevicePtr};
 pub use stream::{Stream, StreamOptions};
 
 /// The README's example, compiled and run as a test.
@@ -73,5 +79,8 @@ const _: () = {
     send_and_sync::<Event<Timed>>();
     send_and_sync::<Event<Interprocess>>();
     send_and_sync::<Event<Dynamic>>();
+    send_and_sync::<IpcEventHandle>();
+    send_and_sync::<IpcMemHandle>();
+    send_and_sync::<IpcMemory>();
     send_and_sync::<Error>();
 };

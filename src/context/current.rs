@@ -18,7 +18,7 @@ pub(crate) struct Current {
 
 impl Current {
     /// Makes a living context current.
-    pub(super) fn push(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
+    pub(crate) fn push(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
         // SAFETY: the context is alive, as the caller saw.
         unsafe { driver.cuCtxPushCurrent_v2(raw) }.ok()?;
         Ok(Self { driver, _thread: PhantomData })

@@ -83,8 +83,13 @@ impl Scope {
     }
 
     #[inline]
+    pub(super) fn context(&self) -> Context {
+        self.shown.context()
+    }
+
+    #[inline]
     pub(super) fn device(&self) -> Device {
-        self.shown.context().device()
+        self.context().device()
     }
 
     #[inline]

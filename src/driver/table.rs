@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys;
-pub(crate) use sys::{CUcontext, CUdevice, CUevent, CUstream, CUuuid};
-use sys::{CUdevice_attribute, CUstreamCaptureStatus};
+pub(crate) use sys::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid};
+use sys::{CUdevice_attribute, CUpointer_attribute, CUstreamCaptureMode, CUstreamCaptureStatus};
 
 use super::Answer;
 
@@ -148,6 +148,18 @@ table! {
         fn cuEventRecord(event: CUevent, stream: CUstream);
         fn cuEventQuery(event: CUevent);
         fn cuEventSynchronize(event: CUevent);
+        fn cuIpcGetEventHandle(handle: *mut CUipcEventHandle, event: CUevent);
+        fn cuIpcOpenEventHandle(event: *mut CUevent, handle: CUipcEventHandle);
+        fn cuIpcGetMemHandle(handle: *mut CUipcMemHandle, address: CUdeviceptr);
+        fn cuIpcOpenMemHandle_v2(address: *mut CUdeviceptr, handle: CUipcMemHandle, flags: c_uint);
+        fn cuIpcCloseMemHandle(address: CUdeviceptr);
+        fn cuMemAlloc_v2(address: *mut CUdeviceptr, bytes: usize);
+        fn cuMemFree_v2(address: CUdeviceptr);
+        fn cuMemGetAddressRange_v2(start: *mut CUdeviceptr, bytes: *mut usize, address: CUdeviceptr);
+        fn cuPointerGetAttribute(value: *mut c_void, attribute: c_uint, address: CUdeviceptr)
+            for (*mut c_void, CUpointer_attribute, CUdeviceptr);
+        fn cuThreadExchangeStreamCaptureMode(mode: *mut c_uint)
+            for (*mut CUstreamCaptureMode);
     }
     optional {
         // Since 12.0. Before it, contexts and streams have no identity.

@@ -91,6 +91,23 @@ impl Event<Dynamic> {
     pub fn try_into_timed(self) -> Result<Event<Timed>, Self> {
         if self.is_timed() { Ok(Event::from_inner(self.inner)) } else { Err(self) }
     }
+
+    /// The event with its kind in its type, if it can be shared with other processes.
+    ///
+    /// # Errors
+    ///
+    /// The event itself, if it cannot.
+    ///
+    /// ```
+    /// use cuda_streams::Event;
+    ///
+    /// let shared = Event::interprocess().into_dynamic().try_into_interprocess().unwrap();
+    /// let untimed = Event::new().into_dynamic().try_into_interprocess().unwrap_err();
+    /// assert!(shared.is_interprocess() && !untimed.is_interprocess());
+    /// ```
+    pub fn try_into_interprocess(self) -> Result<Event<Interprocess>, Self> {
+        if self.is_interprocess() { Ok(Event::from_inner(self.inner)) } else { Err(self) }
+    }
 }
 
 impl Device {

@@ -10,9 +10,10 @@ use super::word::{Seen, Word};
 use super::{captured, mismatch};
 use crate::context::Context;
 use crate::driver::{Answer, CUevent};
-use crate::error::{ContextName, Error, ErrorCode, Result};
+use crate::error::{ContextName, Error, ErrorCode, IpcKind, Result};
 use crate::fork;
 use crate::handle::{Object, RawEvent, StreamRef};
+use crate::sharing::{self, Bytes, Origin, Shared};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
 ///
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
 /// Set for good once somebody else may record the event too: from then on what this crate knows of
 /// its records is not used. Not in the word, which `record` overwrites.
 const LENT: u32 = 1 << 31;
+/// Set for good once it has a handle for other processes, or is of one.
+const HAS_HANDLE: u32 = 1 << 30;
 
 impl Inner {
     /// Somebody else's until now, who may have recorded it and may go on.
@@ -69,7 +72,7 @@ impl Inner {
     }
 
     pub(crate) fn flags(&self) -> EventFlags {
-        EventFlags::from_bits_retain(self.flags.load(Ordering::Relaxed) & !LENT)
+        EventFlags::from_bits_retain(self.flags.load(Ordering::Relaxed) & !(LENT | HAS_HANDLE))
     }
 
     /// The context it is bound to.
@@ -233,9 +236,28 @@ impl Inner {
         Some(raw)
     }
 
+    /// Its handle for other processes, if it has one.
+    pub(super) fn ipc_handle(&self) -> Option<Bytes> {
+        if self.flags.load(Ordering::Acquire) & HAS_HANDLE == 0 {
+            return None;
+        }
+        sharing::handle_of(key(self.raw.load(Ordering::Acquire), self.home()?))
+    }
+
+    /// Other processes have the event from now on, or had it before: whoever they are, they may record it.
+    pub(super) fn keep_ipc_handle(&self, raw: CUevent, home: Context, handle: Bytes, origin: Origin) {
+        sharing::keep(key(raw.cast(), home), handle, origin);
+        self.flags.fetch_or(LENT | HAS_HANDLE, Ordering::AcqRel);
+    }
+
     /// The handle, which is the caller's from now on.
     pub(super) fn take(&mut self) -> Option<RawEvent> {
         let raw = std::mem::replace(self.raw.get_mut(), ptr::null_mut());
+        if *self.flags.get_mut() & HAS_HANDLE != 0
+            && let Some(home) = self.home()
+        {
+            sharing::forget(key(raw, home));
+        }
         (!raw.is_null()).then_some(raw)
     }
 
@@ -280,6 +302,11 @@ impl Drop for Inner {
         // Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
         let _ = self.destroy();
     }
+}
+
+/// As it is known to the table of what is shared.
+fn key(raw: RawEvent, home: Context) -> Shared {
+    Shared { kind: IpcKind::Event, context: home.number(), address: raw.addr() as u64 }
 }
 
 /// A new driver event.

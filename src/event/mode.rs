@@ -38,6 +38,14 @@ modes! {
     /// Takes time stamps.
     Timed = EventFlags::empty();
     /// Can be shared with other processes; takes no time stamps.
+    ///
+    /// The time between two such events does not compile:
+    ///
+    /// ```compile_fail,E0599
+    /// use cuda_streams::Event;
+    ///
+    /// Event::interprocess().elapsed_time(&Event::interprocess());
+    /// ```
     Interprocess = EventFlags::DISABLE_TIMING.union(EventFlags::INTERPROCESS);
     /// Decided, and checked, at run time.
     Dynamic = EventFlags::empty();

@@ -58,7 +58,8 @@ impl<M: Mode> Event<M> {
         !self.flags().contains(EventFlags::DISABLE_TIMING)
     }
 
-    /// Whether a thread that synchronizes it sleeps instead of spinning.
+    /// Whether a thread that synchronizes it sleeps instead of spinning. (Of an event of another process it is
+    /// what [`from_ipc_handle_with`](Event::from_ipc_handle_with) was told.)
     ///
     /// ```
     /// use cuda_streams::EventOptions;

@@ -8,8 +8,8 @@ use crate::fork;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventStatus {
-    /// Never recorded. Not told for an event whose raw handle was given out, since others may
-    /// record it.
+    /// Never recorded. Not told for an event that others may record: whose raw handle was given out, or that
+    /// is shared with other processes.
     NotRecorded,
     /// The work before the mark is not done.
     Pending,
