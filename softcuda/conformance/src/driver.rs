@@ -14,9 +14,9 @@ use libloading::Library;
 use softcuda::Choice;
 
 use crate::code::Code;
-use crate::structs::{Access, Location, Operation, PoolProperties};
+use crate::structs::{Access, IpcHandle, Location, Operation, PoolProperties, Resource};
 
-/// A context, stream, event, module, function or memory pool. The driver judges it; nothing here follows it.
+/// A context, stream, event, module, function, memory pool or resource descriptor. The driver judges it; nothing here follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Handle(pub(crate) usize);
@@ -131,6 +131,19 @@ functions! {
     cuStreamGetPriority(stream: Handle, priority: Out<'_, i32>);
     cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>);
 
+    cuDeviceGetDevResource(device: i32, resource: Out<'_, Resource>, kind: u32);
+    cuDevSmResourceSplitByCount(
+        parts: *mut Resource, count: Out<'_, u32>, whole: Option<&Resource>, rest: Out<'_, Resource>,
+        uses: u32, fewest: u32
+    );
+    cuDevResourceGenerateDesc(descriptor: Out<'_, Handle>, resources: *mut Resource, count: u32);
+    cuGreenCtxCreate(green: Out<'_, Handle>, descriptor: Handle, device: i32, flags: u32);
+    cuGreenCtxDestroy(green: Handle);
+    cuCtxFromGreenCtx(context: Out<'_, Handle>, green: Handle);
+    cuGreenCtxStreamCreate(stream: Out<'_, Handle>, green: Handle, flags: u32, priority: i32);
+    cuStreamGetGreenCtx(stream: Handle, green: Out<'_, Handle>);
+    cuStreamGetCtx_v2(stream: Handle, context: Out<'_, Handle>, green: Out<'_, Handle>);
+
     cuStreamWaitValue32(stream: Handle, address: u64, value: u32, flags: u32);
     cuStreamWaitValue32_v2(stream: Handle, address: u64, value: u32, flags: u32);
     cuStreamWaitValue64_v2(stream: Handle, address: u64, value: u64, flags: u32);
@@ -198,6 +211,13 @@ functions! {
     cuMemPoolGetAccess(flags: Out<'_, u32>, pool: Handle, location: Out<'_, Location>);
     cuMemPoolSetAccess(pool: Handle, descriptions: *const Access, count: usize);
     cuMemAllocFromPoolAsync(address: Out<'_, u64>, bytes: usize, pool: Handle, stream: Handle);
+
+    cuIpcGetEventHandle(handle: Out<'_, IpcHandle>, event: Handle);
+    cuIpcOpenEventHandle(event: Out<'_, Handle>, handle: IpcHandle);
+    cuIpcGetMemHandle(handle: Out<'_, IpcHandle>, address: u64);
+    cuIpcOpenMemHandle_v2(address: Out<'_, u64>, handle: IpcHandle, flags: u32);
+    cuIpcCloseMemHandle(address: u64);
+    cuThreadExchangeStreamCaptureMode(mode: Out<'_, u32>);
 
     cuModuleLoadData(module: Out<'_, Handle>, image: *const c_void);
     cuModuleGetFunction(function: Out<'_, Handle>, module: Handle, name: *const c_char);

@@ -8,6 +8,9 @@ use crate::fixture::{Fixture, NON_BLOCKING};
 /// `CU_EVENT_DISABLE_TIMING`
 pub(crate) const DISABLE_TIMING: u32 = 2;
 
+/// `CU_EVENT_INTERPROCESS`, which goes with the one before only.
+pub(crate) const INTERPROCESS: u32 = 4 | DISABLE_TIMING;
+
 /// A stream, as its handle.
 #[derive(Debug)]
 pub(crate) struct Stream<'f> {

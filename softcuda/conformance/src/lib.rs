@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! SOFTCUDA=soft conformance                                  # one line a probe
+//! SOFTCUDA=soft conformance --unrecorded                     # of those that no golden holds yet
 //! SOFTCUDA=real conformance --golden goldens/h200-580.159.04.txt
 //! ```
 
@@ -25,6 +26,7 @@ mod host_function;
 mod kernels;
 mod machine;
 mod outcome;
+mod peer;
 mod probe;
 mod probes;
 mod recording;
@@ -37,6 +39,8 @@ pub use child::run as run_child;
 pub use comparison::{Difference, Excuses, breakdowns, differences, explanation, unexplaining};
 pub use driver::Driver;
 pub use machine::today;
+pub use peer::{PEER, run as run_peer};
+pub use probes::Probes;
 pub use recording::Recording;
 pub use runner::Runner;
 
@@ -45,20 +49,23 @@ use probe::Probe;
 /// Counted up when the lines about error names change their form.
 const ERROR_NAMES_REVISION: u32 = 1;
 
-/// Runs all probes, asks for the attributes of device 0 and the names of all codes: a recording of the driver that is open.
+/// Runs the probes, and with those that the goldens hold asks for the attributes of device 0 and the names of all codes: a
+/// recording of the driver that is open.
 ///
 /// # Errors
 ///
 /// The driver has no device, or a child process cannot be started.
 pub fn record(driver: &Driver, runner: &Runner, date: String) -> Result<Recording, String> {
     let mut lines = runner.run(driver)?;
-    let names = (0..1000).filter_map(|code| Some((format!("error {code}"), driver.error_name(code)?)));
-    lines.extend(attributes::lines(driver).chain(names).filter(|line| line.0.starts_with(&runner.only)));
+    if runner.probes != Probes::Unrecorded {
+        let names = (0..1000).filter_map(|code| Some((format!("error {code}"), driver.error_name(code)?)));
+        lines.extend(attributes::lines(driver).chain(names).filter(|line| line.0.starts_with(&runner.only)));
+    }
     Ok(Recording {
         hardware: machine::hardware(driver),
         driver: machine::driver_version(driver),
         date,
-        digest: digest(probes::list()),
+        digest: digest(runner.probes.list()),
         lines,
     })
 }
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_fit_their_column() {
         let mut names = HashSet::new();
-        for probe in probes::list() {
+        for probe in Probes::All.list() {
             assert!(names.insert(probe.name), "{:?} names two probes", probe.name);
             assert!(probe.name.chars().count() <= recording::COLUMN - 2, "{:?} is too long", probe.name);
             assert!(!probe.name.contains("  "), "{:?} holds two spaces in a row", probe.name);
@@ -101,9 +108,9 @@ mod tests {
 
     #[test]
     fn the_digest_tells_lists_apart() {
-        let probes: Vec<Probe> = probes::list().copied().collect();
+        let probes: Vec<Probe> = Probes::All.list().copied().collect();
         let whole = digest(probes.iter());
-        assert_eq!(whole, digest(probes::list()));
+        assert_eq!(whole, digest(Probes::All.list()));
         assert_ne!(whole, digest(probes[1..].iter()), "one probe less");
         assert_ne!(whole, digest(probes.iter().rev()), "another order");
         let mut revised = probes;

@@ -4,15 +4,16 @@ use std::env;
 use std::fs;
 use std::process::ExitCode;
 
-use softcuda_conformance::{Driver, Runner, record, run_child, today};
+use softcuda_conformance::{Driver, PEER, Probes, Runner, record, run_child, run_peer, today};
 
 const USAGE: &str = "\
-usage: conformance [--golden FILE] [--date DAY] [--only PREFIX] [--verbose]
+usage: conformance [--golden FILE] [--date DAY] [--unrecorded] [--only PREFIX] [--verbose]
 
 Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a line for each.
 
-  --golden FILE    also writes the recording to FILE; on a real driver only
+  --golden FILE    also writes the recording to FILE, with the probes that no golden holds yet; on a real driver only
   --date DAY       the day in the recording, if the clock of the machine is not to be trusted
+  --unrecorded     the probes that no golden holds yet, instead of those that the goldens hold
   --only PREFIX    only the probes whose names begin so
   --verbose        lets the messages of the child processes through";
 
@@ -21,6 +22,7 @@ Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a 
 struct Arguments {
     golden: Option<String>,
     date: Option<String>,
+    unrecorded: bool,
     only: String,
     verbose: bool,
 }
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match arguments.split_first() {
         Some((first, names)) if first == "--child" => run_child(names),
+        Some((first, [])) if first == PEER => run_peer(),
         _ => parse(arguments).and_then(run),
     };
     match result {
@@ -49,12 +52,13 @@ fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
             "--golden" => parsed.golden = Some(value()?),
             "--date" => parsed.date = Some(value()?),
             "--only" => parsed.only = value()?,
+            "--unrecorded" => parsed.unrecorded = true,
             "--verbose" => parsed.verbose = true,
             _ => return Err(format!("{argument} is no option\n\n{USAGE}")),
         }
     }
-    if parsed.golden.is_some() && !parsed.only.is_empty() {
-        return Err("a golden holds the whole probe list; --golden and --only exclude each other".to_owned());
+    if parsed.golden.is_some() && (parsed.unrecorded || !parsed.only.is_empty()) {
+        return Err("a golden holds the whole probe list; --golden excludes --only and --unrecorded".to_owned());
     }
     Ok(parsed)
 }
@@ -65,7 +69,12 @@ fn run(arguments: Arguments) -> Result<(), String> {
         return Err("a golden is recorded on a real driver only; this is the software driver".to_owned());
     }
     let program = env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
-    let runner = Runner { program, verbose: arguments.verbose, only: arguments.only, deadline: Runner::DEADLINE };
+    let probes = match (&arguments.golden, arguments.unrecorded) {
+        (Some(_), _) => Probes::All,
+        (None, true) => Probes::Unrecorded,
+        (None, false) => Probes::Recorded,
+    };
+    let runner = Runner { program, verbose: arguments.verbose, probes, only: arguments.only, deadline: Runner::DEADLINE };
     let recording = record(driver, &runner, arguments.date.unwrap_or_else(today))?;
     print!("{recording}");
     match arguments.golden {

@@ -11,11 +11,15 @@ mod fault;
 mod fault_calls;
 mod fork;
 mod gone;
+mod green;
+mod green_streams;
 mod held;
 mod host_functions;
 mod host_memory;
 mod init;
 mod inside;
+mod ipc;
+mod ipc_peers;
 mod launch;
 mod legacy;
 mod limits;
@@ -36,8 +40,32 @@ mod value_arguments;
 mod wait;
 mod without_context;
 
-/// All probes.
-pub(crate) fn list() -> impl Iterator<Item = &'static Probe> {
+/// Which probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probes {
+    /// Those that the goldens hold.
+    Recorded,
+    /// Those that came since a machine for them was to be had. A new golden holds them too; with it they go to
+    /// the others, behind them.
+    Unrecorded,
+    /// Both.
+    All,
+}
+
+impl Probes {
+    /// These probes, in order.
+    pub(crate) fn list(self) -> impl Iterator<Item = &'static Probe> {
+        let (old, new) = (self != Self::Unrecorded, self != Self::Recorded);
+        recorded().filter(move |_| old).chain(unrecorded().filter(move |_| new))
+    }
+}
+
+fn unrecorded() -> impl Iterator<Item = &'static Probe> {
+    let subjects: [&'static [Probe]; 4] = [ipc::PROBES, ipc_peers::PROBES, green::PROBES, green_streams::PROBES];
+    subjects.into_iter().flatten()
+}
+
+fn recorded() -> impl Iterator<Item = &'static Probe> {
     let subjects: [&'static [Probe]; 36] = [
         init::PROBES,
         device::PROBES,
@@ -81,5 +109,5 @@ pub(crate) fn list() -> impl Iterator<Item = &'static Probe> {
 
 /// The probe of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Probe> {
-    list().find(|probe| probe.name == name)
+    Probes::All.list().find(|probe| probe.name == name)
 }

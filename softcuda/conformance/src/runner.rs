@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::breakdown::{CRASH, EXIT, HANGS, NO_OUTCOME};
 use crate::driver::Driver;
 use crate::probe::Probe;
-use crate::probes;
+use crate::probes::Probes;
 
 /// How the probes are run.
 #[derive(Debug)]
@@ -21,7 +21,9 @@ pub struct Runner {
     pub program: PathBuf,
     /// Lets the children's messages through.
     pub verbose: bool,
-    /// Only the probes whose names begin with this.
+    /// Of these probes.
+    pub probes: Probes,
+    /// Only those whose names begin with this.
     pub only: String,
     /// A probe that takes longer hangs, and its process is ended.
     pub deadline: Duration,
@@ -39,7 +41,7 @@ impl Runner {
     pub fn run(&self, driver: &Driver) -> Result<Vec<(String, String)>, String> {
         let two = device_count(driver)? >= 2;
         let wanted: Vec<&'static Probe> =
-            probes::list().filter(|probe| probe.name.starts_with(&self.only) && (two || !probe.needs_two_devices())).collect();
+            self.probes.list().filter(|probe| probe.name.starts_with(&self.only) && (two || !probe.needs_two_devices())).collect();
         let (alone, shared): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(|probe| probe.runs_alone());
         let mut outcomes = HashMap::new();
         self.run_together(driver, &shared, &mut outcomes)?;

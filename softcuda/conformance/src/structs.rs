@@ -1,5 +1,7 @@
 //! Structures that the driver takes by pointer, laid out as its headers declare them.
 
+use std::fmt;
+
 /// `CUstreamBatchMemOpParams`: a union, here with the members of all kinds.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -63,6 +65,30 @@ impl PoolProperties {
         Self { allocation: 1, handles: 0, location: Location::DEVICE, security: 0, most_bytes: 0, usage: 0, reserved: [0; 54] };
 }
 
+/// `CUipcEventHandle` and `CUipcMemHandle`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct IpcHandle(pub(crate) [u8; 64]);
+
+impl IpcHandle {
+    pub(crate) const ZERO: Self = Self([0; 64]);
+
+    /// One that was printed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut handle = Self::ZERO;
+        for (index, byte) in handle.0.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(handle)
+    }
+}
+
+impl fmt::Display for IpcHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// `CUmemAccessDesc`
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -71,4 +97,26 @@ pub(crate) struct Access {
     pub(crate) flags: u32,
 }
 
+/// `CUdevResource`, with the member for multiprocessors.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(8))]
+pub(crate) struct Resource {
+    pub(crate) kind: u32,
+    private: [u32; 23],
+    pub(crate) count: u32,
+    pub(crate) fewest: u32,
+    pub(crate) alignment: u32,
+    rest: [u32; 9],
+}
+
+impl Resource {
+    pub(crate) const MULTIPROCESSORS: u32 = 1;
+
+    /// Nothing, of a type.
+    pub(crate) fn of(kind: u32) -> Self {
+        Self { kind, ..Self::default() }
+    }
+}
+
 const _: () = assert!(size_of::<Operation>() == 48 && size_of::<PoolProperties>() == 88 && size_of::<Access>() == 12);
+const _: () = assert!(size_of::<Resource>() == 144);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use softcuda_conformance::{Driver, Runner};
+use softcuda_conformance::{Driver, Probes, Runner};
 
 /// A stand-in for the program: a line for each probe it is given, with what the probes do instead.
 const PROGRAM: &str = r#"#!/bin/sh
@@ -30,8 +30,13 @@ fn program() -> PathBuf {
 
 #[test]
 fn a_crash_an_exit_and_a_hang_are_outcomes_and_the_others_still_run() {
-    let runner =
-        Runner { program: program(), verbose: false, only: "event: create with flags".to_owned(), deadline: Duration::from_secs(3) };
+    let runner = Runner {
+        program: program(),
+        verbose: false,
+        probes: Probes::Recorded,
+        only: "event: create with flags".to_owned(),
+        deadline: Duration::from_secs(3),
+    };
     let driver = Driver::open().expect("a driver");
     let lines = runner.run(driver).expect("the program starts");
     let outcomes: Vec<(&str, &str)> =

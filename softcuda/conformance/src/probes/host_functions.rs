@@ -120,7 +120,7 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Probes while a host function blocks: with a free stream and an event behind the function.
-fn blocked(f: &Fixture, probe: impl FnOnce(&Fixture, Handle, Handle) -> Outcome) -> Outcome {
+pub(super) fn blocked(f: &Fixture, probe: impl FnOnce(&Fixture, Handle, Handle) -> Outcome) -> Outcome {
     let (stream, other, gate) = (f.stream(), f.stream(), Gate::default());
     let (entered, enters) = mpsc::channel();
     let (leaves, left) = mpsc::channel();
