@@ -17,7 +17,7 @@ use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
-use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, Result, Stream, driver_version};
+use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, Result, Stream, driver_version};
 use forks::{Finding, Side, fork, in_child};
 
 /// What the calls of `common/calls.rs` say that answer in a forked child as anywhere: the driver has no part in it.
@@ -69,6 +69,20 @@ const WITHOUT_THE_DRIVER: &[&str] = &[
     "ExternalStream::context",
     "ExternalStream::device",
     "StreamRef::context, of cudarc",
+    "IpcEventHandle::from_bytes",
+    "IpcEventHandle::as_bytes",
+    "IpcMemHandle::from_bytes",
+    "IpcMemHandle::as_bytes",
+    "Event::fmt, interprocess",
+    "IpcMemory::bytes",
+    "IpcMemory::as_raw",
+    "IpcMemory::context",
+    "IpcMemory::device",
+    "IpcMemory::is_imported",
+    "IpcMemory::fmt",
+    "IpcSlice::as_view",
+    "IpcSlice::as_view_mut",
+    "IpcSlice::memory",
 ];
 
 /// The driver calls that this thread has made, where that is counted.
@@ -167,12 +181,14 @@ fn t513_every_call_is_refused_and_drops_do_nothing() {
         lent.to_cudarc(&world.cudarc).unwrap();
         let (unbound, pending) = (Event::new(), world.stream.record_event().unwrap());
         let (of_stream, current) = (external(&world.other).unwrap(), world.current().unwrap());
-        let dropped = (lent, unbound, pending, of_stream, current);
+        // The last share of a stream of cudarc's.
+        let of_cudarc = ExternalStream::try_from(world.cudarc.new_stream().unwrap()).unwrap();
+        let dropped = (lent, unbound, pending, of_stream, current, of_cudarc);
         in_child(move || {
-            let World { stream, other, event, start, end, external, theirs, their_event, cudarc, second, .. } = world;
+            let World { stream, other, event, start, end, external, theirs, their_event, cudarc, second, shared, slice, .. } = world;
             // What is cudarc's calls the driver when it is dropped, and so does the test's own context.
             std::mem::forget((theirs, their_event, cudarc, second));
-            without_a_driver_call("dropping", || drop((stream, other, event, start, end, external, dropped)))
+            without_a_driver_call("dropping", || drop((stream, other, event, start, end, external, shared, slice, dropped)))
         });
     });
 }

@@ -3,10 +3,10 @@
 mod common;
 
 use common::hold::Hold;
-use common::streams;
+use common::{device, streams};
 use cuda_streams::{AsEvent, Error, Event, EventFlags, EventOptions, EventStatus, Mode, Result, Untimed};
 
-/// T486, T491
+/// T371, T486, T491
 #[test]
 fn t486_every_mode_has_its_flags_and_the_driver_takes_them() -> Result<()> {
     fn check<M: Mode>(event: &Event<M>, flags: EventFlags) -> Result<()> {
@@ -26,10 +26,15 @@ fn t486_every_mode_has_its_flags_and_the_driver_takes_them() -> Result<()> {
     check(&Event::interprocess(), untimed | EventFlags::INTERPROCESS)?;
     check(&EventOptions::new().blocking_sync(true).build(), untimed | EventFlags::BLOCKING_SYNC)?;
     check(&EventOptions::new().timed().blocking_sync(true).build(), EventFlags::BLOCKING_SYNC)?;
-    check(&EventOptions::new().blocking_sync(true).interprocess().build(), EventFlags::all() & EventFlags::from_bits_retain(7))
+    check(&EventOptions::new().blocking_sync(true).interprocess().build(), EventFlags::all() & EventFlags::from_bits_retain(7))?;
+    // A device makes the same.
+    check(&device().event(EventOptions::new())?, untimed)?;
+    check(&device().event(EventOptions::new().timed())?, EventFlags::empty())?;
+    check(&device().event(EventOptions::new().blocking_sync(true))?, untimed | EventFlags::BLOCKING_SYNC)?;
+    check(&device().event(EventOptions::new().interprocess())?, untimed | EventFlags::INTERPROCESS)
 }
 
-/// T420, T421
+/// T232, T420, T421
 #[test]
 fn t420_dynamic_flags_are_those_that_drivers_accept() -> Result<()> {
     let [stream] = streams();

@@ -4,10 +4,13 @@
 
 mod support;
 
+use std::fs;
+use std::sync::mpsc;
+
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_MAP_FAILED, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUipcEventHandle};
 use softcuda::Kernel;
-use support::peer::{Bytes as _, Link, import_event, open_files, with_second, with_seconds};
+use support::peer::{Bytes as _, Link, import_event, open_files, until_it_sleeps, with_second, with_seconds};
 use support::peer_event::{destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, wait};
 use support::{Hold, ONE, context, kernel, misuse};
 
@@ -95,7 +98,12 @@ fn a_host_that_waits_for_a_process_that_is_killed_goes_on() {
             assert_eq!(query(event), CUDA_ERROR_NOT_READY);
             std::thread::scope(|scope| {
                 let address = event.expose_provenance();
-                let waits = scope.spawn(move || synchronize(std::ptr::with_exposed_provenance_mut(address)));
+                let (sender, task) = mpsc::channel();
+                let waits = scope.spawn(move || {
+                    sender.send(fs::read_link("/proc/thread-self").expect("a thread")).expect("somebody listens");
+                    synchronize(std::ptr::with_exposed_provenance_mut(address));
+                });
+                until_it_sleeps(&task.recv().expect("it begins"));
                 assert!(!waits.is_finished());
                 link.kill();
                 waits.join().expect("it goes on");
@@ -145,11 +153,14 @@ fn a_fault_ends_all_waits_for_another_process() {
             std::thread::scope(|threads| {
                 let address = event.expose_provenance();
                 let joined = scope.scope();
+                let (sender, task) = mpsc::channel();
                 let waits = threads.spawn(move || {
                     let _scope = joined.join();
+                    sender.send(fs::read_link("/proc/thread-self").expect("a thread")).expect("somebody listens");
                     // SAFETY: alive.
                     unsafe { sys::cuEventSynchronize(std::ptr::with_exposed_provenance_mut(address)) }
                 });
+                until_it_sleeps(&task.recv().expect("it begins"));
                 // SAFETY: the kernel has no parameters.
                 unsafe { faulty.launch_builder(&kernel).launch(ONE) }.expect("a launch");
                 assert_eq!(waits.join().expect("it goes on"), CUDA_ERROR_LAUNCH_FAILED);

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use cuda_streams::{
     AsEvent, AsStream, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions, ExternalStream,
-    HostWait, Interprocess, Result, Stream, StreamOptions, Timed, Untimed, driver_version,
+    HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed, Untimed,
+    driver_version,
 };
 
 use super::contexts;
+use super::ipc::{exported, nobodys_event, nobodys_memory, nothing_exported, sliced};
 use super::raw;
 use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, round_trip, second_context};
 
@@ -62,6 +64,14 @@ fn if_there_are_ids<T>(result: Result<T>) -> Result<()> {
 
 fn not_there(error: &Error) -> bool {
     matches!(error, Error::NoSuchDevice { .. })
+}
+
+/// Miri has no other processes to share with.
+fn if_shared<T>(result: Result<T>) -> Result<()> {
+    match result {
+        Err(Error::IpcRefused { reason: IpcRefusal::Unsupported, .. }) if cfg!(miri) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 macro_rules! public_calls {
@@ -156,6 +166,16 @@ public_calls! {
             matches!(error.code(), Some(ErrorCode::INVALID_DEVICE | ErrorCode::INVALID_CONTEXT | ErrorCode::PEER_ACCESS_UNSUPPORTED))
         })?;
         activating "Event::bind" => Event::new().bind(*device)?;
+        inert "Event::ipc_handle, no device" => if_current(if_shared(Event::interprocess().ipc_handle()))?;
+        activating "Event::from_ipc_handle" => nobodys_event(*device, false)?;
+        activating "Event::from_ipc_handle_with" => nobodys_event(*device, true)?;
+        inert "IpcEventHandle::from_bytes" => IpcEventHandle::from_bytes([0; 64]);
+        inert "IpcEventHandle::as_bytes" => *IpcEventHandle::from_bytes([0; 64]).as_bytes();
+        inert "IpcMemHandle::from_bytes" => IpcMemHandle::from_bytes([0; 64]);
+        inert "IpcMemHandle::as_bytes" => *IpcMemHandle::from_bytes([0; 64]).as_bytes();
+        inert "IpcMemHandle::export, nothing" => refused(nothing_exported(), |error| error.code() == Some(ErrorCode::INVALID_VALUE))?;
+        activating "IpcMemory::new" => IpcMemory::new(*device, 1)?.close()?;
+        activating "IpcMemory::open" => nobodys_memory(*device)?;
     }
 
     WORLD_CALLS(world) {
@@ -217,6 +237,7 @@ public_calls! {
         "Event::elapsed_time" => world.start.elapsed_time(&world.end)?;
         "Event::into_dynamic" => world.stream.record_event()?.into_dynamic();
         "Event::try_into_timed" => world.stream.record_event()?.into_dynamic().try_into_timed().unwrap_err();
+        "Event::try_into_interprocess" => world.stream.record_event()?.into_dynamic().try_into_interprocess().unwrap_err();
         "Event::destroy" => world.stream.record_event()?.destroy()?;
         "Event::fmt" => format!("{:?} {:?}", world.event, world.event.as_event());
         "EventRef::record" => world.event.as_event().record(&world.stream)?;
@@ -224,6 +245,31 @@ public_calls! {
         "EventRef::query" => world.event.as_event().query()?;
         "EventRef::status" => world.event.as_event().status()?;
         "EventRef::synchronize" => world.event.as_event().synchronize()?;
+        "Event::ipc_handle" => if_shared(world.stream.record_event_with(EventOptions::new().interprocess())?.ipc_handle())?;
+        "Event::ipc_handle, in a scope" => if_shared(world.stream.scope(|| Event::interprocess().ipc_handle()))?;
+        "Event::fmt, interprocess" => format!("{:?}", world.shared);
+        "Event::query, exported" => world.shared.query()?;
+        "Event::status, exported" => world.shared.status()?;
+        "Event::synchronize, exported" => world.shared.synchronize()?;
+        "Event::record, exported" => world.shared.record(&world.stream)?;
+        "Event::wait, exported" => world.shared.wait(&world.other)?;
+        "IpcMemory::ipc_handle" => if_shared(world.slice().memory().ipc_handle())?;
+        "IpcMemory::bytes" => world.slice().memory().bytes();
+        "IpcMemory::as_raw" => world.slice().memory().as_raw();
+        "IpcMemory::context" => world.slice().memory().context();
+        "IpcMemory::device" => world.slice().memory().device();
+        "IpcMemory::is_imported" => world.slice().memory().is_imported();
+        "IpcMemory::fmt" => format!("{:?}", world.slice());
+        "IpcMemory::close" => IpcMemory::new(world.device, 1)?.close()?;
+        "IpcMemHandle::export" => if_shared(exported(world.slice().memory()))?;
+        "IpcMemory::into_cudarc" => drop(sliced(world.device, &world.theirs[0], 64)?);
+        "IpcMemory::into_cudarc, too long" => refused(sliced(world.device, &world.theirs[0], usize::MAX), |error| {
+            matches!(error, Error::OutOfBounds { .. })
+        })?;
+        "IpcSlice::as_view" => world.slice().as_view().len();
+        "IpcSlice::as_view_mut" => world.slice().as_view_mut().len();
+        "IpcSlice::memory" => world.slice().memory().bytes();
+        "IpcSlice::close" => sliced(world.device, &world.theirs[0], 64)?.close()?;
         "Context::from_raw" => second_context(world)?;
         "Context::retire" => second_context(world)?.retire();
         "Stream::synchronize_timeout" => idle(&world.stream)?.synchronize_timeout(Duration::MAX)?;

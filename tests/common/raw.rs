@@ -101,6 +101,7 @@ functions! {
     fn cuEventDestroy_v2(event: RawEvent);
     fn cuEventRecord(event: RawEvent, stream: RawStream);
     fn cuEventQuery(event: RawEvent);
+    fn cuIpcGetEventHandle(handle: *mut c_void, event: RawEvent);
 }
 
 /// The driver's number of a device.

@@ -8,11 +8,12 @@ macro_rules! sources {
 }
 
 sources! {
-    "lib.rs" "context.rs" "context/current.rs" "context/foreign.rs" "context/primary.rs" "context/record.rs" "current.rs" "current/scope.rs"
+    "lib.rs" "context.rs" "context/current.rs" "context/foreign.rs" "context/primary.rs" "context/record.rs" "context/relaxed.rs" "current.rs" "current/scope.rs"
     "device.rs" "device/attribute.rs" "device/primary.rs" "device/properties.rs" "device/uuid.rs"
-    "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs"
+    "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs" "error/ipc.rs"
     "event.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/mode.rs" "event/options.rs"
-    "event/properties.rs" "event/raw.rs" "event/status.rs" "event/view.rs" "event/word.rs" "external.rs" "fork.rs" "handle.rs" "interop.rs" "poll.rs"
+    "event/properties.rs" "event/raw.rs" "event/interprocess.rs" "event/status.rs" "event/view.rs" "event/word.rs" "external.rs" "external/owner.rs" "fork.rs"
+    "handle.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "sharing.rs"
     "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs" "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs"
 }
 
@@ -44,11 +45,29 @@ pub(crate) fn public_functions() -> Vec<String> {
         let types = text.lines().filter_map(|line| line.strip_prefix("stream_operations!(")?.split_once("] "));
         types.flat_map(|(_, owner)| operations.iter().map(move |function| format!("{}::{function}", identifier(owner)))).collect()
     };
-    others.into_iter().flat_map(|(_, text)| functions_of(text).into_iter().chain(of_macro(text))).collect()
+    others
+        .into_iter()
+        .flat_map(|(_, text)| functions_of(text).into_iter().flat_map(|name| of_handles(text, &name)).chain(of_macro(text)))
+        .collect()
+}
+
+/// A function of the macro that makes handles is one of each type that it makes.
+fn of_handles(text: &str, function: &str) -> Vec<String> {
+    match function.strip_prefix(OF_MACRO) {
+        Some(rest) => text
+            .lines()
+            .filter_map(|line| line.strip_suffix(';')?.trim().split_once(" of "))
+            .map(|(owner, _)| format!("{owner}{rest}"))
+            .collect(),
+        None => vec![function.to_owned()],
+    }
 }
 
 /// The file with the macro that gives a type the operations of a stream.
 const OPERATIONS: &str = "stream/operations.rs";
+
+/// What the macro that makes handles calls each type.
+const OF_MACRO: &str = "$name";
 
 fn functions_of(text: &str) -> Vec<String> {
     let mut functions = Vec::new();
@@ -75,7 +94,8 @@ fn inherent_owner(declaration: &str) -> String {
         return String::new();
     }
     let after_generics = header.strip_prefix('<').map_or(header, |generics| generics.split_once("> ").map_or("", |(_, rest)| rest));
-    identifier(after_generics.trim_start())
+    let owner = after_generics.trim_start();
+    if owner.starts_with(OF_MACRO) { OF_MACRO.to_owned() } else { identifier(owner) }
 }
 
 fn public_function(item: &str, in_trait: bool) -> Option<String> {

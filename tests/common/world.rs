@@ -1,14 +1,15 @@
 //! What the public calls of `calls.rs` work on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cuda_streams::{
-    AsEvent, AsStream, Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, RawEvent, RawStream, Result, Stream,
-    Timed,
+    AsEvent, AsStream, Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, Interprocess, IpcSlice, RawEvent,
+    RawStream, Result, Stream, Timed,
 };
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
 use super::contexts::SecondContext;
+use super::ipc::sliced;
 use super::raw;
 
 /// What the calls that need a stream work on. All of it is of one device.
@@ -28,6 +29,9 @@ pub(crate) struct World {
     /// cudarc's own stream, its legacy default stream and its per-thread one.
     pub(crate) theirs: [Arc<CudaStream>; 3],
     pub(crate) their_event: CudaEvent,
+    /// An event that was exported.
+    pub(crate) shared: Event<Interprocess>,
+    pub(crate) slice: Mutex<IpcSlice<u8>>,
 }
 
 impl World {
@@ -44,7 +48,15 @@ impl World {
         stream.to_cudarc(&cudarc).expect("cudarc orders its slices");
         let external = external(&other).expect("a stream that is alive");
         let (event, context, second) = (Event::new(), stream.context(), SecondContext::new(device));
-        Self { device, context, stream, other, event, start, end, external, second, cudarc, theirs, their_event }
+        let shared = stream.record_event_with(EventOptions::new().interprocess()).expect("an interprocess event");
+        assert!(shared.ipc_handle().is_ok() || cfg!(miri), "it is exported");
+        let slice = Mutex::new(sliced(device, &theirs[0], 64).expect("memory that can be shared"));
+        Self { device, context, stream, other, event, start, end, external, second, cudarc, theirs, their_event, shared, slice }
+    }
+
+    /// Memory that can be shared, as cudarc's.
+    pub(crate) fn slice(&self) -> MutexGuard<'_, IpcSlice<u8>> {
+        self.slice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `stream`, as the current one.

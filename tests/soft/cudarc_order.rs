@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
-use cuda_streams::Stream;
+use cuda_streams::{IpcMemory, Stream};
 use cudarc::driver::{CudaContext, CudaStream, DriverError};
 use softcuda::{Schedule, Scope, Topic};
 
@@ -139,6 +139,24 @@ fn one_stream_of_cudarcs_own_is_what_makes_it_order_slices() -> Result {
     };
     for (name, program, _) in PROGRAMS {
         assert_eq!(reports_of(program, with_one_of_its_own, nothing, Schedule::Plain)?, Vec::<String>::new(), "{name}");
+    }
+    Ok(())
+}
+
+/// As it is by [`Stream::to_cudarc`].
+#[test]
+fn shared_memory_makes_cudarc_order_what_it_has_on_borrowed_streams() -> Result {
+    prepare();
+    for schedule in SCHEDULES {
+        let _scope = Scope::enter().scheduled(schedule);
+        let (ours, cudarc) = (streams::<2>(), CudaContext::new(device().ordinal() as usize)?);
+        let [first, second] = ours.each_ref().map(|stream| borrowed(stream, &cudarc));
+        let mut memory = IpcMemory::new(device(), 1)?.into_cudarc::<u32>(&first, 64).map_err(|(_, error)| error)?;
+        first.memset_zeros(&mut memory.as_view_mut())?;
+        second.memset_zeros(&mut memory.as_view_mut())?;
+        memory.close()?;
+        assert_eq!(Scope::current().take_reports(), [], "{schedule:?}");
+        cudarc.synchronize()?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ const SILENT: &[(&str, &str)] = &[
     ("cuStreamDestroy_v2", "dropping tells nothing, and the stream is leaked; `destroy` tells"),
     ("cuEventDestroy_v2", "dropping tells nothing, and the event is leaked; `destroy` tells"),
     ("cuCtxGetId", "dropping asks whether the context lives, and leaks where it cannot be told"),
+    ("cuThreadExchangeStreamCaptureMode", "the call is made all the same: mostly nothing is captured"),
 ];
 
 /// These calls of the table are made once a process, or never on this driver; see the other tests.
@@ -30,7 +31,11 @@ const NOT_IN_A_WORLD: &[(&str, &str)] = &[
     ("cuDevicePrimaryCtxRetain", "once for each life of a context"),
     ("cuDevicePrimaryCtxRelease_v2", "only after a retained context turned out to be unusable"),
     ("cuEventElapsedTime", "only where the driver has no cuEventElapsedTime_v2"),
+    ("cuIpcCloseMemHandle", "only with another process: ipc.rs"),
 ];
+
+/// In these calls cudarc makes driver calls too, and panics where one fails; `ipc.rs` has those of this crate.
+const BY_CUDARC: &[&str] = &["IpcMemory::into_cudarc", "IpcMemory::into_cudarc, too long", "IpcSlice::close"];
 
 /// And this one is not made where the driver has no ids: what is current is then left as it is.
 const ONLY_WITH_IDS: &str = "cuCtxSetCurrent";
@@ -54,7 +59,10 @@ fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static 
                 drop(injection);
                 let what = format!("{name}, call {failing} of {function} answers {code}");
                 // What cannot be destroyed is leaked.
-                let leaks = function.contains("Destroy") || function == "cuCtxGetId" && (result.is_ok() || name.contains("destroy"));
+                let gives_back = name.contains("destroy") || name.contains("close") || *name == "IpcMemory::new";
+                let leaks = ["Destroy", "Free"].iter().any(|end| function.contains(end))
+                    || function == "cuCtxGetId" && (result.is_ok() || gives_back)
+                    || function == "cuCtxPushCurrent_v2" && gives_back;
                 match result {
                     Err(error) => {
                         assert_eq!(error, Error::Driver { call: function, code: ErrorCode::new(code).unwrap() }, "{what}");
@@ -90,7 +98,7 @@ pub(crate) fn fail_everything(check_leaks: bool) {
         for call in DEVICE_CALLS {
             reached.extend(fail_each(call, &world.device, check_leaks));
         }
-        for call in WORLD_CALLS {
+        for call in WORLD_CALLS.iter().filter(|call| !BY_CUDARC.contains(&call.name)) {
             reached.extend(fail_each(call, &world, check_leaks));
         }
         let missing: Vec<_> = driver_functions()

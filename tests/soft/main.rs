@@ -19,6 +19,10 @@ mod dead_context;
 #[cfg(not(miri))]
 mod failures;
 #[cfg(not(miri))]
+mod ipc;
+#[cfg(not(miri))]
+mod ipc_forged;
+#[cfg(not(miri))]
 mod leaks;
 #[cfg(not(miri))]
 mod lent_streams;

@@ -6,6 +6,8 @@ mod common;
 mod contexts;
 mod events;
 mod external;
+#[cfg(not(miri))]
+mod ipc;
 mod order;
 mod scope;
 

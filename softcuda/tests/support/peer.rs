@@ -1,8 +1,11 @@
 //! A second process: the test's executable, once more.
 
-use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use cudarc::driver::sys::{self, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUresult};
 
@@ -12,11 +15,13 @@ use super::green::answer;
 const SECOND: &str = "SOFTCUDA_TEST_SECOND";
 /// What a line begins with that is for the other process: a test's executable says more than that.
 const MARK: &str = "@";
+/// How long a process waits for a line of the other, or for its end.
+const TIME_OUT: Duration = Duration::from_secs(60);
 
 /// Lines to another process, and from it.
 pub(crate) struct Link {
     to: Box<dyn Write>,
-    from: Box<dyn BufRead>,
+    from: Receiver<String>,
     /// Ends with this.
     child: Option<Child>,
 }
@@ -29,11 +34,9 @@ impl Link {
 
     pub(crate) fn hear(&mut self) -> String {
         loop {
-            let mut line = String::new();
-            let bytes = self.from.read_line(&mut line).expect("the other process speaks");
-            assert_ne!(bytes, 0, "the other process has ended");
+            let line = self.from.recv_timeout(TIME_OUT).unwrap_or_else(|error| panic!("the other process says nothing: {error}"));
             // The name of the test stands before the first.
-            if let Some((_, line)) = line.trim_end().split_once(MARK) {
+            if let Some((_, line)) = line.split_once(MARK) {
                 return line.to_owned();
             }
         }
@@ -54,11 +57,20 @@ impl Link {
 
     /// Lets the other process end, which has to pass.
     fn end(mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        if self.child.is_none() {
+            return;
+        }
         self.to = Box::new(io::sink());
         let mut rest = String::new();
-        self.from.read_to_string(&mut rest).expect("the other process speaks");
-        let status = child.wait().expect("it ends");
+        loop {
+            match self.from.recv_timeout(TIME_OUT) {
+                Ok(line) => rest += &(line + "\n"),
+                Err(RecvTimeoutError::Disconnected) => break,
+                // Dropped, this kills it.
+                Err(RecvTimeoutError::Timeout) => panic!("the second process does not end\n{rest}"),
+            }
+        }
+        let status = self.child.take().expect("it was there").wait().expect("it ends");
         assert!(status.success(), "the second process ends with {status}\n{rest}");
     }
 }
@@ -85,19 +97,36 @@ pub(crate) fn with_seconds(
     second: impl FnOnce(&mut Link),
 ) {
     if env::var(SECOND).is_ok_and(|second| second == test) {
-        return second(&mut Link { to: Box::new(io::stdout()), from: Box::new(BufReader::new(io::stdin())), child: None });
+        return second(&mut Link { to: Box::new(io::stdout()), from: lines(io::stdin()), child: None });
     }
     let begin = || {
         let mut command = Command::new(env::current_exe().expect("this test's path"));
         command.args([test, "--exact", "--nocapture"]).env(SECOND, test).envs(variables.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child process");
         let to = child.stdin.take().expect("its input");
-        let from = BufReader::new(child.stdout.take().expect("its output"));
-        Link { to: Box::new(to), from: Box::new(from), child: Some(child) }
+        let from = lines(child.stdout.take().expect("its output"));
+        Link { to: Box::new(to), from, child: Some(child) }
     };
     let mut link = begin();
     first(&mut link, &begin);
     link.end();
+}
+
+/// Reads on a thread, so that who waits for a line can stop waiting.
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    // Who does not listen any more has ended.
+    thread::spawn(move || BufReader::new(from).lines().map_while(io::Result::ok).try_for_each(|line| sender.send(line)));
+    lines
+}
+
+/// Waits until a thread of this process sleeps in its call. `task` is what it has read of `/proc/thread-self`.
+pub(crate) fn until_it_sleeps(task: &Path) {
+    let stat = Path::new("/proc").join(task).join("stat");
+    // Its state follows its name in parentheses.
+    while !fs::read_to_string(&stat).expect("a thread").rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S')) {
+        thread::yield_now();
+    }
 }
 
 /// Handles as text.
