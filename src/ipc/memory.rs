@@ -20,7 +20,7 @@ use crate::sharing::{self, Bytes, Origin, Shared};
 ///
 /// **Dropping it waits** for all work of its context, because the driver does; it is the one thing in this crate
 /// that does so. [`close`](Self::close) tells how it went. Work of other contexts that reaches the memory is not
-/// waited for. While a stream is captured on this thread, dropping does not end the capture.
+/// waited for. The call is made so that it does not end a stream capture of this thread (not yet seen on hardware).
 ///
 /// ```
 /// use cuda_streams::{Device, IpcMemory};
