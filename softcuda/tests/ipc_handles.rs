@@ -90,7 +90,7 @@ fn events_are_exported_by_their_creator_and_opened_by_others() {
     with_second(
         "events_are_exported_by_their_creator_and_opened_by_others",
         |link| {
-            let _context = context(0);
+            let context = context(0);
             let event = interprocess_event();
             let handle = export_event(event).expect("a handle");
             assert_eq!(import_event(handle), Err(CUDA_ERROR_INVALID_CONTEXT), "this process has exported it");
@@ -103,8 +103,9 @@ fn events_are_exported_by_their_creator_and_opened_by_others() {
             let plain = plain.expect("an event");
             assert_eq!(export_event(plain).err(), Some(CUDA_ERROR_INVALID_HANDLE), "it was not created so");
             destroy(plain);
-            // Exports need no context.
             without_a_context();
+            assert_eq!(export_event(event).err(), Some(CUDA_ERROR_INVALID_CONTEXT), "no context is current");
+            context.bind_to_thread().expect("current again");
             export(link, event);
             link.expect("done");
             destroy(event);

@@ -33,6 +33,7 @@ pub(super) fn contents(handle: &IpcHandle) -> Outcome<Contents> {
 pub(super) fn export(out: Out<IpcHandle>, handle: Handle) -> Outcome {
     let peer = own()?;
     let mut state = lock();
+    state.current()?;
     let (serial, event) = state.event(handle)?;
     let (descriptor, token) = match &event.sharing {
         Sharing::Never | Sharing::Imported(_) => return Err(codes::INVALID_HANDLE),
