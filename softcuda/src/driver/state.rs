@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) order: Order,
     pub(super) histories: Histories,
     last_serial: Serial,
-    last_context: Serial,
+    pub(super) last_context: Serial,
 }
 
 global! {
@@ -99,7 +99,7 @@ impl State {
 
     /// The live context `handle`.
     pub(super) fn context_at(&self, handle: Handle) -> Option<Serial> {
-        self.contexts.iter().find(|(_, context)| context.handle == handle && !context.ends).map(|(id, _)| *id)
+        self.contexts.iter().find(|(_, context)| context.handle == handle && context.is_named && !context.ends).map(|(id, _)| *id)
     }
 
     /// Whether a context that was found earlier, under the lock, still lives and works.
@@ -211,6 +211,7 @@ impl State {
             id,
             Context {
                 handle,
+                is_named: true,
                 scope: scope::current(),
                 ends: false,
                 device,
