@@ -2,6 +2,12 @@
 
 use crate::probe::Probe;
 
+mod capture;
+mod capture_calls;
+mod capture_info;
+mod capture_modes;
+mod captured_events;
+mod captured_host_functions;
 mod context;
 mod copies;
 mod device;
@@ -11,6 +17,10 @@ mod fault;
 mod fault_calls;
 mod fork;
 mod gone;
+mod graph;
+mod graph_events;
+mod graph_launch;
+mod graph_nodes;
 mod green;
 mod green_streams;
 mod held;
@@ -35,6 +45,7 @@ mod stale;
 mod stream;
 mod two;
 mod two_memory;
+mod user_object;
 mod value;
 mod value_arguments;
 mod wait;
@@ -61,7 +72,25 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 4] = [ipc::PROBES, ipc_peers::PROBES, green::PROBES, green_streams::PROBES];
+    let subjects: [&'static [Probe]; 17] = [
+        ipc::PROBES,
+        ipc_peers::PROBES,
+        green::PROBES,
+        green_streams::PROBES,
+        capture::PROBES,
+        capture_info::PROBES,
+        capture_calls::HERE,
+        capture_calls::ELSEWHERE,
+        capture_modes::PROBES,
+        capture_modes::MATRIX,
+        captured_events::PROBES,
+        graph::PROBES,
+        graph_nodes::PROBES,
+        graph_launch::PROBES,
+        graph_events::PROBES,
+        user_object::PROBES,
+        captured_host_functions::PROBES,
+    ];
     subjects.into_iter().flatten()
 }
 

@@ -1,0 +1,301 @@
+//! Host functions in graphs, beside faults, and those that a context's end finds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::code::Code;
+use crate::driver::Handle;
+use crate::fixture::{Fixture, NON_BLOCKING};
+use crate::host_function::{Gate, enqueue, enqueue_repeated};
+use crate::kernels::{Shape, launch};
+use crate::outcome::{Outcome, verdict};
+use crate::probe::Probe;
+use crate::slots::LIMIT;
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe::current("captured host function: launched three times", |f| {
+        let (stream, runs) = (f.stream(), Arc::new(AtomicU32::new(0)));
+        let graph = f.captured(|stream| counted(f, stream, &runs));
+        let captured = runs.load(Ordering::Acquire);
+        let executable = graph.instantiate().1;
+        let codes = [executable.launch(*stream), executable.launch(*stream), executable.launch(*stream), f.finish(*stream)];
+        Outcome::from(codes).and(format!("{captured}, {}", runs.load(Ordering::Acquire)))
+    }),
+    Probe::current("captured host function: enqueued by another thread", |f| {
+        let (stream, runs) = (f.stream(), Arc::new(AtomicU32::new(0)));
+        f.begin(*stream);
+        let origin = *stream;
+        let code = thread::scope(|scope| scope.spawn(|| counted(f, origin, &runs)).join()).expect("a code");
+        let (end, graph) = f.end(*stream);
+        let executable = graph.instantiate().1;
+        let launch = [executable.launch(*stream), f.finish(*stream)];
+        Outcome::from([code, end]).and(graph.shape()).and(launch).and(runs.load(Ordering::Acquire).to_string())
+    }),
+    Probe::current("captured host function: of an invalidated capture", |f| {
+        let (stream, runs) = (f.stream(), Arc::new(AtomicU32::new(0)));
+        f.begin(*stream);
+        let within = counted(f, *stream, &runs);
+        f.driver.cuStreamQuery(*stream);
+        let after = counted(f, *stream, &runs);
+        let end = f.end_code(*stream);
+        let finish = f.finish(*stream);
+        Outcome::from([within, after, end, finish]).and(runs.load(Ordering::Acquire).to_string())
+    }),
+    Probe::current("captured host function: two branches, one at a time", |f| {
+        let (stream, other, gate) = (f.stream(), f.stream(), Gate::default());
+        let runs = Arc::new(AtomicU32::new(0));
+        let executable = f.executable(|origin| {
+            f.join(*other, origin);
+            for stream in [origin, *other] {
+                let (waiting, runs) = (gate.clone(), Arc::clone(&runs));
+                enqueue_repeated(f.driver, stream, move || {
+                    runs.fetch_add(1, Ordering::AcqRel);
+                    waiting.pass();
+                });
+            }
+            f.join(origin, *other);
+        });
+        // On another thread: where nothing is captured the functions run at once.
+        executable.launch(*stream);
+        let tail = f.recorded(*stream);
+        let pending = f.settled_query(*tail);
+        let entered = runs.load(Ordering::Acquire);
+        gate.open();
+        Outcome::from([pending, f.driver.cuEventSynchronize(*tail)]).and(format!("{entered}, {}", runs.load(Ordering::Acquire)))
+    }),
+    Probe::current("captured host function: one of another stream beside it", |f| {
+        let (stream, other, gate, runs) = (f.stream(), f.stream(), Gate::default(), Arc::new(AtomicU32::new(0)));
+        let waiting = gate.clone();
+        let executable = f.executable(|stream| {
+            enqueue_repeated(f.driver, stream, move || {
+                waiting.pass();
+            })
+        });
+        executable.launch(*stream);
+        counted(f, *other, &runs);
+        let pending = f.settled_query(*f.recorded(*other));
+        gate.open();
+        Outcome::from([pending, f.finish(*stream), f.finish(*other)]).and(runs.load(Ordering::Acquire).to_string())
+    }),
+    Probe::current("captured host function: what follows waits for it", |f| {
+        let (stream, gate) = (f.stream(), Gate::default());
+        let waiting = gate.clone();
+        let executable = f.executable(|stream| {
+            enqueue_repeated(f.driver, stream, move || {
+                waiting.pass();
+            })
+        });
+        executable.launch(*stream);
+        let tail = f.recorded(*stream);
+        let pending = f.settled_query(*tail);
+        gate.open();
+        [pending, f.driver.cuEventSynchronize(*tail)].into()
+    }),
+    Probe::alone("captured host function: a query in it", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, event) = (f.stream(), f.complete(0).into_handle());
+            let answer = Arc::new(AtomicU32::new(u32::MAX));
+            let tells = Arc::clone(&answer);
+            let executable =
+                f.executable(|stream| enqueue_repeated(d, stream, move || tells.store(d.cuEventQuery(event).0, Ordering::Release)));
+            Outcome::from([executable.launch(*stream), f.finish(*stream), Code(answer.load(Ordering::Acquire))])
+        })
+    }),
+    Probe::alone("captured host function: a launch of another graph in it", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, other, answer) = (f.stream(), f.stream().into_handle(), Arc::new(AtomicU32::new(u32::MAX)));
+            let inner = f.executable(|_| ()).into_handle();
+            let tells = Arc::clone(&answer);
+            let executable =
+                f.executable(|stream| enqueue_repeated(d, stream, move || tells.store(d.cuGraphLaunch(inner, other).0, Ordering::Release)));
+            executable.launch(*stream);
+            let finish = f.finish(*stream);
+            [finish, Code(answer.load(Ordering::Acquire))].into()
+        })
+    }),
+    Probe::alone("inside a host function: capture of another stream", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, other, (tells, told)) = (f.stream(), f.stream().into_handle(), mpsc::channel());
+            enqueue(d, *stream, move || {
+                let begin = d.cuStreamBeginCapture_v2(other, 1);
+                let mut graph = Handle::NULL;
+                let end = d.cuStreamEndCapture(other, Some(&mut graph));
+                let _ = tells.send([begin, end, d.cuGraphDestroy(graph)]);
+            });
+            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+        })
+    }),
+    Probe::alone("inside a host function: graph create, clone, instantiate, launch", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, other, primary, (tells, told)) = (f.stream(), f.stream().into_handle(), f.primary, mpsc::channel());
+            let executable = f.executable(|_| ()).into_handle();
+            let graph = f.empty_graph().into_handle();
+            enqueue(d, *stream, move || {
+                let (mut made, mut clone) = (Handle::NULL, Handle::NULL);
+                d.cuCtxSetCurrent(primary);
+                let codes = [
+                    d.cuGraphCreate(Some(&mut made), 0),
+                    d.cuGraphClone(Some(&mut clone), graph),
+                    d.cuGraphInstantiateWithFlags(Some(&mut Handle(0)), graph, 0),
+                    d.cuGraphLaunch(executable, other),
+                    d.cuGraphExecDestroy(executable),
+                    d.cuGraphDestroy(graph),
+                ];
+                let _ = tells.send(codes);
+            });
+            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+        })
+    }),
+    Probe::alone("inside a host function: status and capture mode", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, other, (tells, told)) = (f.stream(), f.stream().into_handle(), mpsc::channel());
+            enqueue(d, *stream, move || {
+                let codes = [
+                    d.cuStreamIsCapturing(other, Some(&mut 0)),
+                    d.cuThreadExchangeStreamCaptureMode(Some(&mut 2)),
+                    d.cuStreamGetCaptureInfo_v2(other, Some(&mut 0), None, None, None, None),
+                ];
+                let _ = tells.send(codes);
+            });
+            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+        })
+    }),
+    Probe::alone("inside a host function: a query while a global capture is open", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, origin, event) = (f.stream(), f.stream(), f.complete(0).into_handle());
+            let (tells, told) = mpsc::channel();
+            d.cuStreamBeginCapture_v2(*origin, 0);
+            let code = enqueue(d, *stream, move || {
+                let _ = tells.send(d.cuEventQuery(event));
+            });
+            let answer = told.recv_timeout(LIMIT).unwrap_or(Code::MISSING);
+            Outcome::from([code, answer]).and(f.status(*origin)).and(f.end_code(*origin))
+        })
+    }),
+    Probe::alone("fault: a host function behind it, one before it", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, before, behind) = (f.stream(), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+            counted(f, *stream, &before);
+            launch(d, f.kernels.fault, Shape::ONE_THREAD, *stream, &[]);
+            let code = counted(f, *stream, &behind);
+            let codes = [code, d.cuStreamSynchronize(*stream)];
+            // It had its time while the stream was waited for; a late one is not waited for.
+            Outcome::from(codes).and(format!("{}, {}", before.load(Ordering::Acquire), behind.load(Ordering::Acquire)))
+        })
+    }),
+    Probe::alone("fault: a host function of another stream, behind a hold", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, runs) = (f.stream(), Arc::new(AtomicU32::new(0)));
+            let hold = f.hold(*stream);
+            counted(f, *stream, &runs);
+            fault(f);
+            hold.release();
+            let code = d.cuStreamSynchronize(*stream);
+            Outcome::from(code).and(runs.load(Ordering::Acquire).to_string())
+        })
+    }),
+    Probe::alone("fault: a host function that runs meanwhile, is it left alone", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, gate, (left, leaves)) = (f.stream(), Gate::default(), mpsc::channel());
+            let waiting = gate.clone();
+            enqueue(d, *stream, move || {
+                let _ = left.send(waiting.pass());
+            });
+            fault(f);
+            gate.open();
+            verdict(leaves.recv_timeout(LIMIT).is_ok(), "left").and(d.cuStreamQuery(*stream))
+        })
+    }),
+    Probe::alone("fault: begin, end of a capture, of one that is open", |d| {
+        Fixture::alone(d, |f| {
+            let (open, other) = (f.stream(), f.stream());
+            let mut mode = 2;
+            d.cuThreadExchangeStreamCaptureMode(Some(&mut mode));
+            f.begin(*open);
+            let executable = f.executable(|_| ());
+            fault(f);
+            let status = f.status(*open);
+            let end = f.end_code(*open);
+            Outcome::from(end).and(status).and([f.begin(*other), f.end_code(*other), executable.launch(*other)])
+        })
+    }),
+    Probe::alone("fault: in a graph, launched again", |d| {
+        Fixture::alone(d, |f| {
+            let stream = f.stream();
+            let executable = f.executable(|stream| launch(d, f.kernels.fault, Shape::ONE_THREAD, stream, &[]));
+            let codes = [executable.launch(*stream), d.cuStreamSynchronize(*stream), executable.launch(*stream)];
+            Outcome::from(codes).and(d.cuGraphExecDestroy(executable.into_handle()))
+        })
+    }),
+    Probe::alone("host function: its context is destroyed while it is queued", |d| {
+        Fixture::alone(d, |f| {
+            let (second, front) = (f.second_context(), f.stream());
+            let (stream, runs, gate) = (f.stream_in(second, NON_BLOCKING).into_handle(), Arc::new(AtomicU32::new(0)), Gate::default());
+            let waiting = gate.clone();
+            enqueue(d, *front, move || {
+                waiting.pass();
+            });
+            f.join(stream, *front);
+            counted(f, stream, &runs);
+            thread::scope(|scope| {
+                let destroy = scope.spawn(|| d.cuCtxDestroy_v2(second));
+                // Whether the end of the context waits for the gate is not asked here.
+                while !destroy.is_finished() && runs.load(Ordering::Acquire) == 0 {
+                    gate.open();
+                    thread::yield_now();
+                }
+                let code = destroy.join().expect("a code");
+                Outcome::from(code).and(runs.load(Ordering::Acquire).to_string()).and(f.finish(*front))
+            })
+        })
+    }),
+    Probe::alone("host function: its context is destroyed, held: does the end wait", |d| {
+        Fixture::alone(d, |f| {
+            let (second, held) = (f.second_context(), f.stream());
+            let (stream, runs) = (f.stream_in(second, NON_BLOCKING).into_handle(), Arc::new(AtomicU32::new(0)));
+            let hold = f.hold(*held);
+            f.join(stream, *held);
+            counted(f, stream, &runs);
+            let outcome = hold.wait_and_release(move |d| d.cuCtxDestroy_v2(second));
+            outcome.and(runs.load(Ordering::Acquire).to_string())
+        })
+    }),
+    Probe::alone("host function: its stream is destroyed while it is queued", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, runs) = (f.stream().into_handle(), Arc::new(AtomicU32::new(0)));
+            let hold = f.hold(stream);
+            counted(f, stream, &runs);
+            let tail = f.recorded(stream);
+            let destroy = d.cuStreamDestroy_v2(stream);
+            hold.release();
+            let end = d.cuEventSynchronize(*tail);
+            Outcome::from([destroy, end]).and(runs.load(Ordering::Acquire).to_string())
+        })
+    }),
+    Probe::alone("host function: its primary context is reset while it is queued", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, runs) = (f.stream().into_handle(), Arc::new(AtomicU32::new(0)));
+            let hold = f.hold(stream);
+            counted(f, stream, &runs);
+            let reset = hold.wait_and_release(|d| d.cuDevicePrimaryCtxReset_v2(0));
+            reset.and(runs.load(Ordering::Acquire).to_string())
+        })
+    }),
+];
+
+/// Enqueues a function that counts its runs.
+fn counted(f: &Fixture, stream: Handle, runs: &Arc<AtomicU32>) -> Code {
+    let runs = Arc::clone(runs);
+    enqueue_repeated(f.driver, stream, move || {
+        runs.fetch_add(1, Ordering::AcqRel);
+    })
+}
+
+/// Lets a kernel trap, and waits until the driver knows.
+pub(super) fn fault(f: &Fixture) {
+    let stream = f.stream().into_handle();
+    launch(f.driver, f.kernels.fault, Shape::ONE_THREAD, stream, &[]);
+    f.driver.cuStreamSynchronize(stream);
+}
