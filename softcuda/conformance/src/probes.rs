@@ -5,7 +5,9 @@ use crate::probe::Probe;
 mod capture;
 mod capture_calls;
 mod capture_info;
+mod capture_made;
 mod capture_modes;
+mod capture_streams;
 mod captured_events;
 mod captured_host_functions;
 mod context;
@@ -16,11 +18,13 @@ mod event;
 mod fault;
 mod fault_calls;
 mod fork;
+mod fork_graphs;
 mod gone;
 mod graph;
 mod graph_events;
 mod graph_launch;
 mod graph_nodes;
+mod graph_waits;
 mod green;
 mod green_streams;
 mod held;
@@ -29,6 +33,7 @@ mod host_memory;
 mod init;
 mod inside;
 mod ipc;
+mod ipc_graphs;
 mod ipc_peers;
 mod launch;
 mod legacy;
@@ -44,6 +49,7 @@ mod primary;
 mod stale;
 mod stream;
 mod two;
+mod two_graphs;
 mod two_memory;
 mod user_object;
 mod value;
@@ -72,12 +78,13 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 17] = [
+    let subjects: [&'static [Probe]; 22] = [
         ipc::PROBES,
         ipc_peers::PROBES,
         green::PROBES,
         green_streams::PROBES,
         capture::PROBES,
+        capture_streams::PROBES,
         capture_info::PROBES,
         capture_calls::HERE,
         capture_calls::ELSEWHERE,
@@ -88,8 +95,12 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
         graph_nodes::PROBES,
         graph_launch::PROBES,
         graph_events::PROBES,
+        graph_waits::PROBES,
         user_object::PROBES,
         captured_host_functions::PROBES,
+        ipc_graphs::PROBES,
+        two_graphs::PROBES,
+        fork_graphs::PROBES,
     ];
     subjects.into_iter().flatten()
 }

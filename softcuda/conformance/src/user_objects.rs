@@ -62,11 +62,6 @@ impl Destructor {
         self.runs.load(Ordering::Acquire).to_string()
     }
 
-    /// How often it has run until now.
-    pub(crate) fn runs_now(&self) -> String {
-        self.runs.load(Ordering::Acquire).to_string()
-    }
-
     /// The thread that it ran on, in words.
     pub(crate) fn thread(&self) -> &'static str {
         match *self.thread.lock().unwrap_or_else(PoisonError::into_inner) {

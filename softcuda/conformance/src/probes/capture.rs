@@ -2,7 +2,6 @@
 
 use std::thread;
 
-use crate::code::Code;
 use crate::driver::Handle;
 use crate::fixture::Fixture;
 use crate::graphs::{GLOBAL, RELAXED, THREAD_LOCAL};
@@ -15,7 +14,7 @@ const HANDLES: [Handle; 3] = [Handle::DEFAULT, Handle::LEGACY, Handle::PER_THREA
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("capture: modes 0, 1, 2, 3", |f| {
-        each([GLOBAL, THREAD_LOCAL, RELAXED, 3], |mode| {
+        Outcome::each([GLOBAL, THREAD_LOCAL, RELAXED, 3], |mode| {
             let stream = f.stream();
             let begin = f.driver.cuStreamBeginCapture_v2(*stream, mode);
             Outcome::from(begin).and(f.status(*stream)).and(f.end_code(*stream)).and(f.status(*stream))
@@ -48,7 +47,7 @@ pub(super) const PROBES: &[Probe] = &[
         [f.begin(*stream), f.end_code(*stream), f.begin(*stream), f.end_code(*stream)].into()
     }),
     Probe::current("capture: begun on the handles 0, 1, 2", |f| {
-        each(HANDLES, |stream| {
+        Outcome::each(HANDLES, |stream| {
             let begin = f.begin(stream);
             Outcome::from(begin).and(f.status(stream)).and(f.end_code(stream))
         })
@@ -56,17 +55,17 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("capture: begun on the handles 0, 1, relaxed", |f| {
         [Handle::DEFAULT, Handle::LEGACY].map(|stream| f.driver.cuStreamBeginCapture_v2(stream, RELAXED)).into()
     }),
-    Probe::current("capture: status of the handles 0, 1, 2", |f| each(HANDLES, |stream| f.status(stream))),
+    Probe::current("capture: status of the handles 0, 1, 2", |f| Outcome::each(HANDLES, |stream| f.status(stream))),
     Probe::current("capture: status of the handles, a blocking stream captures", |f| {
         let stream = f.blocking_stream();
         f.begin(*stream);
-        let outcome = each(HANDLES, |stream| f.status(stream)).and(f.status(*f.blocking_stream())).and(f.status(*stream));
+        let outcome = Outcome::each(HANDLES, |stream| f.status(stream)).and(f.status(*f.blocking_stream())).and(f.status(*stream));
         outcome.and(f.end_code(*stream)).and(f.status(Handle::DEFAULT))
     }),
     Probe::current("capture: status of the handles, a non-blocking stream captures", |f| {
         let stream = f.stream();
         f.begin(*stream);
-        each(HANDLES, |stream| f.status(stream)).and(f.end_code(*stream))
+        Outcome::each(HANDLES, |stream| f.status(stream)).and(f.end_code(*stream))
     }),
     Probe::current("capture: status of handle 0, a blocking stream has joined", |f| {
         let (origin, joined) = (f.stream(), f.blocking_stream());
@@ -75,7 +74,7 @@ pub(super) const PROBES: &[Probe] = &[
         outcome.and(f.join(*origin, *joined)).and(f.end_code(*origin))
     }),
     Probe::current("capture: status of handle 0 by mode, blocking streams", |f| {
-        each(MODES, |mode| {
+        Outcome::each(MODES, |mode| {
             let stream = f.blocking_stream();
             f.driver.cuStreamBeginCapture_v2(*stream, mode);
             f.status(Handle::DEFAULT).and(f.end_code(*stream))
@@ -130,120 +129,8 @@ pub(super) const PROBES: &[Probe] = &[
         let (one, two) = (f.end(*first), f.end(*second));
         Outcome::from(codes).and([one.0, two.0]).and(one.1.shape()).and(two.1.shape())
     }),
-    Probe::current("capture: forked and joined", |f| {
-        let (origin, joined, memory) = (f.stream(), f.stream(), f.memory(1, 1));
-        f.begin(*origin);
-        let fork = f.join(*joined, *origin);
-        let status = f.status(*joined);
-        f.driver.cuMemsetD32Async(memory.address, 7, 1, *joined);
-        let join = f.join(*origin, *joined);
-        let joined_again = f.status(*joined);
-        let (end, graph) = f.end(*origin);
-        Outcome::from(fork).and(status).and(join).and(joined_again).and(end).and(f.status(*joined)).and(graph.shape())
-    }),
-    Probe::current("capture: ended on the stream that joined, then on the origin", |f| {
-        let (origin, joined) = (f.stream(), f.stream());
-        f.begin(*origin);
-        f.join(*joined, *origin);
-        let wrong = f.end_code(*joined);
-        let between = f.status(*origin).and(f.status(*joined));
-        let outcome = Outcome::from(wrong).and(between).and(f.end_code(*origin));
-        outcome.and(f.status(*origin)).and(f.status(*joined))
-    }),
-    Probe::current("capture: begun on the stream that joined", |f| {
-        let (origin, joined) = (f.stream(), f.stream());
-        f.begin(*origin);
-        f.join(*joined, *origin);
-        let begin = f.begin(*joined);
-        let status = f.status(*origin);
-        f.join(*origin, *joined);
-        Outcome::from(begin).and(status).and(f.end_code(*origin))
-    }),
-    Probe::current("capture: unjoined, empty", |f| unjoined(f, |_, _| Code::SUCCESS)),
-    Probe::current("capture: unjoined, with a memset", |f| {
-        let memory = f.memory(1, 1);
-        unjoined(f, |f, joined| f.driver.cuMemsetD32Async(memory.address, 7, 1, joined))
-    }),
-    Probe::current("capture: unjoined, memset behind the join", |f| {
-        let (origin, joined, memory) = (f.stream(), f.stream(), f.memory(1, 1));
-        f.begin(*origin);
-        f.join(*joined, *origin);
-        f.join(*origin, *joined);
-        let behind = f.driver.cuMemsetD32Async(memory.address, 7, 1, *joined);
-        let (end, graph) = f.end(*origin);
-        Outcome::from([behind, end]).and(graph.shape()).and(f.status(*origin)).and(f.status(*joined))
-    }),
-    Probe::current("capture: unjoined, a record behind the join", |f| {
-        let (origin, joined) = (f.stream(), f.stream());
-        f.begin(*origin);
-        f.join(*joined, *origin);
-        f.join(*origin, *joined);
-        let behind = f.recorded(*joined);
-        let (end, graph) = f.end(*origin);
-        Outcome::from(end).and(graph.shape()).and(f.status(*joined)).and(f.driver.cuEventQuery(*behind))
-    }),
-    Probe::current("capture: unjoined, joined by another stream that joins", |f| {
-        let (origin, first, second, memory) = (f.stream(), f.stream(), f.stream(), f.memory(1, 1));
-        f.begin(*origin);
-        f.join(*first, *origin);
-        f.driver.cuMemsetD32Async(memory.address, 7, 1, *first);
-        f.join(*second, *first);
-        f.join(*origin, *second);
-        let (end, graph) = f.end(*origin);
-        Outcome::from(end).and(graph.shape())
-    }),
-    Probe::current("capture: unjoined, begun again on both", |f| {
-        let (origin, joined) = (f.stream(), f.stream());
-        f.begin(*origin);
-        f.join(*joined, *origin);
-        let codes = [f.end_code(*origin), f.begin(*origin), f.begin(*joined), f.end_code(*joined), f.end_code(*origin)];
-        codes.into()
-    }),
-    Probe::current("capture: the stream that joined is destroyed", |f| {
-        let (origin, joined, memory) = (f.stream(), f.stream().into_handle(), f.memory(1, 1));
-        f.begin(*origin);
-        f.join(joined, *origin);
-        f.driver.cuMemsetD32Async(memory.address, 7, 1, joined);
-        let destroy = f.driver.cuStreamDestroy_v2(joined);
-        let status = f.status(*origin);
-        let (end, graph) = f.end(*origin);
-        Outcome::from(destroy).and(status).and(end).and(graph.shape()).and(f.status(*origin))
-    }),
-    Probe::current("capture: the stream that joined is destroyed, joined before", |f| {
-        let (origin, joined) = (f.stream(), f.stream().into_handle());
-        f.begin(*origin);
-        f.join(joined, *origin);
-        f.join(*origin, joined);
-        let destroy = f.driver.cuStreamDestroy_v2(joined);
-        Outcome::from(destroy).and(f.status(*origin)).and(f.end_code(*origin))
-    }),
-    Probe::alone("capture: the origin is destroyed", |d| {
-        Fixture::alone(d, |f| {
-            let (origin, other) = (f.stream().into_handle(), f.stream());
-            let codes = [f.begin(origin), d.cuStreamDestroy_v2(origin)];
-            Outcome::from(codes).and([d.cuStreamQuery(*other), d.cuCtxSynchronize(), f.begin(*other), f.end_code(*other)])
-        })
-    }),
-    Probe::alone("capture: the origin is destroyed, another stream has joined", |d| {
-        Fixture::alone(d, |f| {
-            let (origin, joined) = (f.stream().into_handle(), f.stream());
-            f.begin(origin);
-            f.join(*joined, origin);
-            let destroy = d.cuStreamDestroy_v2(origin);
-            let status = f.status(*joined);
-            let codes = [f.end_code(*joined), d.cuStreamQuery(*joined), f.begin(*joined), f.end_code(*joined)];
-            Outcome::from(destroy).and(status).and(codes)
-        })
-    }),
-    Probe::alone("capture: the origin is destroyed, then ended", |d| {
-        Fixture::alone(d, |f| {
-            let origin = f.stream().into_handle();
-            f.begin(origin);
-            [d.cuStreamDestroy_v2(origin), f.end_code(origin)].into()
-        })
-    }),
     Probe::current("capture: ended on another thread, by mode", |f| {
-        each(MODES, |mode| {
+        Outcome::each(MODES, |mode| {
             let stream = f.stream();
             f.driver.cuStreamBeginCapture_v2(*stream, mode);
             let handle = *stream;
@@ -262,7 +149,7 @@ pub(super) const PROBES: &[Probe] = &[
         Outcome::from(there).and(f.status(*stream)).and(f.end_code(*stream))
     }),
     Probe::current("capture: work and a fork of another thread", |f| {
-        each(MODES, |mode| {
+        Outcome::each(MODES, |mode| {
             let (stream, joined, memory) = (f.stream(), f.stream(), f.memory(1, 1));
             f.driver.cuStreamBeginCapture_v2(*stream, mode);
             let (origin, other, address) = (*stream, *joined, memory.address);
@@ -275,7 +162,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::alone("capture: its thread has ended, by mode", |d| {
         Fixture::alone(d, |f| {
-            each(MODES, |mode| {
+            Outcome::each(MODES, |mode| {
                 let stream = f.stream();
                 let handle = *stream;
                 let begin = elsewhere(f, move |f| f.driver.cuStreamBeginCapture_v2(handle, mode));
@@ -331,7 +218,7 @@ pub(super) const PROBES: &[Probe] = &[
         outcome.and([f.end_code(*first), f.end_code(*second)])
     }),
     Probe::current("capture: refused arguments, does it live on", |f| {
-        each([0, 1, 2, 3, 4], |which| {
+        Outcome::each([0, 1, 2, 3, 4], |which| {
             let (stream, event) = (f.stream(), f.event(0));
             f.begin(*stream);
             let code = match which {
@@ -344,83 +231,7 @@ pub(super) const PROBES: &[Probe] = &[
             Outcome::from(code).and(f.status(*stream)).and(f.end_code(*stream))
         })
     }),
-    Probe::current("capture: an event of a second context recorded, does it live on", |f| {
-        let (second, stream) = (f.second_context(), f.stream());
-        let event = f.event_in(second, 0);
-        f.begin(*stream);
-        let record = f.driver.cuEventRecord(*event, *stream);
-        let outcome = Outcome::from(record).and(f.status(*stream)).and(f.end_code(*stream));
-        drop(event);
-        f.driver.cuCtxDestroy_v2(second);
-        outcome
-    }),
-    Probe::current("capture: a stream of a second context joins", |f| {
-        let (second, origin, memory) = (f.second_context(), f.stream(), f.memory(1, 1));
-        let joined = f.stream_in(second, 1);
-        let back = f.event_in(second, DISABLE_TIMING);
-        f.begin(*origin);
-        let fork = f.join(*joined, *origin);
-        let work = f.driver.cuMemsetD32Async(memory.address, 7, 1, *joined);
-        let join = [f.driver.cuEventRecord(*back, *joined), f.driver.cuStreamWaitEvent(*origin, *back, 0)];
-        let (end, graph) = f.end(*origin);
-        let (instantiate, executable) = graph.instantiate();
-        let codes = [instantiate, executable.launch(*origin), f.finish(*origin)];
-        let outcome = Outcome::from(fork).and(work).and(join).and(end).and(graph.shape()).and(codes);
-        drop((joined, back, executable, graph));
-        f.driver.cuCtxDestroy_v2(second);
-        outcome
-    }),
-    Probe::bare("capture: no context, begin, status, end, instantiate, launch", |f| {
-        let stream = f.stream();
-        let begin = f.begin(*stream);
-        let status = f.status(*stream);
-        let (end, graph) = f.end(*stream);
-        let (refused, _) = graph.instantiate();
-        let (instantiate, executable) = f.with_primary(|| graph.instantiate());
-        let codes = [refused, instantiate, executable.launch(*stream), f.finish(*stream)];
-        Outcome::from(begin).and(status).and(end).and(graph.shape()).and(codes)
-    }),
-    Probe::bare("capture: no context, begin on the handles 0, 1, 2", |f| HANDLES.map(|stream| f.begin(stream)).into()),
-    Probe::bare("capture: no context, status of the handles 0, 1, 2", |f| each(HANDLES, |stream| f.status(stream))),
-    Probe::current("capture: begun while another context is current", |f| {
-        let (second, stream) = (f.second_context(), f.stream());
-        let outcome = f.within(second, || {
-            let begin = f.begin(*stream);
-            let (end, graph) = f.end(*stream);
-            let (instantiate, executable) = graph.instantiate();
-            Outcome::from([begin, end, instantiate, executable.launch(*stream)])
-        });
-        let outcome = outcome.and(f.finish(*stream));
-        f.driver.cuCtxDestroy_v2(second);
-        outcome
-    }),
-    Probe::alone("capture: its context is destroyed", |d| {
-        Fixture::alone(d, |f| {
-            let second = f.second_context();
-            let (stream, other) = (f.stream_in(second, 1).into_handle(), f.stream());
-            let begin = f.begin(stream);
-            Outcome::from([begin, d.cuCtxDestroy_v2(second), d.cuStreamQuery(*other), f.begin(*other), f.end_code(*other)])
-        })
-    }),
 ];
-
-/// What `probe` sees for each, one after the other.
-fn each<T, const N: usize>(cases: [T; N], probe: impl FnMut(T) -> Outcome) -> Outcome {
-    cases.into_iter().map(probe).reduce(Outcome::and).expect("a case")
-}
-
-/// A capture whose end finds a stream that has joined and was not joined back: the end, the states of
-/// both streams, what they answer to a record and a query.
-fn unjoined(f: &Fixture, work: impl FnOnce(&Fixture, Handle) -> Code) -> Outcome {
-    let (origin, joined) = (f.stream(), f.stream());
-    f.begin(*origin);
-    f.join(*joined, *origin);
-    let work = work(f, *joined);
-    let (end, graph) = f.end(*origin);
-    let outcome = Outcome::from([work, end]).and(graph.shape()).and(f.status(*origin)).and(f.status(*joined));
-    let usable = |stream: Handle| [f.driver.cuEventRecord(*f.event(0), stream), f.driver.cuStreamQuery(stream)];
-    outcome.and(usable(*origin)).and(usable(*joined)).and([f.end_code(*joined), f.end_code(*origin)])
-}
 
 /// What `call` answers on another thread, with the primary context current.
 fn elsewhere<T: Send>(f: &Fixture, call: impl FnOnce(&Fixture) -> T + Send) -> T {

@@ -4,54 +4,20 @@
 //! is, and the caller is relaxed (`cuThreadExchangeStreamCaptureMode`); it is global; it is relaxed. By
 //! another thread the third caller is plain and the fourth relaxed, both beside a global capture.
 
-use std::cell::RefCell;
 use std::ffi::c_void;
-use std::sync::atomic::AtomicU32;
 use std::thread;
 
+use super::capture_made::{Made, with};
 use crate::code::Code;
-use crate::driver::{Driver, Handle};
-use crate::fixture::{Fixture, Memory, host};
-use crate::graphs::{Executable, GLOBAL, Graph, RELAXED, THREAD_LOCAL};
-use crate::handles::{DISABLE_TIMING, Event, INTERPROCESS, Stream};
+use crate::driver::Handle;
+use crate::fixture::{Fixture, host};
+use crate::graphs::{GLOBAL, RELAXED, THREAD_LOCAL};
+use crate::handles::DISABLE_TIMING;
 use crate::host_function::enqueue_repeated;
 use crate::kernels::TEXT;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::structs::IpcHandle;
-
-/// What the calls are made on.
-pub(super) struct Made<'f> {
-    f: &'f Fixture,
-    d: &'static Driver,
-    /// It captures.
-    origin: Handle,
-    idle: Handle,
-    complete: Handle,
-    later: Handle,
-    never: Handle,
-    /// Recorded in the capture.
-    captured: Handle,
-    shared: Handle,
-    memory: u64,
-    word: &'static AtomicU32,
-    graph: Handle,
-    executable: Handle,
-    /// Destroyed by a probe, with what is left of them at its end.
-    spare: RefCell<Spare<'f>>,
-}
-
-struct Spare<'f> {
-    event: Option<Event<'f>>,
-    captured: Option<Event<'f>>,
-    stream: Option<Stream<'f>>,
-    memory: Option<Memory<'f>>,
-    pool_memory: u64,
-    pinned: *mut c_void,
-    graph: Option<Graph<'f>>,
-    executable: Option<Executable<'f>>,
-    module: Handle,
-}
 
 macro_rules! calls {
     ($what:literal, $run:path) => {
@@ -287,14 +253,6 @@ macro_rules! calls {
 pub(super) const HERE: &[Probe] = calls!("capturing", here);
 pub(super) const ELSEWHERE: &[Probe] = calls!("beside a capture", elsewhere);
 
-impl<'f> Made<'f> {
-    /// Makes a call on a thing that is given to it.
-    fn take<T>(&self, which: impl FnOnce(&mut Spare<'f>) -> Option<T>, call: impl FnOnce(&Self, T) -> Code) -> Code {
-        let thing = which(&mut self.spare.borrow_mut()).expect("one call takes it");
-        call(self, thing)
-    }
-}
-
 fn here(f: &Fixture, call: fn(&Made<'_>) -> Code) -> Outcome {
     let plain = with(f, THREAD_LOCAL, call);
     let relaxed = with(f, THREAD_LOCAL, |m| exchanged(m, call));
@@ -335,63 +293,6 @@ fn on_a_thread(made: &Made<'_>, call: impl FnOnce(&Made<'_>) -> Code) -> Code {
         caller.join()
     });
     code.expect("the call of another thread")
-}
-
-/// What `call` answers while a stream captures in this mode, and what the capture is afterwards.
-fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Code) -> Outcome {
-    let (origin, idle, spare_stream) = (f.stream(), f.stream(), f.stream());
-    let (complete, later, spare_event) = (f.complete(0), f.complete(0), f.complete(0));
-    let (never, captured, spare_captured, shared) = (f.event(0), f.event(0), f.event(0), f.event(INTERPROCESS));
-    let (memory, spare_memory, word) = (f.memory(2, 0), f.memory(1, 0), &f.pinned(1)[0]);
-    let (mut pool_memory, mut pinned, mut module) = (0, std::ptr::null_mut(), Handle::NULL);
-    f.driver.cuMemAllocAsync(Some(&mut pool_memory), 4, *idle);
-    f.driver.cuMemHostAlloc(Some(&mut pinned), 4, 0);
-    f.driver.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
-    let (graph, spare_graph) = (f.captured(|_| ()), f.captured(|_| ()));
-    let (executable, spare_executable) = (graph.instantiate().1, graph.instantiate().1);
-    f.driver.cuStreamSynchronize(*idle);
-
-    f.driver.cuStreamBeginCapture_v2(*origin, capture);
-    for event in [*captured, *spare_captured] {
-        f.driver.cuEventRecord(event, *origin);
-    }
-    let made = Made {
-        f,
-        d: f.driver,
-        origin: *origin,
-        idle: *idle,
-        complete: *complete,
-        later: *later,
-        never: *never,
-        captured: *captured,
-        shared: *shared,
-        memory: memory.address,
-        word,
-        graph: *graph,
-        executable: *executable,
-        spare: RefCell::new(Spare {
-            event: Some(spare_event),
-            captured: Some(spare_captured),
-            stream: Some(spare_stream),
-            memory: Some(spare_memory),
-            pool_memory,
-            pinned,
-            graph: Some(spare_graph),
-            executable: Some(spare_executable),
-            module,
-        }),
-    };
-    let outcome = Outcome::from(call(&made)).and(f.status(*origin));
-    drop(f.end(*origin));
-    let spare = made.spare.into_inner();
-    if !spare.pinned.is_null() {
-        f.driver.cuMemFreeHost(spare.pinned);
-    }
-    if spare.module != Handle::NULL {
-        f.driver.cuModuleUnload(spare.module);
-    }
-    f.driver.cuMemFreeAsync(spare.pool_memory, *idle);
-    outcome
 }
 
 /// Memory that is neither pinned nor ever freed.

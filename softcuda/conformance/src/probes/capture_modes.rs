@@ -3,19 +3,21 @@
 use std::thread;
 
 use crate::code::Code;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, NON_BLOCKING};
 use crate::graphs::{GLOBAL, RELAXED, THREAD_LOCAL};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
+
+const MODES: [u32; 3] = [GLOBAL, THREAD_LOCAL, RELAXED];
 
 macro_rules! matrix {
     ($($name:literal: $capture:expr;)*) => {
         &[$(
             Probe::current(concat!("capture mode ", $name, ": the same thread's mode 0, 1, 2"), |f| {
-                modes(|mode| here(f, $capture, mode, query)).and("then cuMemAlloc").and(modes(|mode| here(f, $capture, mode, allocate)))
+                Outcome::each(MODES, |mode| here(f, $capture, mode, query)).and("then cuMemAlloc").and(Outcome::each(MODES, |mode| here(f, $capture, mode, allocate)))
             }),
             Probe::current(concat!("capture mode ", $name, ": another thread's mode 0, 1, 2"), |f| {
-                modes(|mode| there(f, $capture, mode, query)).and("then cuMemAlloc").and(modes(|mode| there(f, $capture, mode, allocate)))
+                Outcome::each(MODES, |mode| there(f, $capture, mode, query)).and("then cuMemAlloc").and(Outcome::each(MODES, |mode| there(f, $capture, mode, allocate)))
             }),
         )*]
     };
@@ -81,7 +83,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::current("capture mode: a query beside a global capture of another context", |f| {
         let second = f.second_context();
-        let stream = f.stream_in(second, 1);
+        let stream = f.stream_in(second, NON_BLOCKING);
         f.driver.cuStreamBeginCapture_v2(*stream, GLOBAL);
         let codes = [query(f), allocate(f)];
         let outcome = Outcome::from(codes).and(f.status(*stream)).and(f.end_code(*stream));
@@ -91,7 +93,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::current("capture mode: cuCtxSynchronize beside a capture of another context", |f| {
         let second = f.second_context();
-        let stream = f.stream_in(second, 1);
+        let stream = f.stream_in(second, NON_BLOCKING);
         f.begin(*stream);
         exchange(f, RELAXED);
         let code = f.driver.cuCtxSynchronize();
@@ -101,10 +103,6 @@ pub(super) const PROBES: &[Probe] = &[
         outcome
     }),
 ];
-
-fn modes(probe: impl FnMut(u32) -> Outcome) -> Outcome {
-    [GLOBAL, THREAD_LOCAL, RELAXED].into_iter().map(probe).reduce(Outcome::and).expect("three modes")
-}
 
 /// Sets the thread's mode: the code and the mode before.
 fn exchange(f: &Fixture, mut mode: u32) -> Outcome {

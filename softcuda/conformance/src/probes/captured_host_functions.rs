@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::code::Code;
 use crate::driver::Handle;
@@ -181,8 +182,7 @@ pub(super) const PROBES: &[Probe] = &[
             launch(d, f.kernels.fault, Shape::ONE_THREAD, *stream, &[]);
             let code = counted(f, *stream, &behind);
             let codes = [code, d.cuStreamSynchronize(*stream)];
-            // It had its time while the stream was waited for; a late one is not waited for.
-            Outcome::from(codes).and(format!("{}, {}", before.load(Ordering::Acquire), behind.load(Ordering::Acquire)))
+            Outcome::from(codes).and(format!("{}, {}", settled(&before), settled(&behind)))
         })
     }),
     Probe::alone("fault: a host function of another stream, behind a hold", |d| {
@@ -193,7 +193,7 @@ pub(super) const PROBES: &[Probe] = &[
             fault(f);
             hold.release();
             let code = d.cuStreamSynchronize(*stream);
-            Outcome::from(code).and(runs.load(Ordering::Acquire).to_string())
+            Outcome::from(code).and(settled(&runs).to_string())
         })
     }),
     Probe::alone("fault: a host function that runs meanwhile, is it left alone", |d| {
@@ -259,7 +259,7 @@ pub(super) const PROBES: &[Probe] = &[
             f.join(stream, *held);
             counted(f, stream, &runs);
             let outcome = hold.wait_and_release(move |d| d.cuCtxDestroy_v2(second));
-            outcome.and(runs.load(Ordering::Acquire).to_string())
+            outcome.and(settled(&runs).to_string())
         })
     }),
     Probe::alone("host function: its stream is destroyed while it is queued", |d| {
@@ -280,7 +280,7 @@ pub(super) const PROBES: &[Probe] = &[
             let hold = f.hold(stream);
             counted(f, stream, &runs);
             let reset = hold.wait_and_release(|d| d.cuDevicePrimaryCtxReset_v2(0));
-            reset.and(runs.load(Ordering::Acquire).to_string())
+            reset.and(settled(&runs).to_string())
         })
     }),
 ];
@@ -291,6 +291,15 @@ fn counted(f: &Fixture, stream: Handle, runs: &Arc<AtomicU32>) -> Code {
     enqueue_repeated(f.driver, stream, move || {
         runs.fetch_add(1, Ordering::AcqRel);
     })
+}
+
+/// How often a function has run, after it had its time to.
+fn settled(runs: &AtomicU32) -> u32 {
+    let began = Instant::now();
+    while runs.load(Ordering::Acquire) == 0 && began.elapsed() < Duration::from_millis(200) {
+        thread::yield_now();
+    }
+    runs.load(Ordering::Acquire)
 }
 
 /// Lets a kernel trap, and waits until the driver knows.

@@ -1,8 +1,8 @@
-//! External nodes: graphs that record events, and wait for them, at each launch.
+//! External records: graphs that record events at each launch.
 
 use crate::code::Code;
 use crate::driver::Handle;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, NON_BLOCKING};
 use crate::graphs::{Executable, RELAXED};
 use crate::handles::{DISABLE_TIMING, INTERPROCESS};
 use crate::outcome::{Outcome, verdict};
@@ -10,7 +10,7 @@ use crate::probe::Probe;
 use crate::structs::IpcHandle;
 
 /// `CU_EVENT_RECORD_EXTERNAL`, `CU_EVENT_WAIT_EXTERNAL`
-const EXTERNAL: u32 = 1;
+pub(super) const EXTERNAL: u32 = 1;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("external: record outside a capture, wait outside", |f| {
@@ -233,7 +233,7 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::current("external record: launched on a stream of a second context", |f| {
         let second = f.second_context();
-        let (event, stream) = (f.event(0), f.stream_in(second, 1));
+        let (event, stream) = (f.event(0), f.stream_in(second, NON_BLOCKING));
         let executable = recording(f, *event);
         let codes = [executable.launch(*stream), f.driver.cuStreamSynchronize(*stream), f.driver.cuEventQuery(*event)];
         drop((executable, stream));
@@ -283,98 +283,6 @@ pub(super) const PROBES: &[Probe] = &[
         let all = (0..16).map(|_| executable.launch(*stream)).all(Code::is_success);
         verdict(all, "launched").and([f.driver.cuEventSynchronize(*event), f.driver.cuStreamQuery(*stream)])
     }),
-    Probe::current("external wait: never recorded", |f| {
-        let (event, stream) = (f.event(0), f.stream());
-        let executable = waiting(f, *event);
-        [executable.launch(*stream), f.finish(*stream)].into()
-    }),
-    Probe::current("external wait: recorded behind a hold before the launch", |f| {
-        let (event, held, stream) = (f.event(DISABLE_TIMING), f.stream(), f.stream());
-        let executable = waiting(f, *event);
-        let hold = f.hold(*held);
-        f.driver.cuEventRecord(*event, *held);
-        let launch = executable.launch(*stream);
-        Outcome::from(launch).and(hold.query_and_release(*f.recorded(*stream)))
-    }),
-    Probe::current("external wait: recorded behind a hold after the launch", |f| {
-        let (event, held, stream) = (f.event(DISABLE_TIMING), f.stream(), f.stream());
-        let executable = waiting(f, *event);
-        let hold = f.hold(*held);
-        let launch = executable.launch(*stream);
-        f.driver.cuEventRecord(*event, *held);
-        Outcome::from(launch).and(hold.query_and_release(*f.recorded(*stream)))
-    }),
-    Probe::current("external wait: the launch is held, recorded behind a longer hold", |f| {
-        let (event, held, stream) = (f.event(DISABLE_TIMING), f.stream(), f.stream());
-        let executable = waiting(f, *event);
-        let (short, long) = (f.hold(*stream), f.hold(*held));
-        let launch = executable.launch(*stream);
-        f.driver.cuEventRecord(*event, *held);
-        let tail = f.recorded(*stream);
-        Outcome::from(launch).and(short.query_and_release(*tail)).and({
-            long.release();
-            f.finish(*held)
-        })
-    }),
-    Probe::current("external wait: recorded before the capture behind a hold", |f| {
-        let (held, stream) = (f.stream(), f.stream());
-        let hold = f.hold(*held);
-        let event = f.recorded(*held);
-        let executable = waiting(f, *event);
-        let launch = executable.launch(*stream);
-        Outcome::from(launch).and(hold.query_and_release(*f.recorded(*stream)))
-    }),
-    Probe::current("external wait: of an event of a second context", |f| {
-        let second = f.second_context();
-        let (held, event, stream) = (f.stream_in(second, 1), f.event_in(second, DISABLE_TIMING), f.stream());
-        let front = f.stream();
-        let executable = waiting(f, *event);
-        let hold = f.hold(*front);
-        f.join(*held, *front);
-        f.driver.cuEventRecord(*event, *held);
-        let launch = executable.launch(*stream);
-        let outcome = Outcome::from(launch).and(hold.query_and_release(*f.recorded(*stream)));
-        drop((executable, held, event));
-        f.driver.cuCtxDestroy_v2(second);
-        outcome
-    }),
-    Probe::current("external wait: of null, of a captured event, flags 2, 3", |f| {
-        let (event, stream) = (f.event(0), f.stream());
-        f.begin(*stream);
-        let captured = f.recorded(*stream);
-        let codes = [
-            f.driver.cuStreamWaitEvent(*stream, Handle::NULL, EXTERNAL),
-            f.driver.cuStreamWaitEvent(*stream, *captured, EXTERNAL),
-            f.driver.cuStreamWaitEvent(*stream, *event, 2),
-            f.driver.cuStreamWaitEvent(*stream, *event, 3),
-        ];
-        Outcome::from(codes).and(f.status(*stream)).and(f.end(*stream).1.shape())
-    }),
-    Probe::alone("external wait: event destroyed, then launched", |d| {
-        Fixture::alone(d, |f| {
-            let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
-            let executable = waiting(f, *event);
-            let destroy = d.cuEventDestroy_v2(event.into_handle());
-            [destroy, executable.launch(*stream), d.cuStreamSynchronize(*stream)].into()
-        })
-    }),
-    Probe::current("external wait and record: an event captured by both, in one graph", |f| {
-        let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
-        let graph = f.captured(|stream| {
-            f.driver.cuEventRecordWithFlags(*event, stream, EXTERNAL);
-            f.driver.cuStreamWaitEvent(stream, *event, EXTERNAL);
-            f.driver.cuStreamWaitEvent(stream, *event, 0);
-        });
-        let executable = graph.instantiate().1;
-        graph.shape().and([executable.launch(*stream), f.finish(*stream)])
-    }),
-    Probe::current("external record, then a plain wait in the capture", |f| {
-        let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
-        f.begin(*stream);
-        f.driver.cuEventRecordWithFlags(*event, *stream, EXTERNAL);
-        let wait = f.driver.cuStreamWaitEvent(*stream, *event, 0);
-        Outcome::from(wait).and(f.status(*stream)).and(f.end_code(*stream))
-    }),
 ];
 
 fn wait(f: &Fixture, event: Handle) -> Code {
@@ -388,9 +296,4 @@ fn elapsed(f: &Fixture, start: Handle, end: Handle) -> Code {
 /// A graph that records the event.
 fn recording(f: &Fixture, event: Handle) -> Executable<'_> {
     f.executable(|stream| f.driver.cuEventRecordWithFlags(event, stream, EXTERNAL))
-}
-
-/// A graph that waits for the event.
-fn waiting(f: &Fixture, event: Handle) -> Executable<'_> {
-    f.executable(|stream| f.driver.cuStreamWaitEvent(stream, event, EXTERNAL))
 }

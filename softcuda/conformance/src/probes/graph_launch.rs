@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
-use crate::fixture::{Fixture, host};
+use crate::fixture::{Fixture, NON_BLOCKING, host};
 use crate::graphs::Executable;
 use crate::handles::DISABLE_TIMING;
 use crate::kernels::{Shape, launch};
@@ -162,7 +162,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::current("graph launch: on a stream of a second context", |f| {
         let (second, memory, word) = (f.second_context(), f.memory(1, 0), f.pinned(1));
         let executable = counting(f, memory.address);
-        let stream = f.stream_in(second, 1);
+        let stream = f.stream_in(second, NON_BLOCKING);
         let codes = [executable.launch(*stream), f.driver.cuStreamSynchronize(*stream)];
         let outcome = Outcome::from(codes).and(f.read(memory.address, &word[0]).to_string());
         drop((stream, executable));
@@ -259,7 +259,7 @@ pub(super) const PROBES: &[Probe] = &[
             let handle = *stream;
             hold.wait_and_release(move |d| call(d, handle))
         };
-        one(calls[0]).and(one(calls[1]))
+        Outcome::each(calls, one)
     }),
 ];
 

@@ -32,8 +32,7 @@ pub(super) const PROBES: &[Probe] = &[
         let mut node = Handle::NULL;
         let code = f.driver.cuGraphAddChildGraphNode(Some(&mut node), *graph, after.as_ptr(), after.len(), *child);
         add((code, node));
-        let outcome = codes.into_iter().map(Outcome::from).reduce(Outcome::and).expect("six codes");
-        outcome.and(graph.shape())
+        Outcome::each(codes, Outcome::from).and(graph.shape())
     }),
     Probe::current("graph nodes: an empty one behind two", |f| {
         let graph = f.empty_graph();
@@ -181,7 +180,7 @@ pub(super) fn record(f: &Fixture, graph: &Graph<'_>, after: &[Handle], event: Ha
     (f.driver.cuGraphAddEventRecordNode(Some(&mut node), **graph, after.as_ptr(), after.len(), event), node)
 }
 
-fn wait(f: &Fixture, graph: &Graph<'_>, after: &[Handle], event: Handle) -> Added {
+pub(super) fn wait(f: &Fixture, graph: &Graph<'_>, after: &[Handle], event: Handle) -> Added {
     let mut node = Handle::NULL;
     (f.driver.cuGraphAddEventWaitNode(Some(&mut node), **graph, after.as_ptr(), after.len(), event), node)
 }

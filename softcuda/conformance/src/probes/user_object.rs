@@ -1,10 +1,11 @@
 //! User objects: who keeps them, and when and where their destructors run.
 
 use super::capture_info::graph as under_capture;
+use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::fixture::Fixture;
 use crate::host_function::{Gate, enqueue, enqueue_repeated};
-use crate::outcome::{Outcome, verdict};
+use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::user_objects::{Destructor, MOVE, NO_DESTRUCTOR_SYNC};
 
@@ -19,14 +20,6 @@ pub(super) const PROBES: &[Probe] = &[
         let before = destructor.runs();
         let last = f.driver.cuUserObjectRelease(object, 1);
         Outcome::from([create, retain, release]).and(before).and(last).and(destructor.runs()).and(destructor.thread())
-    }),
-    Probe::current("user object: destructor, at once or later", |f| {
-        let destructor = Destructor::new();
-        let (_, object) = destructor.object(f.driver, 1);
-        f.driver.cuUserObjectRelease(object, 1);
-        let at_once = destructor.runs_now();
-        destructor.runs();
-        verdict(at_once == "1", "at once")
     }),
     Probe::current("user object: flags 0, 1, 2, 3", |f| {
         let one = |flags| {
@@ -220,6 +213,17 @@ pub(super) const PROBES: &[Probe] = &[
         drop(graph);
         Outcome::from(retain).and(status).and(end).and(ended).and(destructor.runs())
     }),
+    Probe::current("user object: of a graph under capture, by another thread", |f| {
+        let (destructor, stream) = (Destructor::new(), f.stream());
+        f.begin(*stream);
+        let origin = *stream;
+        let caller = || f.with_primary(|| give(f, destructor, under_capture(f, origin)));
+        let retain = std::thread::scope(|scope| scope.spawn(caller).join()).expect("a code");
+        let status = f.status(*stream);
+        let (end, graph) = f.end(*stream);
+        drop(graph);
+        Outcome::from(retain).and(status).and(end).and(destructor.runs())
+    }),
     Probe::current("user object: of a graph under capture, then an executable", |f| {
         let (destructor, stream) = (Destructor::new(), f.stream());
         f.begin(*stream);
@@ -329,7 +333,7 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Gives a graph the only reference to a user object.
-fn give(f: &Fixture, destructor: &'static Destructor, graph: Handle) -> crate::code::Code {
+fn give(f: &Fixture, destructor: &'static Destructor, graph: Handle) -> Code {
     let (code, object) = destructor.object(f.driver, 1);
     if !code.is_success() {
         return code;
