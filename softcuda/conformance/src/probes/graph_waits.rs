@@ -89,7 +89,6 @@ pub(super) const PROBES: &[Probe] = &[
         let graph = f.captured(|stream| {
             f.driver.cuEventRecordWithFlags(*event, stream, EXTERNAL);
             f.driver.cuStreamWaitEvent(stream, *event, EXTERNAL);
-            f.driver.cuStreamWaitEvent(stream, *event, 0);
         });
         let executable = graph.instantiate().1;
         graph.shape().and([executable.launch(*stream), f.finish(*stream)])

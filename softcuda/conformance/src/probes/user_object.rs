@@ -156,8 +156,8 @@ pub(super) const PROBES: &[Probe] = &[
         Outcome::from(between).and(destructor.runs())
     }),
     Probe::current("user object: executable destroyed while its launch is held", |f| {
-        let (destructor, stream) = (Destructor::new(), f.stream());
-        let graph = f.captured(|stream| f.driver.cuMemsetD32Async(f.memory(1, 0).into_address(), 7, 1, stream));
+        let (destructor, stream, memory) = (Destructor::new(), f.stream(), f.memory(1, 0));
+        let graph = f.captured(|stream| f.driver.cuMemsetD32Async(memory.address, 7, 1, stream));
         give(f, destructor, *graph);
         let executable = graph.instantiate().1;
         drop(graph);
@@ -247,10 +247,11 @@ pub(super) const PROBES: &[Probe] = &[
         Outcome::from(invalidated).and(destructor.runs()).and(destructor.thread())
     }),
     Probe::current("user object: of a graph under capture, unjoined", |f| {
-        let (destructor, stream, joined) = (Destructor::new(), f.stream(), f.stream());
+        let (destructor, stream, joined, memory) = (Destructor::new(), f.stream(), f.stream(), f.memory(1, 0));
         f.begin(*stream);
         give(f, destructor, under_capture(f, *stream));
         f.join(*joined, *stream);
+        f.driver.cuMemsetD32Async(memory.address, 7, 1, *joined);
         let end = f.end_code(*stream);
         Outcome::from(end).and(destructor.runs())
     }),
