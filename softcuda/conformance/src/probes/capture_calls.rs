@@ -118,7 +118,7 @@ macro_rules! calls {
                 let mut address = 0;
                 let code = m.d.cuMemAlloc_v2(Some(&mut address), 4);
                 if code.is_success() {
-                    m.d.cuMemFree_v2(address);
+                    m.afterwards(move |d| d.cuMemFree_v2(address));
                 }
                 code
             };
@@ -143,7 +143,7 @@ macro_rules! calls {
                 let mut memory = std::ptr::null_mut();
                 let code = m.d.cuMemHostAlloc(Some(&mut memory), 4, 0);
                 if code.is_success() {
-                    m.d.cuMemFreeHost(memory);
+                    m.afterwards(move |d| d.cuMemFreeHost(memory));
                 }
                 code
             };
@@ -155,7 +155,7 @@ macro_rules! calls {
                 let memory = host(&crate::fixture::page()[0]);
                 let code = m.d.cuMemHostRegister_v2(memory, 4096, 0);
                 if code.is_success() {
-                    m.d.cuMemHostUnregister(memory);
+                    m.afterwards(move |d| d.cuMemHostUnregister(memory));
                 }
                 code
             };
@@ -163,7 +163,7 @@ macro_rules! calls {
                 let mut address = 0;
                 let code = m.d.cuMemAllocManaged(Some(&mut address), 4, 1);
                 if code.is_success() {
-                    m.d.cuMemFree_v2(address);
+                    m.afterwards(move |d| d.cuMemFree_v2(address));
                 }
                 code
             };
@@ -194,7 +194,7 @@ macro_rules! calls {
                 let mut module = Handle::NULL;
                 let code = m.d.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
                 if code.is_success() {
-                    m.d.cuModuleUnload(module);
+                    m.afterwards(move |d| d.cuModuleUnload(module));
                 }
                 code
             };
@@ -222,7 +222,7 @@ macro_rules! calls {
                 let mut executable = Handle::NULL;
                 let code = m.d.cuGraphInstantiateWithFlags(Some(&mut executable), m.graph, 0);
                 if code.is_success() {
-                    m.d.cuGraphExecDestroy(executable);
+                    m.afterwards(move |d| d.cuGraphExecDestroy(executable));
                 }
                 code
             };

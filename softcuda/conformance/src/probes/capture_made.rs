@@ -44,13 +44,22 @@ pub(super) struct Spare<'f> {
     pub(super) graph: Option<Graph<'f>>,
     pub(super) executable: Option<Executable<'f>>,
     pub(super) module: Handle,
+    /// What gives back what calls have made.
+    last: Vec<Last>,
 }
+
+type Last = Box<dyn FnOnce(&Driver) -> Code>;
 
 impl<'f> Made<'f> {
     /// Makes a call on a thing that is given to it.
     pub(super) fn take<T>(&self, which: impl FnOnce(&mut Spare<'f>) -> Option<T>, call: impl FnOnce(&Self, T) -> Code) -> Code {
         let thing = which(&mut self.spare.borrow_mut()).expect("one call takes it");
         call(self, thing)
+    }
+
+    /// Makes a call when the capture has ended, which it might invalidate.
+    pub(super) fn afterwards(&self, last: impl FnOnce(&Driver) -> Code + 'static) {
+        self.spare.borrow_mut().last.push(Box::new(last));
     }
 }
 
@@ -96,11 +105,15 @@ pub(super) fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Co
             graph: Some(spare_graph),
             executable: Some(spare_executable),
             module,
+            last: Vec::new(),
         }),
     };
     let outcome = Outcome::from(call(&made)).and(f.status(*origin));
     drop(f.end(*origin));
     let spare = made.spare.into_inner();
+    for last in spare.last {
+        last(f.driver);
+    }
     if !spare.pinned.is_null() {
         f.driver.cuMemFreeHost(spare.pinned);
     }
