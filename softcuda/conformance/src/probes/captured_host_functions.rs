@@ -1,4 +1,4 @@
-//! Host functions in graphs, beside faults, and those that a context's end finds.
+//! Host functions in graphs, graphs in host functions, and what faults and the ends of contexts do to both.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::inside::answer;
 use crate::code::Code;
 use crate::driver::Handle;
 use crate::fixture::{Fixture, NON_BLOCKING};
@@ -14,6 +15,10 @@ use crate::kernels::{Shape, launch};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
 use crate::slots::LIMIT;
+use crate::user_objects::Destructor;
+
+/// A call that takes longer does not return.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::current("captured host function: launched three times", |f| {
@@ -106,61 +111,81 @@ pub(super) const PROBES: &[Probe] = &[
     }),
     Probe::alone("captured host function: a launch of another graph in it", |d| {
         Fixture::alone(d, |f| {
-            let (stream, other, answer) = (f.stream(), f.stream().into_handle(), Arc::new(AtomicU32::new(u32::MAX)));
+            let (stream, other, (tells, told)) = (f.stream().into_handle(), f.stream().into_handle(), mpsc::channel());
             let inner = f.executable(|_| ()).into_handle();
-            let tells = Arc::clone(&answer);
-            let executable =
-                f.executable(|stream| enqueue_repeated(d, stream, move || tells.store(d.cuGraphLaunch(inner, other).0, Ordering::Release)));
-            executable.launch(*stream);
-            let finish = f.finish(*stream);
-            [finish, Code(answer.load(Ordering::Acquire))].into()
+            let graph = f.captured(|stream| {
+                enqueue_repeated(d, stream, move || {
+                    // The probe may have given up.
+                    let _ = tells.send(d.cuGraphLaunch(inner, other));
+                })
+            });
+            let executable = graph.instantiate().1.into_handle();
+            let launch = d.cuGraphLaunch(executable, stream);
+            let _ = graph.into_handle();
+            match told.recv_timeout(PATIENCE) {
+                Ok(code) => [launch, code, f.finish(stream)].into(),
+                Err(_) => Outcome::from(launch).and("does not return"),
+            }
         })
     }),
     Probe::alone("inside a host function: capture of another stream", |d| {
         Fixture::alone(d, |f| {
-            let (stream, other, (tells, told)) = (f.stream(), f.stream().into_handle(), mpsc::channel());
-            enqueue(d, *stream, move || {
-                let begin = d.cuStreamBeginCapture_v2(other, 1);
+            let (stream, other) = (f.stream().into_handle(), f.stream().into_handle());
+            answer(d, stream, move |d| {
                 let mut graph = Handle::NULL;
-                let end = d.cuStreamEndCapture(other, Some(&mut graph));
-                let _ = tells.send([begin, end, d.cuGraphDestroy(graph)]);
-            });
-            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+                let codes = [d.cuStreamBeginCapture_v2(other, 1), d.cuStreamEndCapture(other, Some(&mut graph))];
+                Outcome::from(codes).and(d.cuGraphDestroy(graph))
+            })
         })
     }),
-    Probe::alone("inside a host function: graph create, clone, instantiate, launch", |d| {
+    Probe::alone("inside a host function: cuGraphCreate, cuGraphClone", |d| {
         Fixture::alone(d, |f| {
-            let (stream, other, primary, (tells, told)) = (f.stream(), f.stream().into_handle(), f.primary, mpsc::channel());
-            let executable = f.executable(|_| ()).into_handle();
-            let graph = f.empty_graph().into_handle();
-            enqueue(d, *stream, move || {
-                let (mut made, mut clone) = (Handle::NULL, Handle::NULL);
+            let (stream, graph) = (f.stream().into_handle(), f.empty_graph().into_handle());
+            let place = || Some(Box::leak(Box::new(Handle::NULL)));
+            answer(d, stream, move |d| [d.cuGraphCreate(place(), 0), d.cuGraphClone(place(), graph)].into())
+        })
+    }),
+    Probe::alone("inside a host function: cuGraphInstantiate, context set", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, graph, primary) = (f.stream().into_handle(), f.empty_graph().into_handle(), f.primary);
+            answer(d, stream, move |d| {
                 d.cuCtxSetCurrent(primary);
-                let codes = [
-                    d.cuGraphCreate(Some(&mut made), 0),
-                    d.cuGraphClone(Some(&mut clone), graph),
-                    d.cuGraphInstantiateWithFlags(Some(&mut Handle(0)), graph, 0),
-                    d.cuGraphLaunch(executable, other),
-                    d.cuGraphExecDestroy(executable),
-                    d.cuGraphDestroy(graph),
-                ];
-                let _ = tells.send(codes);
-            });
-            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+                d.cuGraphInstantiateWithFlags(Some(&mut Handle(0)), graph, 0).into()
+            })
+        })
+    }),
+    Probe::alone("inside a host function: cuGraphLaunch", |d| {
+        Fixture::alone(d, |f| {
+            let (stream, other, executable) = (f.stream().into_handle(), f.stream().into_handle(), f.executable(|_| ()).into_handle());
+            answer(d, stream, move |d| d.cuGraphLaunch(executable, other).into())
+        })
+    }),
+    Probe::alone("inside a host function: cuGraphExecDestroy, cuGraphDestroy", |d| {
+        Fixture::alone(d, |f| {
+            let graph = f.captured(|_| ());
+            let executable = graph.instantiate().1.into_handle();
+            let (stream, graph) = (f.stream().into_handle(), graph.into_handle());
+            answer(d, stream, move |d| [d.cuGraphExecDestroy(executable), d.cuGraphDestroy(graph)].into())
+        })
+    }),
+    Probe::alone("inside a host function: the last cuUserObjectRelease", |d| {
+        Fixture::alone(d, |f| {
+            let destructor = Destructor::new();
+            let (stream, object) = (f.stream().into_handle(), destructor.object(d, 1).1);
+            answer(d, stream, move |d| Outcome::from(d.cuUserObjectRelease(object, 1)).and(destructor.runs()).and(destructor.thread()))
         })
     }),
     Probe::alone("inside a host function: status and capture mode", |d| {
         Fixture::alone(d, |f| {
-            let (stream, other, (tells, told)) = (f.stream(), f.stream().into_handle(), mpsc::channel());
-            enqueue(d, *stream, move || {
+            let (stream, other) = (f.stream().into_handle(), f.stream().into_handle());
+            answer(d, stream, move |d| {
                 let codes = [
                     d.cuStreamIsCapturing(other, Some(&mut 0)),
                     d.cuThreadExchangeStreamCaptureMode(Some(&mut 2)),
                     d.cuStreamGetCaptureInfo_v2(other, Some(&mut 0), None, None, None, None),
                 ];
-                let _ = tells.send(codes);
-            });
-            told.recv_timeout(LIMIT).map_or("does not return".into(), |codes| Outcome::from(codes).and(f.finish(*stream)))
+                codes.into()
+            })
         })
     }),
     Probe::alone("inside a host function: a query while a global capture is open", |d| {
