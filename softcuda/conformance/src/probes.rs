@@ -78,7 +78,7 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 22] = [
+    let subjects: [&'static [Probe]; 23] = [
         ipc::PROBES,
         ipc_peers::PROBES,
         green::PROBES,
@@ -88,6 +88,7 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
         capture_info::PROBES,
         capture_calls::HERE,
         capture_calls::ELSEWHERE,
+        capture_calls::UNLOAD,
         capture_modes::PROBES,
         capture_modes::MATRIX,
         captured_events::PROBES,

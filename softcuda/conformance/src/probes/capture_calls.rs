@@ -5,6 +5,7 @@
 //! another thread the third caller is plain and the fourth relaxed, both beside a global capture.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::capture_made::{Made, with};
@@ -198,10 +199,6 @@ macro_rules! calls {
                 }
                 code
             };
-            "cuModuleUnload" => |m| {
-                let module = std::mem::replace(&mut m.spare.borrow_mut().module, Handle::NULL);
-                m.d.cuModuleUnload(module)
-            };
             "cuModuleGetFunction" => |m| m.d.cuModuleGetFunction(Some(&mut Handle(0)), m.f.kernels.module, c"fill".as_ptr());
             "cuFuncGetAttribute" => |m| m.d.cuFuncGetAttribute(Some(&mut 0), 0, m.f.kernels.fill);
             "cuLaunchKernel" => |m| m.f.kernels.fill(m.d, m.memory, 1, m.origin);
@@ -253,13 +250,29 @@ macro_rules! calls {
 pub(super) const HERE: &[Probe] = calls!("capturing", here);
 pub(super) const ELSEWHERE: &[Probe] = calls!("beside a capture", elsewhere);
 
-fn here(f: &Fixture, call: fn(&Made<'_>) -> Code) -> Outcome {
+/// Each needs a module of its own.
+pub(super) const UNLOAD: &[Probe] = &[
+    Probe::current("capturing: cuModuleUnload", |f| here(f, unload(f))),
+    Probe::current("beside a capture: cuModuleUnload", |f| elsewhere(f, unload(f))),
+];
+
+fn unload(f: &Fixture) -> impl Fn(&Made<'_>) -> Code + Copy + use<> {
+    let modules = [(); 4].map(|()| {
+        let mut module = Handle::NULL;
+        f.driver.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
+        module
+    });
+    let next: &'static AtomicUsize = Box::leak(Box::default());
+    move |made| made.d.cuModuleUnload(modules[next.fetch_add(1, Ordering::Relaxed)])
+}
+
+fn here(f: &Fixture, call: impl Fn(&Made<'_>) -> Code + Copy) -> Outcome {
     let plain = with(f, THREAD_LOCAL, call);
     let relaxed = with(f, THREAD_LOCAL, |m| exchanged(m, call));
     plain.and(relaxed).and(with(f, GLOBAL, call)).and(with(f, RELAXED, call))
 }
 
-fn elsewhere(f: &Fixture, call: fn(&Made<'_>) -> Code) -> Outcome {
+fn elsewhere(f: &Fixture, call: impl Fn(&Made<'_>) -> Code + Copy) -> Outcome {
     let plain = with(f, THREAD_LOCAL, |m| on_a_thread(m, call));
     let relaxed = with(f, THREAD_LOCAL, |m| on_a_thread(m, |m| exchanged(m, call)));
     let global = with(f, GLOBAL, |m| on_a_thread(m, call));

@@ -9,7 +9,6 @@ use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, Memory};
 use crate::graphs::{Executable, Graph};
 use crate::handles::{Event, INTERPROCESS, Stream};
-use crate::kernels::TEXT;
 use crate::outcome::Outcome;
 
 /// What the calls are made on.
@@ -43,7 +42,6 @@ pub(super) struct Spare<'f> {
     pub(super) pinned: *mut c_void,
     pub(super) graph: Option<Graph<'f>>,
     pub(super) executable: Option<Executable<'f>>,
-    pub(super) module: Handle,
     /// What gives back what calls have made.
     last: Vec<Last>,
 }
@@ -69,10 +67,9 @@ pub(super) fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Co
     let (complete, later, spare_event) = (f.complete(0), f.complete(0), f.complete(0));
     let (never, captured, spare_captured, shared) = (f.event(0), f.event(0), f.event(0), f.event(INTERPROCESS));
     let (memory, spare_memory, word) = (f.memory(2, 0), f.memory(1, 0), &f.pinned(1)[0]);
-    let (mut pool_memory, mut pinned, mut module) = (0, std::ptr::null_mut(), Handle::NULL);
+    let (mut pool_memory, mut pinned) = (0, std::ptr::null_mut());
     f.driver.cuMemAllocAsync(Some(&mut pool_memory), 4, *idle);
     f.driver.cuMemHostAlloc(Some(&mut pinned), 4, 0);
-    f.driver.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
     let (graph, spare_graph) = (f.captured(|_| ()), f.captured(|_| ()));
     let (executable, spare_executable) = (graph.instantiate().1, graph.instantiate().1);
     f.driver.cuStreamSynchronize(*idle);
@@ -104,7 +101,6 @@ pub(super) fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Co
             pinned,
             graph: Some(spare_graph),
             executable: Some(spare_executable),
-            module,
             last: Vec::new(),
         }),
     };
@@ -116,9 +112,6 @@ pub(super) fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Co
     }
     if !spare.pinned.is_null() {
         f.driver.cuMemFreeHost(spare.pinned);
-    }
-    if spare.module != Handle::NULL {
-        f.driver.cuModuleUnload(spare.module);
     }
     f.driver.cuMemFreeAsync(spare.pool_memory, *idle);
     outcome
