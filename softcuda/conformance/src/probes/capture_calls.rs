@@ -125,12 +125,17 @@ macro_rules! calls {
             };
             "cuMemFree" => |m| m.take(|spare| spare.memory.take(), |m, memory| m.d.cuMemFree_v2(memory.into_address()));
             "cuMemAllocAsync" => |m| m.d.cuMemAllocAsync(Some(&mut 0), 4, m.origin);
-            "cuMemAllocAsync elsewhere, cuMemFreeAsync" => |m| {
-                let mut address = 0;
-                match m.d.cuMemAllocAsync(Some(&mut address), 4, m.idle) {
-                    Code::SUCCESS => m.d.cuMemFreeAsync(address, m.idle),
-                    code => code,
+            "cuMemAllocAsync elsewhere" => |m| {
+                let (mut address, idle) = (0, m.idle);
+                let code = m.d.cuMemAllocAsync(Some(&mut address), 4, idle);
+                if code.is_success() {
+                    m.afterwards(move |d| d.cuMemFreeAsync(address, idle));
                 }
+                code
+            };
+            "cuMemFreeAsync elsewhere" => |m| {
+                let address = std::mem::replace(&mut m.spare.borrow_mut().pool_memory, 0);
+                m.d.cuMemFreeAsync(address, m.idle)
             };
             "cuMemAllocAsync, cuMemFreeAsync" => |m| {
                 let mut address = 0;

@@ -113,6 +113,8 @@ pub(super) fn with(f: &Fixture, capture: u32, call: impl FnOnce(&Made<'_>) -> Co
     if !spare.pinned.is_null() {
         f.driver.cuMemFreeHost(spare.pinned);
     }
-    f.driver.cuMemFreeAsync(spare.pool_memory, *idle);
+    if spare.pool_memory != 0 {
+        f.driver.cuMemFreeAsync(spare.pool_memory, *idle);
+    }
     outcome
 }

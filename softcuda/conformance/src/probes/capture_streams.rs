@@ -201,7 +201,7 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// A capture whose end finds a stream that has joined and was not joined back: the end, the states of
-/// both streams, what they answer to a record and a query.
+/// both streams, what they answer to a record and a wait of the host.
 fn unjoined(f: &Fixture, work: impl FnOnce(&Fixture, Handle) -> Code) -> Outcome {
     let (origin, joined) = (f.stream(), f.stream());
     f.begin(*origin);
@@ -209,6 +209,6 @@ fn unjoined(f: &Fixture, work: impl FnOnce(&Fixture, Handle) -> Code) -> Outcome
     let work = work(f, *joined);
     let (end, graph) = f.end(*origin);
     let outcome = Outcome::from([work, end]).and(graph.shape()).and(f.status(*origin)).and(f.status(*joined));
-    let usable = |stream: Handle| [f.driver.cuEventRecord(*f.event(0), stream), f.driver.cuStreamQuery(stream)];
+    let usable = |stream: Handle| [f.driver.cuEventRecord(*f.event(0), stream), f.driver.cuStreamSynchronize(stream)];
     outcome.and(usable(*origin)).and(usable(*joined)).and([f.end_code(*joined), f.end_code(*origin)])
 }

@@ -65,16 +65,13 @@ pub(super) const PROBES: &[Probe] = &[
         outcome
     }),
     Probe::current("external wait: of null, of a captured event, flags 2, 3", |f| {
-        let (event, stream) = (f.event(0), f.stream());
-        f.begin(*stream);
-        let captured = f.recorded(*stream);
-        let codes = [
-            f.driver.cuStreamWaitEvent(*stream, Handle::NULL, EXTERNAL),
-            f.driver.cuStreamWaitEvent(*stream, *captured, EXTERNAL),
-            f.driver.cuStreamWaitEvent(*stream, *event, 2),
-            f.driver.cuStreamWaitEvent(*stream, *event, 3),
-        ];
-        Outcome::from(codes).and(f.status(*stream)).and(f.end(*stream).1.shape())
+        let (event, captured, stream) = (f.event(0), f.event(0), f.stream());
+        Outcome::each([(Handle::NULL, EXTERNAL), (*captured, EXTERNAL), (*event, 2), (*event, 3)], |(event, flags)| {
+            f.begin(*stream);
+            f.driver.cuEventRecord(*captured, *stream);
+            let wait = f.driver.cuStreamWaitEvent(*stream, event, flags);
+            Outcome::from(wait).and(f.status(*stream)).and(f.end(*stream).1.shape())
+        })
     }),
     Probe::alone("external wait: event destroyed, then launched", |d| {
         Fixture::alone(d, |f| {

@@ -235,7 +235,7 @@ pub(super) const PROBES: &[Probe] = &[
         executable.launch(*stream);
         f.finish(*stream);
         drop(executable);
-        Outcome::from(between).and(destructor.runs()).and(destructor.thread())
+        Outcome::from(between).and(destructor.runs())
     }),
     Probe::current("user object: of a graph under capture, invalidated, ended", |f| {
         let (destructor, stream) = (Destructor::new(), f.stream());
