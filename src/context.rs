@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
-use crate::fork;
+use crate::exceptions;
 pub(crate) use current::Current;
 use current::Restore;
 use record::{Record, id_of};
@@ -222,7 +222,7 @@ impl Context {
     /// `Err` if its handles must not be passed to the driver any more, or not in this process.
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
-        fork::check()?;
+        exceptions::check()?;
         if self.record().alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
     }
 

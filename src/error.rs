@@ -56,6 +56,18 @@ pub enum Error {
     )]
     ForkedChild,
 
+    /// The call was made inside a host function, on a thread of the driver's: no driver call is allowed there, and
+    /// none was made.
+    #[error("called inside a host function, where the driver must not be called: call it from another thread")]
+    InHostFunction,
+
+    /// A host function panicked.
+    #[error("the host function panicked: {message}")]
+    HostFunctionPanicked {
+        /// The panic's message.
+        message: Box<str>,
+    },
+
     /// There is no such device.
     #[error("no CUDA device {wanted}: this machine has {count}")]
     NoSuchDevice {

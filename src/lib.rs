@@ -37,6 +37,7 @@ mod device;
 mod driver;
 mod error;
 mod event;
+mod exceptions;
 mod external;
 mod fork;
 mod handle;
