@@ -66,7 +66,6 @@ pub(crate) fn in_host_function() -> bool {
 pub(crate) struct HostFunction(PhantomData<*const ()>);
 
 impl HostFunction {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for host functions"))]
     pub(crate) fn enter() -> Self {
         INSIDE.set(INSIDE.get() + 1);
         // Before what the thread does next, which is enough: no other thread's calls change.
