@@ -7,9 +7,11 @@ mod forks;
 
 use std::hint;
 use std::os::unix::process::CommandExt as _;
+use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
 use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
-use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, Result, Stream, driver_version};
+use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, driver_version};
 use forks::{Finding, Side, fork, in_child};
 
 /// The driver calls that this thread has made, where that is counted.
@@ -229,6 +231,32 @@ fn what_was_open_at_the_fork_ends_without_a_driver_call() {
         });
         assert!(answer, "the parent's scope goes on");
         use_cuda().expect("the parent goes on");
+    });
+}
+
+/// A host function of the parent's runs there: a child has no part in it, and no thread that could tell.
+#[test]
+fn a_host_function_of_the_parent_is_over_in_a_child() {
+    child::run("a_host_function_of_the_parent_is_over_in_a_child", child::same_environment, || {
+        let stream = device().stream().unwrap();
+        let hold = Hold::new(&stream);
+        let launch = || stream.launch_host_fn(|| 7).unwrap();
+        let (asked, joined, mut awaited, dropped, done) = (launch(), launch(), pin!(launch()), launch(), launch());
+        let poll = |awaited: Pin<&mut HostFn<i32>>| awaited.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll(awaited.as_mut()).is_pending());
+        match fork() {
+            Side::Parent(parent) => parent.join(),
+            Side::Child(child) => child.end(|| {
+                refused([("is_finished", &|| if asked.is_finished() { Err(Error::ForkedChild) } else { Ok(()) })])?;
+                without_a_driver_call("waiting", || (joined.join(), poll(awaited.as_mut()))).and_then(|answers| match answers {
+                    (Err(Error::ForkedChild), Poll::Ready(Err(Error::ForkedChild))) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                })?;
+                without_a_driver_call("dropping", || drop((asked, dropped)))
+            }),
+        }
+        hold.release();
+        assert_eq!(done.join(), Ok(7), "the parent goes on");
     });
 }
 
