@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
-use crate::fork;
+use crate::exceptions;
 pub(crate) use current::Current;
 use current::Restore;
 use record::{Record, id_of};
@@ -222,8 +222,14 @@ impl Context {
     /// `Err` if its handles must not be passed to the driver any more, or not in this process.
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
-        fork::check()?;
-        if self.record().alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
+        exceptions::check()?;
+        if self.has_died() { Err(self.destroyed()) } else { Ok(()) }
+    }
+
+    /// Whether it is known to be dead.
+    #[inline]
+    pub(crate) fn has_died(self) -> bool {
+        !self.record().alive.load(Ordering::Relaxed)
     }
 
     /// Asks the driver whether this is still the same life of the context: before each creation and
@@ -265,7 +271,7 @@ impl Context {
     }
 
     #[cold]
-    fn destroyed(self) -> Error {
+    pub(crate) fn destroyed(self) -> Error {
         Error::ContextDestroyed { device: self.device().ordinal() }
     }
 }

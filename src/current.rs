@@ -10,8 +10,8 @@ use crate::context::Context;
 use crate::device::Device;
 use crate::error::Result;
 use crate::event::{Event, Mode};
+use crate::exceptions;
 use crate::external::ExternalStream;
-use crate::fork;
 use crate::handle::{AsStream, HandleName, RawStream, StreamRef};
 use crate::stream::{Stream, stream_operations};
 use scope::{Scope, Shown, find, scope};
@@ -278,7 +278,7 @@ pub(crate) fn current_context() -> Result<Context> {
 /// What `take` makes of the innermost open scope of this thread that is wanted, or else `otherwise`.
 #[inline]
 fn innermost<R>(is_wanted: impl Fn(&Scope) -> bool, take: impl FnOnce(&Scope) -> R, otherwise: impl FnOnce() -> Result<R>) -> Result<R> {
-    fork::check()?;
+    exceptions::check()?;
     find(is_wanted, take).map_or_else(otherwise, Ok)
 }
 

@@ -17,7 +17,7 @@ pub use uuid::{DeviceUuid, ParseUuidError};
 
 use crate::driver::{CUdevice, Driver, driver};
 use crate::error::{Error, ErrorCode, Result};
-use crate::fork;
+use crate::exceptions;
 
 /// A CUDA device.
 ///
@@ -46,7 +46,7 @@ struct Entry {
 /// All devices. An empty list is not remembered: a device may appear.
 fn entries() -> Result<&'static [Entry]> {
     static ENTRIES: OnceCell<Box<[Entry]>> = OnceCell::new();
-    fork::check()?;
+    exceptions::check()?;
     if let Some(entries) = ENTRIES.get() {
         return Ok(entries);
     }
@@ -206,7 +206,7 @@ impl Device {
 
     /// Its driver, unless this process may not call it.
     fn ask(self) -> Result<&'static Driver> {
-        fork::check().map(|()| self.driver())
+        exceptions::check().map(|()| self.driver())
     }
 }
 

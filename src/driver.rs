@@ -11,6 +11,7 @@ use std::ffi::c_int;
 use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::exceptions;
 use crate::fork;
 pub(crate) use table::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid, Driver};
 
@@ -77,7 +78,7 @@ fn loaded() -> Result<&'static Driver> {
 pub(crate) fn driver() -> Result<&'static Driver> {
     static INITIALISED: OnceCell<&'static Driver> = OnceCell::new();
     if let Some(driver) = INITIALISED.get() {
-        return fork::check().map(|()| *driver);
+        return exceptions::check().map(|()| *driver);
     }
     let first_use = fork::Use::begin()?;
     let driver = INITIALISED.get_or_try_init(|| {

@@ -56,6 +56,22 @@ pub enum Error {
     )]
     ForkedChild,
 
+    /// The call was made inside a host function, on a thread of the driver's: no driver call is allowed there, and
+    /// none was made.
+    #[error("called inside a host function, where the driver must not be called: call it from another thread")]
+    InHostFunction,
+
+    /// A host function panicked.
+    #[error("the host function panicked: {message}")]
+    HostFunctionPanicked {
+        /// The panic's message.
+        message: Box<str>,
+    },
+
+    /// The result of a host function was taken before: its future had been ready.
+    #[error("the result was taken already: a future is not polled again once it was ready")]
+    ResultTaken,
+
     /// There is no such device.
     #[error("no CUDA device {wanted}: this machine has {count}")]
     NoSuchDevice {
@@ -125,8 +141,8 @@ pub enum Error {
     )]
     TrackingOff,
 
-    /// The stream is being captured, and the call would end the capture.
-    #[error("`{call}` would invalidate the capture of this stream: call it before or after")]
+    /// The stream is being captured, and the call would end the capture, or could not be a part of it.
+    #[error("`{call}` is not allowed while this stream is being captured: call it before or after")]
     Capturing {
         /// The driver function.
         call: &'static str,

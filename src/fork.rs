@@ -1,37 +1,25 @@
 //! Forked children: CUDA does not work in a process that was forked from one that uses it.
 //!
 //! There the driver answers nonsense or crashes, and a lock that another thread of the parent held at the fork is
-//! never released. So whatever can fail asks [`check`] before it takes a lock, waits for a cell or calls the driver;
-//! dropping leaks.
+//! never released. So whatever can fail asks [`exceptions::check`] before it takes a lock, waits for a cell or calls the
+//! driver; dropping leaks.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::error::{Error, Result};
-
-/// What keeps a call from going straight to the driver, a bit for each reason: nearly always zero, and one word, so
-/// that a call loads no other.
-static EXCEPTIONS: AtomicU32 = AtomicU32::new(0);
-
-/// This process was forked from one that used the driver.
-const FORKED: u32 = 1;
+use crate::error::Result;
+use crate::exceptions;
 
 /// How many threads have initialised the driver, or are opening it now.
 static USERS: AtomicU32 = AtomicU32::new(0);
-
-/// [`Error::ForkedChild`] in such a child.
-#[inline]
-pub(crate) fn check() -> Result<()> {
-    if EXCEPTIONS.load(Ordering::Relaxed) & FORKED == 0 { Ok(()) } else { Err(Error::ForkedChild) }
-}
 
 /// A use of the driver that may be its first: what is forked while this lives is a child of a process that uses it,
 /// since nobody knows there how far the use came and what it has locked.
 pub(crate) struct Use(());
 
 impl Use {
-    /// To be called before a lock is taken. [`Error::ForkedChild`] in such a child.
+    /// To be called before a lock is taken. As [`exceptions::check`].
     pub(crate) fn begin() -> Result<Self> {
-        check()?;
+        exceptions::check()?;
         watch()?;
         // Not relaxed: what is locked from now on must not reach a child's memory without this.
         USERS.fetch_add(1, Ordering::SeqCst);
@@ -58,13 +46,13 @@ impl Drop for Use {
 fn watch() -> Result<()> {
     use std::sync::atomic::AtomicBool;
 
-    use crate::error::ErrorCode;
+    use crate::error::{Error, ErrorCode};
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn in_child() {
         if USERS.load(Ordering::Relaxed) != 0 {
-            EXCEPTIONS.fetch_or(FORKED, Ordering::Relaxed);
+            exceptions::forked();
         }
     }
 

@@ -37,13 +37,16 @@ mod device;
 mod driver;
 mod error;
 mod event;
+mod exceptions;
 mod external;
 mod fork;
 mod handle;
+mod host_fn;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
 mod ipc;
 mod poll;
+mod reaper;
 mod sharing;
 mod stream;
 
@@ -57,6 +60,7 @@ pub use event::{
 };
 pub use external::ExternalStream;
 pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
+pub use host_fn::HostFn;
 #[cfg(feature = "cudarc-interop")]
 pub use interop::{IpcElement, IpcSlice};
 pub use ipc::{IpcEventHandle, IpcMemHandle, IpcMemory, RawDevicePtr};
@@ -82,5 +86,6 @@ const _: () = {
     send_and_sync::<IpcEventHandle>();
     send_and_sync::<IpcMemHandle>();
     send_and_sync::<IpcMemory>();
+    send_and_sync::<HostFn<std::cell::Cell<u8>>>();
     send_and_sync::<Error>();
 };

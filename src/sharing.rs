@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::driver::Answer;
 use crate::error::{Error, ErrorCode, IpcKind, IpcRefusal, Result};
-use crate::fork;
+use crate::exceptions;
 
 /// The bytes of a handle.
 pub(crate) type Bytes = [u8; 64];
@@ -56,7 +56,7 @@ pub(crate) fn handle_of(object: Shared) -> Option<Bytes> {
 
 /// An object is about to end: what the driver calls it may be another's soon.
 pub(crate) fn forget(object: Shared) {
-    if fork::check().is_err() {
+    if exceptions::is_forked() {
         return;
     }
     if let Some(handles) = handles().as_mut() {

@@ -7,83 +7,20 @@ mod forks;
 
 use std::hint;
 use std::os::unix::process::CommandExt as _;
+use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
+use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
 use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
-use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, Result, Stream, driver_version};
+use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, driver_version};
 use forks::{Finding, Side, fork, in_child};
-
-/// What the calls of `common/calls.rs` say that answer in a forked child as anywhere: the driver has no part in it.
-const WITHOUT_THE_DRIVER: &[&str] = &[
-    "Device::ordinal",
-    "Event::new",
-    "Event::timed",
-    "Event::interprocess",
-    "Event::default",
-    "Event::with_flags",
-    "Event::with_flags, refused",
-    "Event::context, never recorded",
-    "Event::device, never recorded",
-    "Event::as_raw, never recorded",
-    "Event::fmt, never recorded",
-    "Event::into_raw, never recorded",
-    "Stream::from_raw, default",
-    "Context::from_raw, null",
-    "Context::id",
-    "Context::device",
-    "Context::as_raw",
-    "Stream::id",
-    "Stream::priority",
-    "Stream::is_blocking",
-    "Stream::context",
-    "Stream::device",
-    "Stream::as_raw",
-    "Stream::destroy, shared",
-    "Stream::eq",
-    "Stream::fmt",
-    "AsStream::as_stream",
-    "AsEvent::as_event",
-    "StreamRef::as_raw",
-    "Event::context",
-    "Event::device",
-    "Event::flags",
-    "Event::is_timed",
-    "Event::is_blocking_sync",
-    "Event::is_interprocess",
-    "Event::as_raw",
-    "Event::fmt",
-    "Stream::scope",
-    "Stream::try_into_raw, shared",
-    "StreamRef::eq",
-    "EventRef::as_raw",
-    "EventRef::from_raw",
-    "ExternalStream::owner",
-    "ExternalStream::as_raw",
-    "ExternalStream::context",
-    "ExternalStream::device",
-    "StreamRef::context, of cudarc",
-    "IpcEventHandle::from_bytes",
-    "IpcEventHandle::as_bytes",
-    "IpcMemHandle::from_bytes",
-    "IpcMemHandle::as_bytes",
-    "Event::fmt, interprocess",
-    "IpcMemory::bytes",
-    "IpcMemory::as_raw",
-    "IpcMemory::context",
-    "IpcMemory::device",
-    "IpcMemory::is_imported",
-    "IpcMemory::fmt",
-    "IpcSlice::as_view",
-    "IpcSlice::as_view_mut",
-    "IpcSlice::memory",
-];
 
 /// The driver calls that this thread has made, where that is counted.
 fn driver_calls() -> u64 {
@@ -294,6 +231,32 @@ fn what_was_open_at_the_fork_ends_without_a_driver_call() {
         });
         assert!(answer, "the parent's scope goes on");
         use_cuda().expect("the parent goes on");
+    });
+}
+
+/// A host function of the parent's runs there: a child has no part in it, and no thread that could tell.
+#[test]
+fn a_host_function_of_the_parent_is_over_in_a_child() {
+    child::run("a_host_function_of_the_parent_is_over_in_a_child", child::same_environment, || {
+        let stream = device().stream().unwrap();
+        let hold = Hold::new(&stream);
+        let launch = || stream.launch_host_fn(|| 7).unwrap();
+        let (asked, joined, mut awaited, dropped, done) = (launch(), launch(), pin!(launch()), launch(), launch());
+        let poll = |awaited: Pin<&mut HostFn<i32>>| awaited.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll(awaited.as_mut()).is_pending());
+        match fork() {
+            Side::Parent(parent) => parent.join(),
+            Side::Child(child) => child.end(|| {
+                refused([("is_finished", &|| if asked.is_finished() { Err(Error::ForkedChild) } else { Ok(()) })])?;
+                without_a_driver_call("waiting", || (joined.join(), poll(awaited.as_mut()))).and_then(|answers| match answers {
+                    (Err(Error::ForkedChild), Poll::Ready(Err(Error::ForkedChild))) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                })?;
+                without_a_driver_call("dropping", || drop((asked, dropped)))
+            }),
+        }
+        hold.release();
+        assert_eq!(done.join(), Ok(7), "the parent goes on");
     });
 }
 

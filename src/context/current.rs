@@ -7,7 +7,7 @@ use super::Context;
 use super::record::id_of;
 use crate::driver::{CUcontext, Driver};
 use crate::error::Result;
-use crate::fork;
+use crate::exceptions;
 
 /// A context that is current on this thread until this is dropped.
 pub(crate) struct Current {
@@ -33,7 +33,7 @@ impl Current {
 impl Drop for Current {
     fn drop(&mut self) {
         // The push was the parent's, where this was forked meanwhile.
-        if fork::check().is_err() {
+        if exceptions::is_forked() {
             return;
         }
         let mut popped: CUcontext = ptr::null_mut();
@@ -68,7 +68,7 @@ impl Restore {
 impl Drop for Restore {
     fn drop(&mut self) {
         // A child that was forked meanwhile has nothing to restore.
-        if fork::check().is_ok() && current(self.driver).is_ok_and(|now| now != self.before) && self.may_restore() {
+        if !exceptions::is_forked() && current(self.driver).is_ok_and(|now| now != self.before) && self.may_restore() {
             // SAFETY: null, or a context that lives: the driver has just answered its id.
             let answer = unsafe { self.driver.cuCtxSetCurrent(self.before) };
             // As above.

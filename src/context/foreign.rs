@@ -8,7 +8,7 @@ use super::{Context, Current, RawContext};
 use crate::device::Device;
 use crate::driver::{CUcontext, CUdevice, CUstream, Driver, driver};
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::exceptions;
 
 impl Context {
     /// A context that somebody else made: by `cuCtxCreate`, or as a green context. A primary context
@@ -64,7 +64,7 @@ impl Context {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn retire(self) {
-        if fork::check().is_ok() {
+        if !exceptions::is_forked() {
             self.record().retire();
         }
     }

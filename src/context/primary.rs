@@ -11,7 +11,7 @@ use super::{Context, Current, RawContext};
 use crate::device::Device;
 use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
-use crate::fork;
+use crate::exceptions;
 
 /// The primary context of one device: at most one living record.
 struct Primary {
@@ -22,7 +22,7 @@ struct Primary {
 impl Primary {
     fn of(device: Device) -> Result<&'static Self> {
         static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
-        fork::check()?;
+        exceptions::check()?;
         let primaries = PRIMARIES.get_or_try_init(|| {
             let new = |_| Self { record: AtomicPtr::new(ptr::null_mut()), retaining: Mutex::new(()) };
             Ok::<_, Error>(Device::all()?.map(new).collect())

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys;
-pub(crate) use sys::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid};
+pub(crate) use sys::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUhostFn, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid};
 use sys::{CUdevice_attribute, CUpointer_attribute, CUstreamCaptureMode, CUstreamCaptureStatus};
 
 use super::Answer;
@@ -142,6 +142,7 @@ table! {
         fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
         fn cuStreamIsCapturing(stream: CUstream, status: *mut c_uint)
             for (CUstream, *mut CUstreamCaptureStatus);
+        fn cuLaunchHostFunc(stream: CUstream, function: CUhostFn, user: *mut c_void);
         fn cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
         fn cuEventCreate(event: *mut CUevent, flags: c_uint);
         fn cuEventDestroy_v2(event: CUevent);

@@ -11,7 +11,7 @@ use super::{captured, mismatch};
 use crate::context::Context;
 use crate::driver::{Answer, CUevent};
 use crate::error::{ContextName, Error, ErrorCode, IpcKind, Result};
-use crate::fork;
+use crate::exceptions;
 use crate::handle::{Object, RawEvent, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
 
@@ -90,7 +90,7 @@ impl Inner {
                 home.alive()?;
                 Ok(Some((raw.cast(), home)))
             }
-            _ => fork::check().map(|()| None),
+            _ => exceptions::check().map(|()| None),
         }
     }
 
@@ -176,7 +176,7 @@ impl Inner {
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
         if self.is_never_recorded() {
-            return fork::check();
+            return exceptions::check();
         }
         let context = stream.context()?;
         let raw = match self.handle_in(context) {
@@ -196,7 +196,7 @@ impl Inner {
     pub(crate) fn query(&self) -> Result<bool> {
         let seen = self.seen();
         if self.is_done(seen) {
-            return fork::check().map(|()| true);
+            return exceptions::check().map(|()| true);
         }
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
         // SAFETY: the handle is alive: its context is, and self holds the event.
@@ -214,7 +214,7 @@ impl Inner {
     pub(crate) fn synchronize(&self) -> Result<()> {
         let seen = self.seen();
         if self.is_done(seen) {
-            return fork::check();
+            return exceptions::check();
         }
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
         // SAFETY: the handle is alive: its context is, and self holds the event.
@@ -266,7 +266,7 @@ impl Inner {
         match (self.take(), self.home()) {
             // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
             (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
-            _ => fork::check(),
+            _ => exceptions::check(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::mode::Mode;
 use super::{Event, EventOptions};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::exceptions;
 use crate::handle::RawEvent;
 
 impl<M: Mode> Event<M> {
@@ -72,7 +72,7 @@ impl<M: Mode> Event<M> {
         if raw.is_null() {
             return Err(Error::NullHandle { what: "event" });
         }
-        fork::check()?;
+        exceptions::check()?;
         Ok(Self::from_inner(Inner::adopted(raw, context, options.flags())))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::inner::Inner;
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::exceptions;
 
 /// Where an event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,7 @@ pub enum EventStatus {
 
 pub(super) fn status(inner: &Inner) -> Result<EventStatus> {
     if inner.is_never_recorded() {
-        return fork::check().map(|()| EventStatus::NotRecorded);
+        return exceptions::check().map(|()| EventStatus::NotRecorded);
     }
     from_query(inner.query())
 }

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use crate::fork;
+use crate::exceptions;
 
 /// An owner, leaked in a forked child: it may be cudarc's, and its end a call of the driver.
 pub(super) struct Owner<O>(ManuallyDrop<O>);
@@ -30,7 +30,7 @@ impl<O> Deref for Owner<O> {
 
 impl<O> Drop for Owner<O> {
     fn drop(&mut self) {
-        if fork::check().is_ok() {
+        if !exceptions::is_forked() {
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.0) };
         }

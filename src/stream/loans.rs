@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::inner::Inner;
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::exceptions;
 
 /// Another library's handle of a stream of ours, which the stream must outlive.
 pub(crate) trait Loan: Any + Send + Sync {
@@ -53,7 +53,7 @@ impl Inner {
         if LENT.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
-        fork::check()?;
+        exceptions::check()?;
         let mut table = table();
         let Some(table) = table.as_mut() else { return Ok(()) };
         let lasting: Vec<_> = table.remove(&self.key()).into_iter().flatten().filter_map(Loan::end).collect();

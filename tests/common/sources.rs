@@ -12,8 +12,8 @@ sources! {
     "device.rs" "device/attribute.rs" "device/primary.rs" "device/properties.rs" "device/uuid.rs"
     "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs" "error/ipc.rs"
     "event.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/mode.rs" "event/options.rs"
-    "event/properties.rs" "event/raw.rs" "event/interprocess.rs" "event/status.rs" "event/view.rs" "event/word.rs" "external.rs" "external/owner.rs" "fork.rs"
-    "handle.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "sharing.rs"
+    "event/properties.rs" "event/raw.rs" "event/interprocess.rs" "event/status.rs" "event/view.rs" "event/word.rs" "exceptions.rs" "external.rs" "external/owner.rs" "fork.rs"
+    "handle.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs" "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs"
     "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs" "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs"
 }
 
