@@ -7,10 +7,14 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use cudarc::driver::sys::CUgraphNodeType::{
+    CU_GRAPH_NODE_TYPE_EMPTY as EMPTY, CU_GRAPH_NODE_TYPE_EVENT_RECORD as RECORD, CU_GRAPH_NODE_TYPE_HOST as HOST,
+    CU_GRAPH_NODE_TYPE_WAIT_EVENT as WAIT,
+};
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUDA_HOST_NODE_PARAMS, CUDA_MEMSET_NODE_PARAMS, CUgraphNode, CUresult};
 use cudarc::driver::{CudaContext, CudaEvent, DriverError, result};
-use support::graph::{Graph, Kind, captured, query};
+use support::graph::{Graph, captured, query};
 use support::reported::in_every_schedule;
 use support::world::blocking;
 use support::{context, misuse};
@@ -63,10 +67,6 @@ fn a_graph_of_events_and_host_functions() {
         host(&graph, &[both], &calls);
         assert_eq!(graph.edges(), [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)]);
         assert_eq!(graph.roots(), [root]);
-        use Kind::{
-            CU_GRAPH_NODE_TYPE_EMPTY as EMPTY, CU_GRAPH_NODE_TYPE_EVENT_RECORD as RECORD, CU_GRAPH_NODE_TYPE_HOST as HOST,
-            CU_GRAPH_NODE_TYPE_WAIT_EVENT as WAIT,
-        };
         assert_eq!(graph.kinds(), [EMPTY, HOST, WAIT, RECORD, HOST]);
         let clone = graph.clone();
         assert_eq!((clone.kinds(), clone.edges()), (graph.kinds(), graph.edges()));

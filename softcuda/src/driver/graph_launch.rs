@@ -10,6 +10,7 @@ use super::codes::{self, Outcome};
 use super::copy::{ReadyCopy, ReadyFill};
 use super::graphs::Executable;
 use super::handle::{Handle, Kind};
+use super::mem_op::ReadyOperations;
 use super::node::{Node, NodeWork, Plan};
 use super::objects::{Point, Role, Serial, Work};
 use super::raw::Topic;
@@ -55,6 +56,7 @@ type End = (Point, Option<Moment>);
 enum Ready<'plan> {
     Copy(ReadyCopy),
     Fill(ReadyFill),
+    Values(ReadyOperations),
     Other(&'plan NodeWork),
 }
 
@@ -104,9 +106,11 @@ impl State {
             report::add(Topic::Handle, format_args!("the graph has a node of context {context}, which was destroyed"));
             return Err(codes::CONTEXT_IS_DESTROYED);
         }
+        let context = || node.context.ok_or(codes::INVALID_CONTEXT);
         Ok(match &node.work {
             NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
-            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, node.context.ok_or(codes::INVALID_CONTEXT)?, *fill)?),
+            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, context()?, *fill)?),
+            NodeWork::Values(operations) => Ready::Values(ReadyOperations::find(self, context()?, operations)?),
             other => Ready::Other(other),
         })
     }
@@ -170,6 +174,10 @@ impl State {
             }
             Ready::Fill(fill) => {
                 fill.submit(self, stream);
+                return Ok(());
+            }
+            Ready::Values(operations) => {
+                operations.submit(self, stream);
                 return Ok(());
             }
             Ready::Other(work) => work,
