@@ -16,7 +16,7 @@ use cudarc::driver::sys::{self, CUDA_HOST_NODE_PARAMS, CUDA_MEMSET_NODE_PARAMS, 
 use cudarc::driver::{CudaContext, CudaEvent, DriverError, result};
 use support::graph::{Graph, captured, query};
 use support::reported::in_every_schedule;
-use support::world::blocking;
+use support::world::{blocking, legacy};
 use support::{context, misuse};
 
 /// Adds a node by one of the functions for that.
@@ -229,4 +229,30 @@ fn branches_of_several_devices() -> Result<(), DriverError> {
         unsafe { result::stream::destroy(stream.cu_stream()) }?;
     }
     Ok(())
+}
+
+#[test]
+fn all_branches_keep_to_the_rules_of_the_legacy_stream() -> Result<(), DriverError> {
+    let context = context(0);
+    let (origin, other) = (context.new_stream()?, context.new_stream()?);
+    let (left, right) = (context.new_event(None)?, context.new_event(None)?);
+    let graph = captured(&origin, |origin| {
+        support::graph::join(&other, origin);
+        assert_eq!(support::graph::record(&left, origin, 1), CUDA_SUCCESS);
+        assert_eq!(support::graph::record(&right, &other, 1), CUDA_SUCCESS);
+        support::graph::join(origin, &other);
+    });
+    let executable = graph.instantiate();
+    let (dependent, legacy) = (blocking(&context), legacy(&context));
+    for (held, launched) in [(&legacy, &dependent), (&dependent, &legacy)] {
+        let hold = support::Hold::new(held);
+        assert_eq!(executable.launch(launched), CUDA_SUCCESS);
+        support::round_trips(&context)?;
+        assert_eq!([&left, &right].map(query), [CUDA_ERROR_NOT_READY; 2]);
+        hold.release();
+        launched.synchronize()?;
+        assert_eq!([&left, &right].map(query), [CUDA_SUCCESS; 2]);
+    }
+    // SAFETY: alive, and not used any more.
+    unsafe { result::stream::destroy(dependent.cu_stream()) }
 }
