@@ -11,6 +11,7 @@ use super::device;
 use super::handle::{Handle, Kind};
 use super::job::{Job, Wait};
 use super::kernel::Registration;
+use super::mark::Mark;
 use super::ptx::Entry;
 use super::scope::{self, ScopeId};
 use super::sharing::Sharing;
@@ -291,14 +292,6 @@ pub(super) struct Event {
     pub(super) moment: Option<Moment>,
     /// It was recorded in a capture last, which is no record of work.
     pub(super) captured: Option<Mark>,
-}
-
-/// A record in a capture.
-#[derive(Clone, Debug)]
-pub(super) struct Mark {
-    pub(super) capture: Serial,
-    /// The nodes that come before it, by their places.
-    pub(super) nodes: Vec<usize>,
 }
 
 /// A record of an event.

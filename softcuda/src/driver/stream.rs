@@ -53,6 +53,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     };
     let detached = state.streams[&serial].detached;
     state.retire_stream(serial);
+    // What a capture has kept may be destroyed.
+    state.start_workers(0);
     // The documentation has it that this is to be called all the same: the caller owes nothing more.
     if detached { Err(codes::CONTEXT_IS_DESTROYED) } else { Ok(()) }
 }
