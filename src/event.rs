@@ -337,7 +337,10 @@ fn describe(inner: &Inner, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result 
 /// The error for an answer that says that the event was recorded in a capture.
 fn captured(answer: Answer) -> Option<Error> {
     match answer.code()? {
-        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => Some(Error::Captured { call: answer.call(), code }),
+        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => {
+            answer.note();
+            Some(Error::Captured { call: answer.call(), code: Some(code) })
+        }
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::c_uint;
 use std::marker::PhantomData;
 
 use crate::driver::Driver;
+use crate::exceptions;
 
 /// While this lives, calls of this thread that are unsafe during a capture neither fail because of one nor end
 /// it. What they concern is not a part of any capture.
@@ -23,7 +24,10 @@ impl Relaxed {
 
 impl Drop for Relaxed {
     fn drop(&mut self) {
-        if let Some(before) = self.before {
+        // A child that was forked meanwhile has nothing to restore.
+        if let Some(before) = self.before
+            && exceptions::check().is_ok()
+        {
             exchange(self.driver, before);
         }
     }

@@ -1,0 +1,140 @@
+//! The captures of this crate that are open, and what other calls must know of them.
+//!
+//! Asked only where [`exceptions::is_capturing`]: with no capture open, no call gets here. Of captures that others have
+//! begun nothing is known, and the driver's answer is passed on.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::context::{Context, Relaxed};
+use crate::driver::Driver;
+use crate::error::{Error, Result};
+use crate::exceptions;
+
+/// What is open now.
+struct State {
+    captures: Vec<Open>,
+    /// Which capture a record of an event is in, by the record's mark; of captures that are open.
+    records: Option<HashMap<u64, u64>>,
+}
+
+struct Open {
+    /// The driver's number of it.
+    id: u64,
+    context: Context,
+    /// Whether the calls of every thread concern it.
+    global: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), records: None });
+
+thread_local! {
+    /// How many captures this thread has open.
+    static HERE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Never held during a driver call, and not taken in a forked child.
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A capture of this crate that is about to begin, or open: until this is dropped.
+pub(crate) struct Capture {
+    id: Option<u64>,
+    _open: exceptions::Capture,
+    /// It ends on its thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Capture {
+    /// To be called before the driver is.
+    pub(crate) fn begin() -> Self {
+        HERE.set(HERE.get() + 1);
+        Self { id: None, _open: exceptions::Capture::begin(), _thread: PhantomData }
+    }
+
+    /// The driver has begun it, and calls it this.
+    pub(crate) fn begun(&mut self, id: u64, context: Context, global: bool) {
+        self.id = Some(id);
+        state().captures.push(Open { id, context, global });
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        HERE.set(HERE.get() - 1);
+        let Some(id) = self.id else { return };
+        if exceptions::is_forked() {
+            return;
+        }
+        let mut state = state();
+        state.captures.retain(|open| open.id != id);
+        if let Some(records) = &mut state.records {
+            records.retain(|_, capture| *capture != id);
+        }
+    }
+}
+
+/// For a call that a capture does not survive, unless it is made like this: to be kept until it is made. The thread
+/// is as it was where no capture of this crate concerns it.
+#[inline]
+pub(crate) fn relaxed(driver: &'static Driver) -> Option<Relaxed> {
+    if exceptions::is_capturing() { relaxed_beside_captures(driver) } else { None }
+}
+
+#[cold]
+fn relaxed_beside_captures(driver: &'static Driver) -> Option<Relaxed> {
+    let concerned = HERE.get() > 0 || state().captures.iter().any(|open| open.global);
+    concerned.then(|| Relaxed::enter(driver))
+}
+
+/// For a call that waits for a whole context, which no capture survives: [`Error::Capturing`] where one would end.
+#[inline]
+pub(crate) fn outside_captures(context: Option<Context>, call: &'static str) -> Result<()> {
+    if exceptions::is_capturing() { outside_open_captures(context, call) } else { Ok(()) }
+}
+
+#[cold]
+fn outside_open_captures(context: Option<Context>, call: &'static str) -> Result<()> {
+    exceptions::check()?;
+    let ends = HERE.get() > 0 || state().captures.iter().any(|open| open.global || Some(open.context) == context);
+    if ends { Err(Error::Capturing { call }) } else { Ok(()) }
+}
+
+/// Whether it is an open capture of this crate.
+pub(crate) fn is_ours(id: u64) -> bool {
+    state().captures.iter().any(|open| open.id == id)
+}
+
+/// An event was recorded in a capture; `mark` is that record's. Whether the capture is one of this crate.
+pub(crate) fn recorded(mark: u64, id: u64) -> bool {
+    let mut state = state();
+    let ours = state.captures.iter().any(|open| open.id == id);
+    if ours {
+        state.records.get_or_insert_default().insert(mark, id);
+    }
+    ours
+}
+
+/// The open capture that the record with this mark is in.
+pub(crate) fn capture_of(mark: u64) -> Option<u64> {
+    state().records.as_ref()?.get(&mark).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_in_its_capture_until_that_ends() {
+        let mark = u64::MAX - 3;
+        assert!(!recorded(mark, 7), "which nobody has begun");
+        assert_eq!(capture_of(mark), None);
+        let open = Capture::begin();
+        assert!(exceptions::is_capturing() && HERE.get() == 1);
+        drop(open);
+        assert_eq!(HERE.get(), 0);
+    }
+}
