@@ -57,7 +57,6 @@ pub(crate) fn forked() {
 }
 
 /// Whether this thread is inside a function that the driver has called.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the reaper"))]
 #[inline]
 pub(crate) fn in_host_function() -> bool {
     EXCEPTIONS.load(Ordering::Relaxed) & !CAPTURES != 0 && INSIDE.get() != 0

@@ -12,6 +12,8 @@ use crate::device::Device;
 use crate::driver::Answer;
 use crate::driver::{CUevent, CUstream, Driver};
 use crate::error::{Error, Result};
+use crate::exceptions;
+use crate::reaper;
 
 /// A raw `CUstream`.
 #[doc(alias = "CUstream")]
@@ -269,16 +271,25 @@ pub(crate) enum Object {
     Event(CUevent),
 }
 
+// SAFETY: a handle may be used from any thread, says the driver.
+unsafe impl Send for Object {}
+
 impl Object {
     /// Gives the object back to the driver: the one place where that happens.
     ///
     /// On a dead context and in a forked child it is leaked, since the driver would crash. Work that is
-    /// still queued is not waited for; the driver frees the object when that work is done.
+    /// still queued is not waited for; the driver frees the object when that work is done. Inside a host function
+    /// the answer is [`Error::InHostFunction`], and it is given back soon after.
     ///
     /// # Safety
     ///
     /// The object belongs to the context, and nobody uses its handle from now on.
     pub(crate) unsafe fn destroy(self, context: Context) -> Result<()> {
+        if exceptions::in_host_function() {
+            // SAFETY: the caller's contract, which says "from now on".
+            reaper::later(move || drop(unsafe { self.destroy(context) }));
+            return Err(Error::InHostFunction);
+        }
         context.verify()?;
         let answer = match self {
             // SAFETY: the handle is live, since its context is, and it is not used again.

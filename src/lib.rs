@@ -45,6 +45,7 @@ mod handle;
 mod interop;
 mod ipc;
 mod poll;
+mod reaper;
 mod sharing;
 mod stream;
 

@@ -247,7 +247,7 @@ impl Stream {
     /// # Errors
     ///
     /// * with the handle given back: [`Error::StreamShared`] while clones of it exist, or cudarc still
-    ///   has the stream
+    ///   has the stream; [`Error::InHostFunction`]
     /// * without it: [`Error::ContextDestroyed`], [`Error::Driver`] as the driver answers
     ///
     /// ```
@@ -266,7 +266,7 @@ impl Stream {
         let inner = Arc::try_unwrap(self.0).map_err(|shared| (Some(Self(shared)), Error::StreamShared))?;
         let inner = ManuallyDrop::new(inner);
         inner.destroy().map_err(|error| match error {
-            Error::StreamShared => (Some(Self(Arc::new(ManuallyDrop::into_inner(inner)))), error),
+            Error::StreamShared | Error::InHostFunction => (Some(Self(Arc::new(ManuallyDrop::into_inner(inner)))), error),
             error => (None, error),
         })
     }

@@ -8,8 +8,10 @@ use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr};
 
 use super::{expect, order_slices, refused};
 use crate::error::{Error, Result};
+use crate::exceptions;
 use crate::handle::AsStream;
 use crate::ipc::IpcMemory;
+use crate::reaper;
 
 mod sealed {
     pub trait Element {}
@@ -17,7 +19,7 @@ mod sealed {
 
 /// What shared memory can hold: numbers of which every bit pattern is one, since another process may write
 /// anything. Sealed.
-pub trait IpcElement: DeviceRepr + sealed::Element {}
+pub trait IpcElement: DeviceRepr + sealed::Element + Send + 'static {}
 
 macro_rules! elements {
     ($($number:ty),*) => {$(
@@ -38,7 +40,7 @@ pub struct IpcSlice<T: IpcElement> {
 }
 
 /// A slice of memory that is not cudarc's, so never dropped: cudarc would free it.
-struct Borrowed<T>(ManuallyDrop<CudaSlice<T>>);
+struct Borrowed<T: IpcElement>(ManuallyDrop<CudaSlice<T>>);
 
 impl IpcMemory {
     /// The first `len` elements of the memory for cudarc, on a stream of cudarc's own or of
@@ -154,10 +156,14 @@ impl<T: IpcElement> IpcSlice<T> {
     }
 }
 
-impl<T> Drop for Borrowed<T> {
+impl<T: IpcElement> Drop for Borrowed<T> {
     fn drop(&mut self) {
         // SAFETY: taken once, here, and not used afterwards.
         let slice = unsafe { ManuallyDrop::take(&mut self.0) };
+        if exceptions::in_host_function() {
+            // Before the memory, which is given up next.
+            return reaper::drop_later(Self(ManuallyDrop::new(slice)));
+        }
         let stream = slice.stream().as_stream();
         // Its stream waits for who used it last, which would end a capture of the stream.
         let context = stream.is_capturing().and_then(|is_capturing| if is_capturing { Ok(None) } else { stream.context().map(Some) });

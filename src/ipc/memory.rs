@@ -9,6 +9,8 @@ use crate::context::{Context, Relaxed};
 use crate::device::Device;
 use crate::driver::{CUdeviceptr, CUipcMemHandle};
 use crate::error::{Error, ErrorCode, IpcKind, Result};
+use crate::exceptions;
+use crate::reaper;
 use crate::sharing::{self, Bytes, Origin, Shared};
 
 /// Memory of a device that processes share: allocated by one of them, [opened](Self::open) by others. Its
@@ -229,7 +231,7 @@ impl IpcMemory {
     /// # Errors
     ///
     /// [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work. It is gone in either
-    /// case.
+    /// case; [`Error::InHostFunction`], and it is given back soon after.
     ///
     /// ```
     /// use cuda_streams::{Device, IpcMemory};
@@ -253,6 +255,11 @@ impl IpcMemory {
         let address = std::mem::take(&mut self.address);
         if address == 0 {
             return Ok(());
+        }
+        if exceptions::in_host_function() {
+            let (bytes, context, imported) = (self.bytes, self.context, self.imported.take());
+            reaper::drop_later(Self { address, bytes, context, imported });
+            return Err(Error::InHostFunction);
         }
         if !self.is_imported() {
             sharing::forget(key);

@@ -7,7 +7,9 @@ use super::StreamOptions;
 use crate::context::Context;
 use crate::driver::CUstream;
 use crate::error::Result;
+use crate::exceptions;
 use crate::handle::{Object, RawStream, StreamRef};
+use crate::reaper;
 
 /// The driver's stream with what is known of it from its creation.
 pub(super) struct Inner {
@@ -48,8 +50,9 @@ impl Inner {
         describe(view, context, blocking)
     }
 
-    /// Destroys the stream, unless another library still has it.
+    /// Destroys the stream, unless another library still has it, or no driver call is allowed here.
     pub(super) fn destroy(&self) -> Result<()> {
+        exceptions::check()?;
         self.end_loans()?;
         // SAFETY: only `drop` and `Stream::destroy` call this, on the last handle, and never both; nobody has a loan.
         unsafe { Object::Stream(self.raw).destroy(self.context) }
@@ -74,6 +77,11 @@ fn next_number() -> u64 {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if exceptions::in_host_function() {
+            // As a whole: what ends a loan may call the driver.
+            let Self { raw, context, id, priority, blocking } = *self;
+            return reaper::drop_later(Self { raw, context, id, priority, blocking });
+        }
         // Nobody is there to be told; `Stream::destroy` tells. A stream that is lent is leaked.
         let _ = self.destroy();
     }

@@ -13,7 +13,7 @@ sources! {
     "driver.rs" "driver/loader.rs" "driver/table.rs" "error.rs" "error/code.rs" "error/ipc.rs"
     "event.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/mode.rs" "event/options.rs"
     "event/properties.rs" "event/raw.rs" "event/interprocess.rs" "event/status.rs" "event/view.rs" "event/word.rs" "exceptions.rs" "external.rs" "external/owner.rs" "fork.rs"
-    "handle.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "sharing.rs"
+    "handle.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs"
     "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs" "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs"
 }
 
