@@ -14,7 +14,7 @@ use once_cell::sync::OnceCell;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
 use crate::fork;
-pub(crate) use refusal::{Refusal, Watch};
+pub(crate) use refusal::Watch;
 pub(crate) use table::{
     CUDA_HOST_NODE_PARAMS, CUcontext, CUdevice, CUdeviceptr, CUevent, CUgraph, CUgraphExec, CUgraphNode, CUhostFn, CUipcEventHandle,
     CUipcMemHandle, CUstream, CUuserObject, CUuuid, Driver,

@@ -6,10 +6,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::context::{Context, Relaxed};
-use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::exceptions;
 
@@ -23,7 +22,8 @@ struct State {
 struct Open {
     /// The driver's number of it.
     id: u64,
-    context: Context,
+    /// The number of its context.
+    context: NonZeroU32,
     /// Whether the calls of every thread concern it.
     global: bool,
 }
@@ -56,7 +56,7 @@ impl Capture {
     }
 
     /// The driver has begun it, and calls it this.
-    pub(crate) fn begun(&mut self, id: u64, context: Context, global: bool) {
+    pub(crate) fn begun(&mut self, id: u64, context: NonZeroU32, global: bool) {
         self.id = Some(id);
         state().captures.push(Open { id, context, global });
     }
@@ -77,27 +77,19 @@ impl Drop for Capture {
     }
 }
 
-/// For a call that a capture does not survive, unless it is made like this: to be kept until it is made. The thread
-/// is as it was where no capture of this crate concerns it.
-#[inline]
-pub(crate) fn relaxed(driver: &'static Driver) -> Option<Relaxed> {
-    if exceptions::is_capturing() { relaxed_beside_captures(driver) } else { None }
-}
-
-#[cold]
-fn relaxed_beside_captures(driver: &'static Driver) -> Option<Relaxed> {
-    let concerned = HERE.get() > 0 || state().captures.iter().any(|open| open.global);
-    concerned.then(|| Relaxed::enter(driver))
+/// Whether calls of this thread that are unsafe during a capture would end one.
+pub(crate) fn concerns_this_thread() -> bool {
+    HERE.get() > 0 || state().captures.iter().any(|open| open.global)
 }
 
 /// For a call that waits for a whole context, which no capture survives: [`Error::Capturing`] where one would end.
 #[inline]
-pub(crate) fn outside_captures(context: Option<Context>, call: &'static str) -> Result<()> {
+pub(crate) fn outside_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
     if exceptions::is_capturing() { outside_open_captures(context, call) } else { Ok(()) }
 }
 
 #[cold]
-fn outside_open_captures(context: Option<Context>, call: &'static str) -> Result<()> {
+fn outside_open_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
     exceptions::check()?;
     let ends = HERE.get() > 0 || state().captures.iter().any(|open| open.global || Some(open.context) == context);
     if ends { Err(Error::Capturing { call }) } else { Ok(()) }
@@ -108,14 +100,12 @@ pub(crate) fn is_ours(id: u64) -> bool {
     state().captures.iter().any(|open| open.id == id)
 }
 
-/// An event was recorded in a capture; `mark` is that record's. Whether the capture is one of this crate.
-pub(crate) fn recorded(mark: u64, id: u64) -> bool {
+/// An event was recorded in a capture of this crate; `mark` is that record's.
+pub(crate) fn recorded(mark: u64, id: u64) {
     let mut state = state();
-    let ours = state.captures.iter().any(|open| open.id == id);
-    if ours {
+    if state.captures.iter().any(|open| open.id == id) {
         state.records.get_or_insert_default().insert(mark, id);
     }
-    ours
 }
 
 /// The open capture that the record with this mark is in.
@@ -129,12 +119,31 @@ mod tests {
 
     #[test]
     fn a_record_is_in_its_capture_until_that_ends() {
-        let mark = u64::MAX - 3;
-        assert!(!recorded(mark, 7), "which nobody has begun");
+        let (mark, id) = (u64::MAX - 3, u64::MAX);
+        recorded(mark, id);
+        assert_eq!(capture_of(mark), None, "which nobody has begun");
+        let mut capture = Capture::begin();
+        capture.begun(id, NonZeroU32::MAX, false);
+        recorded(mark, id);
+        assert!(is_ours(id) && concerns_this_thread());
+        assert_eq!(capture_of(mark), Some(id));
+        drop(capture);
+        assert!(!is_ours(id));
         assert_eq!(capture_of(mark), None);
-        let open = Capture::begin();
-        assert!(exceptions::is_capturing() && HERE.get() == 1);
-        drop(open);
-        assert_eq!(HERE.get(), 0);
+    }
+
+    #[test]
+    fn a_capture_concerns_its_thread_and_its_context() {
+        let (here, elsewhere) = (NonZeroU32::MAX, NonZeroU32::MIN);
+        let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
+        let wait = |context| outside_captures(Some(context), "cuCtxSynchronize");
+        let mut capture = Capture::begin();
+        capture.begun(u64::MAX - 1, here, false);
+        assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), refused.clone()]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]));
+        });
+        drop(capture);
+        assert_eq!(wait(here), Ok(()));
     }
 }

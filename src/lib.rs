@@ -40,6 +40,8 @@ mod event;
 mod exceptions;
 mod external;
 mod fork;
+mod graph;
+mod guard;
 mod handle;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
@@ -48,6 +50,7 @@ mod poll;
 mod reaper;
 mod sharing;
 mod stream;
+mod user_object;
 
 pub use context::{Context, RawContext};
 pub use current::CurrentStream;
@@ -58,7 +61,10 @@ pub use event::{
     AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
 };
 pub use external::ExternalStream;
-pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
+pub use graph::{
+    CaptureMode, CaptureScope, Contained, EventScope, Foreign, Graph, GraphExec, RawGraph, RawGraphExec, Work, relaxed_capture,
+};
+pub use handle::{AsStream, CaptureStatus, RawEvent, RawStream, StreamRef};
 #[cfg(feature = "cudarc-interop")]
 pub use interop::{IpcElement, IpcSlice};
 pub use ipc::{IpcEventHandle, IpcMemHandle, IpcMemory, RawDevicePtr};
@@ -84,5 +90,10 @@ const _: () = {
     send_and_sync::<IpcEventHandle>();
     send_and_sync::<IpcMemHandle>();
     send_and_sync::<IpcMemory>();
+    send_and_sync::<GraphExec>();
+    send_and_sync::<GraphExec<Contained>>();
     send_and_sync::<Error>();
+    const fn send<T: Send>() {}
+    send::<Graph>();
+    send::<Graph<Contained>>();
 };

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use crate::error::ErrorCode;
 
 /// A driver function and its answer.
-pub(crate) type Refusal = (&'static str, ErrorCode);
+type Refusal = (&'static str, ErrorCode);
 
 thread_local! {
     static FIRST: Cell<Option<Refusal>> = const { Cell::new(None) };

@@ -69,8 +69,19 @@ impl StreamRef<'_> {
     pub(crate) fn outside_capture(self, context: Context, call: &'static str) -> Result<Option<Relaxed>> {
         match self.capture_for(context, call)? {
             Some(_) => Err(Error::Capturing { call }),
-            None => Ok(guard::relaxed(context.driver())),
+            None => Ok(Relaxed::beside_captures(context.driver())),
         }
+    }
+
+    /// For a wait for what is enqueued on `other`: [`Error::Capturing`] if the stream is in a capture of this crate, and
+    /// `other` is not.
+    #[cold]
+    pub(crate) fn may_wait_for(self, other: StreamRef<'_>) -> Result<()> {
+        const CALL: &str = "cuStreamWaitEvent";
+        let here = self.capture_for(self.context()?, CALL)?.and_then(Capture::id);
+        let Some(id) = here.filter(|id| guard::is_ours(*id)) else { return Ok(()) };
+        let there = other.capture_for(other.context()?, CALL)?.and_then(Capture::id);
+        if there == Some(id) { Ok(()) } else { Err(Error::Capturing { call: CALL }) }
     }
 }
 
