@@ -225,7 +225,13 @@ impl Context {
     #[inline]
     pub(crate) fn alive(self) -> Result<()> {
         exceptions::check()?;
-        if self.record().alive.load(Ordering::Relaxed) { Ok(()) } else { Err(self.destroyed()) }
+        if self.has_died() { Err(self.destroyed()) } else { Ok(()) }
+    }
+
+    /// Whether it is known to be dead.
+    #[inline]
+    pub(crate) fn has_died(self) -> bool {
+        !self.record().alive.load(Ordering::Relaxed)
     }
 
     /// Asks the driver whether this is still the same life of the context: before each creation and
@@ -267,7 +273,7 @@ impl Context {
     }
 
     #[cold]
-    fn destroyed(self) -> Error {
+    pub(crate) fn destroyed(self) -> Error {
         Error::ContextDestroyed { device: self.device().ordinal() }
     }
 }

@@ -16,8 +16,8 @@ use crate::exceptions;
 use crate::fork;
 pub(crate) use refusal::Watch;
 pub(crate) use table::{
-    CUDA_HOST_NODE_PARAMS, CUcontext, CUdevice, CUdeviceptr, CUevent, CUgraph, CUgraphExec, CUgraphNode, CUhostFn, CUipcEventHandle,
-    CUipcMemHandle, CUstream, CUuserObject, CUuuid, Driver,
+    CUDA_HOST_NODE_PARAMS, CUcontext, CUdevice, CUdeviceptr, CUevent, CUgraph, CUgraphExec, CUgraphNode, CUipcEventHandle, CUipcMemHandle,
+    CUstream, CUuserObject, CUuuid, Driver,
 };
 
 /// What a driver function answered: its result code and its name.

@@ -68,6 +68,10 @@ pub enum Error {
         message: Box<str>,
     },
 
+    /// The result of a host function was taken before: its future had been ready.
+    #[error("the result was taken already: a future is not polled again once it was ready")]
+    ResultTaken,
+
     /// There is no such device.
     #[error("no CUDA device {wanted}: this machine has {count}")]
     NoSuchDevice {
@@ -137,11 +141,12 @@ pub enum Error {
     )]
     TrackingOff,
 
-    /// A stream is being captured, and the call would end its capture: a question about that stream or about an
+    /// A stream is being captured, and the call could not be a part of the capture (a graph in a graph, a function to
+    /// be called once), or would end it: a question about that stream or about an
     /// event that was recorded in the capture, a wait for its whole context; or the stream would wait for work that
     /// is outside of the capture and not known to be done (wait for it on the host first, or use an event made
     /// [`external`](crate::EventOptions::external)). The driver was not called, and the capture goes on.
-    #[error("`{call}` would invalidate a stream capture: call it before or after")]
+    #[error("`{call}` is not allowed during a stream capture, and would invalidate it: call it before or after")]
     Capturing {
         /// The driver function.
         call: &'static str,

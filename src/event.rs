@@ -20,8 +20,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::device::Device;
 use crate::context::Context;
+use crate::device::Device;
 use crate::driver::{Answer, CUevent, CUgraph};
 use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::AsStream;

@@ -303,6 +303,9 @@ impl<W: Work> Drop for Graph<W> {
 
 impl<W: Work> fmt::Debug for Graph<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Graph").field("work", &format_args!("{}", W::NAME)).field("device", &self.device().ordinal()).finish_non_exhaustive()
+        f.debug_struct("Graph")
+            .field("work", &format_args!("{}", W::NAME))
+            .field("device", &self.device().ordinal())
+            .finish_non_exhaustive()
     }
 }

@@ -43,6 +43,7 @@ mod fork;
 mod graph;
 mod guard;
 mod handle;
+mod host_fn;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
 mod ipc;
@@ -65,6 +66,7 @@ pub use graph::{
     CaptureMode, CaptureScope, Contained, EventScope, Foreign, Graph, GraphExec, RawGraph, RawGraphExec, Work, relaxed_capture,
 };
 pub use handle::{AsStream, CaptureStatus, RawEvent, RawStream, StreamRef};
+pub use host_fn::HostFn;
 #[cfg(feature = "cudarc-interop")]
 pub use interop::{IpcElement, IpcSlice};
 pub use ipc::{IpcEventHandle, IpcMemHandle, IpcMemory, RawDevicePtr};
@@ -92,6 +94,7 @@ const _: () = {
     send_and_sync::<IpcMemory>();
     send_and_sync::<GraphExec>();
     send_and_sync::<GraphExec<Contained>>();
+    send_and_sync::<HostFn<std::cell::Cell<u8>>>();
     send_and_sync::<Error>();
     const fn send<T: Send>() {}
     send::<Graph>();

@@ -49,7 +49,6 @@ pub(crate) fn drop_later(what: impl Send + 'static) {
 
 /// Does what is left because there was no thread to do it. To be called now and then, from where the driver may be
 /// called.
-#[cfg_attr(not(test), expect(dead_code, reason = "for graphs and host functions"))]
 pub(crate) fn drain() {
     if WAITING.load(Ordering::Relaxed) == 0 || exceptions::check().is_err() {
         return;

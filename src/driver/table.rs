@@ -151,6 +151,7 @@ table! {
         fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
         fn cuStreamIsCapturing(stream: CUstream, status: *mut c_uint)
             for (CUstream, *mut CUstreamCaptureStatus);
+        fn cuLaunchHostFunc(stream: CUstream, function: CUhostFn, user: *mut c_void);
         fn cuStreamWaitEvent(stream: CUstream, event: CUevent, flags: c_uint);
         fn cuEventCreate(event: *mut CUevent, flags: c_uint);
         fn cuEventDestroy_v2(event: CUevent);

@@ -5,6 +5,7 @@ use super::inner::Inner;
 use super::mode::{Dynamic, Interprocess, Mode, Timed};
 use super::options::Design;
 use super::{Event, EventOptions};
+use crate::context::Context;
 use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
@@ -131,6 +132,13 @@ impl Device {
     #[doc(alias = "cuEventCreate")]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
         Inner::bound(self.context()?, options.design()).map(Event::from_inner)
+    }
+}
+
+impl Event {
+    /// Created now, in this context.
+    pub(crate) fn bound(context: Context) -> Result<Self> {
+        Inner::bound(context, EventOptions::new().design()).map(Self::from_inner)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::ptr;
 
 use super::Event;
-use super::flags::EventFlags;
 use super::inner::Inner;
 use super::mode::Interprocess;
 use super::options::Design;

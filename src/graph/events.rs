@@ -108,7 +108,10 @@ impl Stream {
     /// # Ok::<(), Error>(())
     /// ```
     #[doc(alias = "cuGraphCreate")]
-    pub fn capture_events<E: From<Error>>(&self, work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>) -> Result<Graph<Contained>, E> {
+    pub fn capture_events<E: From<Error>>(
+        &self,
+        work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>,
+    ) -> Result<Graph<Contained>, E> {
         self.as_stream().capture_events(work)
     }
 }
@@ -120,7 +123,10 @@ impl<O> ExternalStream<O> {
     ///
     /// The same.
     #[doc(alias = "cuGraphCreate")]
-    pub fn capture_events<E: From<Error>>(&self, work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>) -> Result<Graph<Contained>, E> {
+    pub fn capture_events<E: From<Error>>(
+        &self,
+        work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>,
+    ) -> Result<Graph<Contained>, E> {
         self.as_stream().capture_events(work)
     }
 }
@@ -132,7 +138,10 @@ impl CurrentStream {
     ///
     /// The same.
     #[doc(alias = "cuGraphCreate")]
-    pub fn capture_events<E: From<Error>>(&self, work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>) -> Result<Graph<Contained>, E> {
+    pub fn capture_events<E: From<Error>>(
+        &self,
+        work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>,
+    ) -> Result<Graph<Contained>, E> {
         self.as_stream().capture_events(work)
     }
 }
@@ -144,7 +153,10 @@ impl StreamRef<'_> {
     ///
     /// The same, and those of [`context`](Self::context).
     #[doc(alias = "cuGraphCreate")]
-    pub fn capture_events<E: From<Error>>(self, work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>) -> Result<Graph<Contained>, E> {
+    pub fn capture_events<E: From<Error>>(
+        self,
+        work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<(), E>,
+    ) -> Result<Graph<Contained>, E> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let context = self.context()?;
         reaper::drain();
@@ -286,7 +298,6 @@ impl EventScope<'_> {
     /// ```
     /// use cuda_streams::{Device, Error};
     /// use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
     ///
     /// let stream = Device::get(0)?.stream()?;
     /// let owner = Arc::new(());

@@ -213,9 +213,7 @@ impl<'s> CaptureScope<'s> {
         self.context.alive()?;
         match self.stream.capture_for(self.context, "cuStreamGetCaptureInfo")? {
             Some(now) if now.id() == Some(self.id) => Ok(self.graph),
-            Some(now) if now.id().is_none() => {
-                Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED })
-            }
+            Some(now) if now.id().is_none() => Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED }),
             _ => Err(Error::CaptureEndedElsewhere { code: None }),
         }
     }
