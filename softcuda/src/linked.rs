@@ -11,7 +11,7 @@ use cudarc::driver::sys::{
     self, CUcontext, CUctxCreateParams, CUdevResource, CUdevResourceDesc, CUdevResourceType, CUdevice, CUdevice_attribute, CUdeviceptr,
     CUevent, CUfunction, CUfunction_attribute, CUgreenCtx, CUhostFn, CUipcEventHandle, CUipcMemHandle, CUlimit, CUmem_advise,
     CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUmodule,
-    CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureMode, CUstreamCaptureStatus, CUuuid,
+    CUpointer_attribute, CUresult, CUstream, CUstreamBatchMemOpParams, CUstreamCaptureMode, CUuuid,
 };
 
 use crate::driver::{self, IpcHandle, Location};
@@ -47,7 +47,7 @@ macro_rules! as_number {
     };
 }
 
-as_number!(CUresult CUdevResourceType CUdevice_attribute CUfunction_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute);
+as_number!(CUresult CUdevResourceType CUdevice_attribute CUfunction_attribute CUlimit CUmemAllocationType CUmemPool_attribute CUmem_advise CUpointer_attribute CUstreamCaptureMode);
 
 impl Pass<Location> for CUmemLocation {
     fn pass(self) -> Location {
@@ -161,6 +161,8 @@ macro_rules! checked_exports {
     };
 }
 
+mod graph;
+
 checked_exports! {
     fn cuInit(flags: c_uint);
     fn cuDriverGetVersion(version: *mut c_int);
@@ -228,7 +230,6 @@ checked_exports! {
     fn cuStreamGetPriority(stream: CUstream, priority: *mut c_int);
     fn cuStreamGetCtx_v2(stream: CUstream, context: *mut CUcontext, green: *mut CUgreenCtx);
     fn cuStreamGetGreenCtx(stream: CUstream, green: *mut CUgreenCtx);
-    fn cuStreamIsCapturing(stream: CUstream, status: *mut CUstreamCaptureStatus);
     fn cuStreamWaitValue32_v2(stream: CUstream, address: CUdeviceptr, value: c_uint, flags: c_uint);
     fn cuStreamWaitValue64_v2(stream: CUstream, address: CUdeviceptr, value: u64, flags: c_uint);
     fn cuStreamWriteValue32_v2(stream: CUstream, address: CUdeviceptr, value: c_uint, flags: c_uint);

@@ -16,6 +16,12 @@ pub struct Live {
     pub contexts: u64,
     /// Threads that do work. None is left when the driver has nothing to do.
     pub threads: u64,
+    /// Graphs that were captured or created and not destroyed. They are of no device, and so are the next two.
+    pub graphs: u64,
+    /// Executable graphs that were not destroyed.
+    pub executables: u64,
+    /// User objects that the program, a graph or an executable still refers to.
+    pub user_objects: u64,
 }
 
 /// What a scope has on a device.
@@ -31,5 +37,8 @@ pub(crate) fn live_in(scope: u64, device: u32) -> Live {
         allocations: count(raw::LIVE_ALLOCATIONS),
         contexts: count(raw::LIVE_CONTEXTS),
         threads: count(raw::LIVE_THREADS),
+        graphs: count(raw::LIVE_GRAPHS),
+        executables: count(raw::LIVE_EXECUTABLES),
+        user_objects: count(raw::LIVE_USER_OBJECTS),
     }
 }

@@ -15,8 +15,9 @@ use super::state::{Locked, State, lock};
 use super::{device, report, worker};
 
 pub(super) fn allocate(out: Option<Out<u64>>, bytes: usize) -> Outcome {
-    let state = lock();
+    let mut state = lock();
     let context = state.current()?;
+    state.check_unsafe_call()?;
     let out = out.ok_or(codes::INVALID_VALUE)?;
     out.set(device_memory(state, context, None, bytes)?);
     Ok(())
@@ -50,6 +51,7 @@ fn device_memory(state: Locked, context: Serial, pool: Option<u64>, bytes: usize
 pub(super) fn free(address: u64) -> Outcome {
     let mut state = lock();
     state.check()?;
+    state.check_unsafe_call()?;
     if address == 0 {
         return Ok(());
     }
@@ -96,7 +98,7 @@ pub(super) fn not_allocated(freed: &Freed, address: u64) -> codes::Code {
 /// The memory is there at once; the order of its use is the caller's, as with a real pool.
 pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     let context = state.streams[&stream].context;
     let device = state.contexts[&context].device;
     let pool = state.memory.pools.current_of(device);
@@ -106,7 +108,7 @@ pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> O
 /// The same, from a pool that the caller names.
 pub(super) fn allocate_from(out: Out<u64>, bytes: usize, pool: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     let pool = pool.serial(Kind::Pool).ok_or(codes::INVALID_VALUE)?;
     state.memory.pools.get(pool)?;
     allocate_in_order(out, bytes, state, stream, pool)
@@ -127,7 +129,7 @@ fn allocate_in_order(out: Out<u64>, bytes: usize, state: Locked, stream: Serial,
 
 pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     if address == 0 {
         return Ok(());
     }
@@ -159,7 +161,10 @@ pub(super) const MAPPED: u32 = 2;
 pub(super) fn allocate_host(out: Option<Out<*mut c_void>>, bytes: usize, flags: u32) -> Outcome {
     const PORTABLE: u32 = 1;
     const WRITE_COMBINED: u32 = 4;
-    let context = lock().current()?;
+    let mut state = lock();
+    let context = state.current()?;
+    state.check_unsafe_call()?;
+    drop(state);
     if flags & !(PORTABLE | MAPPED | WRITE_COMBINED) != 0 {
         return Err(codes::INVALID_VALUE);
     }
@@ -199,6 +204,7 @@ pub(super) fn host_flags(out: Out<u32>, start: *mut c_void) -> Outcome {
 pub(super) fn free_host(start: *mut c_void) -> Outcome {
     let mut state = lock();
     state.check()?;
+    state.check_unsafe_call()?;
     if start.is_null() {
         return Ok(());
     }

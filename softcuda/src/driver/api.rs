@@ -1,5 +1,6 @@
 //! The functions that this driver implements, as C sees them; each says what answers it. Those of
-//! memory are in `memory.rs`, those of green contexts in `green.rs`, those for other processes in `ipc.rs`; the table has all.
+//! memory are in `memory.rs`, those of green contexts in `green.rs`, those for other processes in `ipc.rs`, those of
+//! captures and graphs in `graph.rs`; the table has all.
 
 use std::ffi::{CStr, c_char, c_void};
 
@@ -14,10 +15,12 @@ use super::mem_op::{self, Operation};
 use super::word::Width::{Bits32, Bits64};
 use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, thread, version};
 
+mod graph;
 mod green;
 mod ipc;
 mod memory;
 
+pub use self::graph::*;
 pub use self::green::*;
 pub use self::ipc::*;
 pub use self::memory::*;
@@ -30,7 +33,9 @@ pub(super) struct Address(pub(super) *const c_void);
 type Export = (&'static str, Address);
 
 /// Every function of this driver with its address, by index.
-pub(super) const EXPORTS: &[Export] = &join::<{ BEFORE_IPC.len() + ipc::OF_IPC.len() }>(BEFORE_IPC, ipc::OF_IPC);
+pub(super) const EXPORTS: &[Export] = &join::<{ BEFORE_GRAPHS.len() + graph::OF_GRAPHS.len() }>(BEFORE_GRAPHS, graph::OF_GRAPHS);
+
+const BEFORE_GRAPHS: &[Export] = &join::<{ BEFORE_IPC.len() + ipc::OF_IPC.len() }>(BEFORE_IPC, ipc::OF_IPC);
 
 const BEFORE_IPC: &[Export] = &join::<{ FIRST.len() + green::OF_GREEN_CONTEXTS.len() }>(FIRST, green::OF_GREEN_CONTEXTS);
 
@@ -223,11 +228,7 @@ driver_api! {
     cuStreamGetPriority(stream: Handle, priority: Out<i32>)
         => stream::priority(stream, priority);
 
-    /// Whether a stream captures; none does here.
-    cuStreamIsCapturing(stream: Handle, status: Out<u32>)
-        => stream::is_capturing(stream, status);
-
-    /// How calls of the calling thread go with captures, of which there are none here.
+    /// Which captures the calling thread's calls may end.
     cuThreadExchangeStreamCaptureMode(mode: InOut<u32>) => {
         let before = thread::exchange_capture_mode(mode.get())?;
         mode.set(before);

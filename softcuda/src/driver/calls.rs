@@ -11,7 +11,7 @@ use super::sync::KeyOfCell as _;
 use super::sync::{Mutex, global, thread_local};
 
 /// Upper limit of implemented functions; `api.rs` checks it when it is compiled.
-pub(super) const MAX_FUNCTIONS: usize = 192;
+pub(super) const MAX_FUNCTIONS: usize = 256;
 
 /// A driver function: its place in the table of `api.rs`, and its name.
 #[derive(Clone, Copy)]

@@ -210,8 +210,9 @@ pub(super) fn api_version(handle: Handle, out: Out<u32>) -> Outcome {
 }
 
 pub(super) fn synchronize() -> Outcome {
-    let state = lock();
+    let mut state = lock();
     let context = state.current_place()?;
+    state.check_wait_for_context(context)?;
     let (ends, reached) = (state.ends_for_caller(context), state.order.reached_by_context(context));
     worker::finish(state, &ends, &reached)
 }

@@ -215,6 +215,11 @@ fn live(kind: u32, scope: ScopeId, device: Option<usize>) -> usize {
     let is_counted =
         |owner: ScopeId, context: Serial| owner == scope && device.is_none_or(|device| state.device_of(context) == Some(device));
     match kind {
+        // These are of no device.
+        raw::LIVE_GRAPHS | raw::LIVE_EXECUTABLES | raw::LIVE_USER_OBJECTS if device.is_some() => 0,
+        raw::LIVE_GRAPHS => state.count_graphs(scope),
+        raw::LIVE_EXECUTABLES => state.count_executables(scope),
+        raw::LIVE_USER_OBJECTS => state.count_user_objects(scope),
         raw::LIVE_STREAMS => {
             let created = state.streams.values().filter(|stream| !stream.destroyed && matches!(stream.role, Role::Created { .. }));
             created.filter(|stream| is_counted(stream.scope, stream.context)).count()

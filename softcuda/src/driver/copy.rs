@@ -4,9 +4,6 @@
 //! written before the call returns: that is how a real driver was seen to behave. `pageable.rs` has a
 //! switch for copies that are as asynchronous as the documentation allows.
 
-use std::ffi::c_void;
-use std::ptr;
-
 use super::buffer::{Buffer, Span};
 use super::clock::Moment;
 use super::codes::{self, Outcome};
@@ -14,30 +11,14 @@ use super::handle::Handle;
 use super::history::Touch;
 use super::job::{CallerMemory, Job, Pattern, Place};
 use super::memory::{self, Home};
+use super::node::{Fill, NodeWork};
 use super::objects::{Point, Serial, Work};
 use super::raw::Topic;
+use super::side::{HostMemory, Side};
 use super::state::{State, lock};
 use super::{pageable, report, thread, worker};
 
-/// Memory of the host that a caller named: readable, or writable, as the call needs it.
-#[derive(Clone, Copy)]
-pub(super) struct HostMemory(*mut u8);
-
 impl HostMemory {
-    /// The bytes at `start`, as many as the copy has.
-    ///
-    /// # Safety
-    ///
-    /// They are valid during the call, and until the copy is done unless the call waits for it: if they
-    /// are page-locked, or if pageable memory is copied asynchronously.
-    pub(super) unsafe fn new(start: *const c_void) -> Self {
-        Self(start.cast_mut().cast())
-    }
-
-    fn address(self) -> u64 {
-        self.0.addr() as u64
-    }
-
     /// What lies there. Pageable is only what the driver knows no byte of: a real one was seen to refuse memory that is
     /// registered in part.
     fn find(self, state: &State, bytes: usize) -> Outcome<Found> {
@@ -62,36 +43,7 @@ impl HostMemory {
     }
 }
 
-/// One side of a copy, as a caller names it.
-#[derive(Clone, Copy)]
-pub(super) enum Side {
-    /// Memory that devices reach.
-    Device(u64),
-    Host(HostMemory),
-    /// Either: there is one address space for all memory.
-    Unified(u64, HostMemory),
-}
-
 impl Side {
-    /// Whatever is at `address`.
-    ///
-    /// # Safety
-    ///
-    /// If that is memory of the host, what `HostMemory::new` asks.
-    pub(super) unsafe fn unified(address: u64) -> Self {
-        // Lossless: addresses have 64 bits on every platform with this driver.
-        let start = ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0));
-        // SAFETY: the same promise.
-        Self::Unified(address, unsafe { HostMemory::new(start) })
-    }
-
-    fn address(self) -> u64 {
-        match self {
-            Self::Device(address) | Self::Unified(address, _) => address,
-            Self::Host(memory) => memory.address(),
-        }
-    }
-
     /// What lies there.
     fn find(self, state: &State, bytes: usize) -> Outcome<Found> {
         match self {
@@ -116,6 +68,23 @@ enum Found {
 impl Found {
     fn is_on_host(&self) -> bool {
         !matches!(self, Self::Known(_, Home::Device(_)))
+    }
+
+    /// What a graph finds again at each launch. Memory that the driver knew when it was captured is not pageable
+    /// once it has been freed.
+    fn to_capture(&self, address: u64) -> Side {
+        match self {
+            Self::Known(..) => Side::Device(address),
+            Self::Pageable(memory) => Side::Host(*memory),
+        }
+    }
+
+    /// The bytes, for a copy that is made later.
+    fn later(self) -> Place {
+        match self {
+            Self::Known(span, _) => Place::Known(span),
+            Self::Pageable(memory) => memory.later(),
+        }
     }
 }
 
@@ -159,7 +128,10 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
     // A memset may be enqueued by a host function, a copy not: seen on a real driver.
     thread::may("copy memory")?;
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_for_work(stream)?;
+    if returns == Returns::Done {
+        state.check_unsafe_call()?;
+    }
     if bytes == 0 {
         return Ok(());
     }
@@ -173,6 +145,10 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
         }
         Side::Device(_) | Side::Unified(..) => (from.find(&state, bytes)?, to.find(&state, bytes)?),
     };
+    let to_capture = || NodeWork::Copy { to: to.to_capture(to_address), from: from.to_capture(from_address), bytes };
+    if state.captures_work(stream, to_capture) {
+        return Ok(());
+    }
     let on_hosts = [&from, &to].map(Found::is_on_host);
     let may_be_late = returns == Returns::Enqueued && on_hosts != [true; 2] && pageable::is_async();
     let wait = match (returns, &to) {
@@ -201,10 +177,7 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
             Place::Known(copy)
         }
     };
-    let to = match to {
-        Found::Known(span, _) => Place::Known(span),
-        Found::Pageable(memory) => memory.later(),
-    };
+    let to = to.later();
     if !is_read_now {
         touch(&mut state, stream, &from, from_address, bytes, Touch::Read);
     }
@@ -251,46 +224,105 @@ enum Wait {
     ForTheCopy,
 }
 
+/// A copy of a graph whose memory is there.
+pub(super) struct ReadyCopy {
+    from: (u64, Place),
+    to: (u64, Place),
+    bytes: usize,
+}
+
+impl ReadyCopy {
+    pub(super) fn find(state: &State, to: Side, from: Side, bytes: usize) -> Outcome<Self> {
+        let place = |side: Side| -> Outcome<_> { Ok((side.address(), side.find(state, bytes)?.later())) };
+        Ok(Self { from: place(from)?, to: place(to)?, bytes })
+    }
+
+    pub(super) fn submit(self, state: &mut State, stream: Serial) {
+        let Self { from: (from_address, from), to: (to_address, to), bytes } = self;
+        touch(state, stream, &from, from_address, bytes, Touch::Read);
+        touch(state, stream, &to, to_address, bytes, Touch::Write);
+        state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
+    }
+}
+
 /// Sets memory in stream order.
 pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome {
-    enqueue_fill(target, pattern, count, stream).map(drop)
+    enqueue_fill(target, pattern, count, stream, Returns::Enqueued).map(drop)
 }
 
 /// Sets memory on the legacy stream, and waits for that if it is memory of the host.
 pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outcome {
-    match enqueue_fill(target, pattern, count, Handle::NULL)? {
-        Some(Fill { home: Home::Host, end, moment }) => worker::finish(lock(), &[end], &moment.into()),
+    match enqueue_fill(target, pattern, count, Handle::NULL, Returns::Done)? {
+        Some(Filled { home: Home::Host, end, moment }) => worker::finish(lock(), &[end], &moment.into()),
         Some(_) | None => Ok(()),
     }
 }
 
 /// A fill that was enqueued.
-struct Fill {
+struct Filled {
     home: Home,
     end: Point,
     moment: Option<Moment>,
 }
 
 /// Nothing is enqueued for no bytes.
-fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome<Option<Fill>> {
+fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle, returns: Returns) -> Outcome<Option<Filled>> {
     let size = pattern.size();
     let bytes = count.checked_mul(size).ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_for_work(stream)?;
+    if returns == Returns::Done {
+        state.check_unsafe_call()?;
+    }
     if bytes == 0 {
         return Ok(None);
     }
-    if !target.is_multiple_of(size as u64) {
+    let context = state.streams[&stream].context;
+    let (home, memory) = memory_to_fill(&state, context, target, pattern, bytes)?;
+    if state.captures_work(stream, || NodeWork::Fill(Fill { target, pattern, count, rows: 1, pitch: 0 })) {
+        return Ok(None);
+    }
+    state.touches(stream, target, bytes, Touch::Write, None);
+    let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
+    Ok(Some(Filled { home, end, moment: state.order.moment(stream) }))
+}
+
+/// The memory of a memset in a context.
+fn memory_to_fill(state: &State, context: Serial, target: u64, pattern: Pattern, bytes: usize) -> Outcome<(Home, Span)> {
+    if !target.is_multiple_of(pattern.size() as u64) {
         return Err(codes::INVALID_VALUE);
     }
-    let (home, memory) = device_memory(&state, target, bytes)?;
-    let context = state.streams[&stream].context;
+    let found = device_memory(state, target, bytes)?;
     // Other than a copy.
     if state.memory.around(target).is_some_and(|(_, allocation)| !state.is_reachable(context, allocation)) {
         report::add(Topic::Memory, format_args!("a memset does not reach {target:#x}, which is memory of another device"));
         return Err(codes::INVALID_VALUE);
     }
-    state.touches(stream, target, bytes, Touch::Write, None);
-    let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
-    Ok(Some(Fill { home, end, moment: state.order.moment(stream) }))
+    Ok(found)
+}
+
+/// A memset of a graph whose memory is there: each row.
+pub(super) struct ReadyFill {
+    rows: Vec<(u64, Span)>,
+    pattern: Pattern,
+}
+
+impl ReadyFill {
+    pub(super) fn find(state: &State, context: Serial, fill: Fill) -> Outcome<Self> {
+        let Fill { target, pattern, count, rows, pitch } = fill;
+        let bytes = count.checked_mul(pattern.size()).ok_or(codes::INVALID_VALUE)?;
+        let row = |row: usize| {
+            let offset = row.checked_mul(pitch).ok_or(codes::INVALID_VALUE)?;
+            let target = target.checked_add(offset as u64).ok_or(codes::INVALID_VALUE)?;
+            Ok((target, memory_to_fill(state, context, target, pattern, bytes)?.1))
+        };
+        Ok(Self { rows: (0..rows).map(row).collect::<Outcome<_>>()?, pattern })
+    }
+
+    pub(super) fn submit(self, state: &mut State, stream: Serial) {
+        for (address, target) in self.rows {
+            state.touches(stream, address, target.bytes(), Touch::Write, None);
+            state.submit(stream, None, Work::Run(Job::Fill { target, pattern: self.pattern }));
+        }
+    }
 }

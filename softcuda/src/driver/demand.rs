@@ -125,6 +125,8 @@ impl State {
         self.events.values_mut().for_each(|event| hand_over(&mut event.scope));
         self.contexts.values_mut().for_each(|context| hand_over_to(PROCESS)(&mut context.scope));
         self.memory.allocations_mut().for_each(|allocation| hand_over(&mut allocation.scope));
+        let is_told = heir != NOBODY;
+        self.end_graphs_of_scope(scope, heir, is_told);
         let streams = &self.streams;
         let has_work = |scope| streams.values().any(|stream| stream.has_work_of(scope));
         self.faults.retain(|scope, _| scope::lives(*scope) || has_work(*scope));

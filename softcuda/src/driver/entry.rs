@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::calls::{self, Function};
 use super::codes::{self, Code, Outcome};
 use super::raw::Topic;
-use super::{discard, fork, mode, report};
+use super::{discard, fork, mode, report, thread};
 
 /// Runs one call of a driver function: counted, possibly failed on purpose, never unwinding into C.
 pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() -> Outcome) -> Code {
@@ -17,6 +17,10 @@ pub(super) fn call(function: Function, before_init: bool, work: impl FnOnce() ->
     let outcome = match mode::answer_to_all() {
         Some(answer) => answer,
         None if injected.is_err() => injected,
+        None if !thread::may_call() => {
+            report::add(Topic::Misuse, "the destructor of a user object cannot call the driver");
+            Err(codes::NOT_PERMITTED)
+        }
         None if !before_init && !mode::is_initialized() => Err(codes::NOT_INITIALIZED),
         None => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             report::add(Topic::Bug, "panicked, which is a bug of the software driver");

@@ -6,7 +6,8 @@ use super::abi::Out;
 use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
-use super::objects::{Event, Record, Work};
+use super::node::NodeWork;
+use super::objects::{Event, Record, Serial, Work};
 use super::sharing::Sharing;
 use super::state::{State, lock};
 use super::tickets::{Pending, Ticket};
@@ -28,7 +29,9 @@ pub(super) fn create(out: Option<Out<RawHandle>>, flags: u32) -> Outcome {
     let out = out.ok_or(codes::INVALID_VALUE)?;
     let serial = state.serial();
     let sharing = if flags & INTERPROCESS != 0 { Sharing::NotYet } else { Sharing::Never };
-    state.events.insert(serial, Event { context, scope: scope::current(), timed: !untimed, sharing, record: None, moment: None });
+    state
+        .events
+        .insert(serial, Event { context, scope: scope::current(), timed: !untimed, sharing, record: None, moment: None, captured: None });
     out.set(Handle::new(Kind::Event, serial).raw());
     Ok(())
 }
@@ -43,13 +46,33 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 
 pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     let mut state = peers::with_room(lock(), handle);
-    let stream = state.stream(stream)?;
-    let (event, Event { context, sharing, .. }) = state.event(handle)?;
+    let stream = state.stream_for_work(stream)?;
+    let (event, Event { context, .. }) = state.event(handle)?;
     if *context != state.owner(state.streams[&stream].context) {
         return Err(codes::INVALID_HANDLE);
     }
-    stream::check_external(flags)?;
-    let shared = sharing.tickets().map(peers::record).transpose()?;
+    let is_external = stream::is_external(flags)?;
+    let mark = state.mark(stream);
+    match mark {
+        None if is_external => Err(codes::ILLEGAL_STATE),
+        None => submit_record(&mut state, event, stream),
+        Some(_) if is_external => {
+            state.captures_work(stream, || NodeWork::Record(event));
+            Ok(())
+        }
+        Some(_) => {
+            if let Some(event) = state.events.get_mut(&event) {
+                event.captured = mark;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Records the work of a stream so far.
+pub(super) fn submit_record(state: &mut State, event: Serial, stream: Serial) -> Outcome {
+    let tickets = state.events.get(&event).and_then(|event| event.sharing.tickets());
+    let shared = tickets.map(peers::record).transpose()?;
     let ticket = shared.as_ref().map_or(Ticket::NONE, Pending::ticket);
     let record = state.serial();
     // Set before the work is enqueued, which may stamp the record at once.
@@ -60,6 +83,7 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     if let Some(event) = state.events.get_mut(&event) {
         event.record = Some(Record { serial: record, point, ticket, time: None });
         event.moment = moment;
+        event.captured = None;
     }
     let is_shared = shared.is_some();
     let end = state.submit(stream, None, Work::Record { event, record, shared });
@@ -74,7 +98,8 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
-    let (serial, event) = state.event(handle)?;
+    let serial = event_to_wait_for(&mut state, handle)?;
+    let event = &state.events[&serial];
     if let Some(foreign) = event.foreign() {
         return peers::query(state, &foreign);
     }
@@ -94,9 +119,20 @@ pub(super) fn query(handle: Handle) -> Outcome {
     Ok(())
 }
 
+/// The event of a caller's handle, for a call that waits for its record or asks for it.
+fn event_to_wait_for(state: &mut State, handle: Handle) -> Outcome<Serial> {
+    let (serial, event) = state.event(handle)?;
+    if let Some(capture) = event.captured.as_ref().map(|mark| mark.capture) {
+        return Err(state.refuse_captured(capture));
+    }
+    state.check_unsafe_call()?;
+    Ok(serial)
+}
+
 pub(super) fn synchronize(handle: Handle) -> Outcome {
-    let state = lock();
-    let (_, event) = state.event(handle)?;
+    let mut state = lock();
+    let serial = event_to_wait_for(&mut state, handle)?;
+    let event = &state.events[&serial];
     if let Some(foreign) = event.foreign() {
         return peers::finish(state, &foreign);
     }
@@ -133,6 +169,10 @@ pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outc
 /// The context and the record of an event that can be timed, and what comes before that.
 fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record, Option<Moment>)> {
     let (_, event) = state.event(handle)?;
+    if let Some(mark) = &event.captured {
+        let is_open = state.captures.get(mark.capture).is_some();
+        return Err(if is_open { codes::CAPTURED_EVENT } else { codes::INVALID_VALUE });
+    }
     let record = event.record.filter(|_| event.timed).ok_or(codes::INVALID_HANDLE)?;
     Ok((event.context, record, event.moment.clone()))
 }

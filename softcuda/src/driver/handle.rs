@@ -19,11 +19,27 @@ pub(super) enum Kind {
     GreenContext,
     /// What a green context is to have: no object, the number says it.
     Resources,
+    Graph,
+    GraphNode,
+    Executable,
+    UserObject,
 }
 
 impl Kind {
-    const ALL: [Self; 8] =
-        [Self::Context, Self::Stream, Self::Event, Self::Module, Self::Function, Self::Pool, Self::GreenContext, Self::Resources];
+    const ALL: [Self; 12] = [
+        Self::Context,
+        Self::Stream,
+        Self::Event,
+        Self::Module,
+        Self::Function,
+        Self::Pool,
+        Self::GreenContext,
+        Self::Resources,
+        Self::Graph,
+        Self::GraphNode,
+        Self::Executable,
+        Self::UserObject,
+    ];
 }
 
 impl fmt::Display for Kind {
@@ -37,6 +53,10 @@ impl fmt::Display for Kind {
             Self::Pool => "memory pool",
             Self::GreenContext => "green context",
             Self::Resources => "resource descriptor",
+            Self::Graph => "graph",
+            Self::GraphNode => "node of a graph",
+            Self::Executable => "executable graph",
+            Self::UserObject => "user object",
         })
     }
 }

@@ -95,7 +95,9 @@ pub(super) fn import(out: Option<Out<RawHandle>>, handle: &IpcHandle) -> Outcome
     }
     let serial = state.serial();
     let sharing = Sharing::Imported(Arc::new(tickets));
-    state.events.insert(serial, Event { context, scope: scope::current(), timed: false, sharing, record: None, moment: None });
+    state
+        .events
+        .insert(serial, Event { context, scope: scope::current(), timed: false, sharing, record: None, moment: None, captured: None });
     out.set(Handle::new(Kind::Event, serial).raw());
     Ok(())
 }

@@ -38,11 +38,13 @@ impl Place {
 }
 
 /// What a host function is called with.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct UserData(pub(super) *mut c_void);
 
 // SAFETY: whoever launches a host function promises that it may run on any thread.
 unsafe impl Send for UserData {}
+// SAFETY: as above; the address itself never changes.
+unsafe impl Sync for UserData {}
 
 /// Work for a thread.
 #[derive(Debug)]
@@ -124,7 +126,7 @@ impl Job {
             }
             Self::Kernel(launch) => launch.run(),
             Self::HostFunction(function, user) => {
-                // SAFETY: the caller of cuLaunchHostFunc promised that this call may be made, once, on any thread.
+                // SAFETY: the caller of cuLaunchHostFunc promised that this call may be made, once, or once in each launch of a graph, on any thread.
                 unsafe { function(user.0) };
                 Ok(())
             }

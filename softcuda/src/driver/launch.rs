@@ -8,6 +8,7 @@ use super::handle::Handle;
 use super::history::Touch;
 use super::job::Job;
 use super::kernel::{self, PendingLaunch, Range, Registration, Shape};
+use super::node::{Kernel, NodeWork};
 use super::objects::{Serial, Work};
 use super::ptx::Entry;
 use super::raw::{AccessKind, RawAccess, Topic};
@@ -46,7 +47,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     if !extra.is_null() {
         return Err(codes::NOT_SUPPORTED);
     }
-    let (stream, context, twin, entry) = resolve(config)?;
+    let (stream, twin, entry) = resolve(config)?;
     config.check()?;
     // SAFETY: the same promise; `twin` takes what the PTX declares.
     let params = unsafe { read_params(&twin, params) }?;
@@ -55,13 +56,32 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     // The twin's code runs without the lock.
     let declared = kernel::declare(&twin, &shape);
     let mut state = lock();
-    let ranges = match &declared {
-        Some(accesses) => locate(&state, context, &entry, &shape, accesses),
+    if state.is_capturing(stream) {
+        let kernel = Arc::new(Kernel { entry, twin, shape, declared });
+        state.captures_work(stream, || NodeWork::Kernel(kernel));
+        return Ok(());
+    }
+    submit(&mut state, stream, entry, twin, shape, declared.as_deref());
+    Ok(())
+}
+
+/// Enqueues a launch, of which the twin has declared what it touches.
+pub(super) fn submit(
+    state: &mut State,
+    stream: Serial,
+    entry: Arc<Entry>,
+    twin: Registration,
+    shape: Shape,
+    declared: Option<&[RawAccess]>,
+) {
+    let Some(context) = state.streams.get(&stream).map(|this| state.owner(this.context)) else { return };
+    let ranges = match declared {
+        Some(accesses) => locate(state, context, &entry, &shape, accesses),
         None => Err(Fault::undeclared(&entry)),
     };
     let work = match ranges {
         Ok(ranges) => {
-            touch(&mut state, stream, &entry, &shape, &ranges);
+            touch(state, stream, &entry, &shape, &ranges);
             Work::Run(Job::Kernel(Box::new(PendingLaunch { entry, twin, shape, ranges })))
         }
         Err(fault) => {
@@ -70,18 +90,17 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
         }
     };
     state.submit(stream, None, work);
-    Ok(())
 }
 
-fn resolve(config: Config) -> Outcome<(Serial, Serial, Registration, Arc<Entry>)> {
+fn resolve(config: Config) -> Outcome<(Serial, Registration, Arc<Entry>)> {
     let mut state = lock();
-    let stream = state.stream(config.stream)?;
+    let stream = state.stream_for_work(config.stream)?;
     let function = state.function(config.function)?;
     let context = state.owner(state.streams[&stream].context);
     if function.context != context {
         return Err(codes::INVALID_HANDLE);
     }
-    Ok((stream, context, function.twin.clone(), Arc::clone(&function.entry)))
+    Ok((stream, function.twin.clone(), Arc::clone(&function.entry)))
 }
 
 /// The values of the parameters, zero-extended.

@@ -96,6 +96,32 @@ impl State {
         Ok((serial, event))
     }
 
+    /// The graph of a caller's handle.
+    pub(super) fn graph(&self, handle: Handle) -> Outcome<Serial> {
+        let serial = handle.serial(Kind::Graph).filter(|serial| self.graphs.graphs.contains_key(serial));
+        serial.ok_or_else(|| self.refuse_value(handle, Kind::Graph))
+    }
+
+    /// The executable graph of a caller's handle.
+    pub(super) fn executable(&self, handle: Handle) -> Outcome<Serial> {
+        let serial = handle.serial(Kind::Executable).filter(|serial| self.graphs.executables.contains_key(serial));
+        serial.ok_or_else(|| self.refuse_value(handle, Kind::Executable))
+    }
+
+    /// The user object of a caller's handle.
+    pub(super) fn user_object(&self, handle: Handle) -> Outcome<Serial> {
+        let serial = handle.serial(Kind::UserObject).filter(|serial| self.graphs.objects.contains_key(serial));
+        serial.ok_or_else(|| self.refuse_value(handle, Kind::UserObject))
+    }
+
+    /// Why a handle of something of graphs is refused: as a value.
+    fn refuse_value(&self, handle: Handle, kind: Kind) -> Code {
+        if handle != Handle::NULL {
+            self.refuse(handle, kind);
+        }
+        codes::INVALID_VALUE
+    }
+
     /// The kernel of a caller's handle.
     pub(super) fn function(&self, handle: Handle) -> Outcome<&KernelFunction> {
         let serial = handle.serial(Kind::Function);

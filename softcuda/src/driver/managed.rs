@@ -84,7 +84,7 @@ pub(super) fn allocate(out: Out<u64>, bytes: usize, flags: u32) -> Outcome {
 /// All of an allocation is attached, or what its length says, which must be all.
 pub(super) fn attach(stream: Handle, address: u64, bytes: usize, flags: u32) -> Outcome {
     let mut state = lock();
-    let serial = state.stream(stream)?;
+    let serial = state.stream_not_captured(stream)?;
     let one = match flags {
         ATTACH_GLOBAL | ATTACH_HOST => false,
         ATTACH_SINGLE => true,
@@ -121,7 +121,7 @@ pub(super) fn advise(address: u64, bytes: usize, advice: u32, place: Place) -> O
 
 pub(super) fn prefetch(address: u64, bytes: usize, place: Place, flags: u32, stream: Handle) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }

@@ -53,7 +53,7 @@ const MOST: u32 = 255;
 /// One operation.
 pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     let work = operation.work(&state, stream)?;
     enqueue(&mut state, stream, operation, work);
     Ok(())
@@ -66,7 +66,7 @@ pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
 /// `params` is null or an array of `count`, each with all that the documentation has for its operation.
 pub(super) unsafe fn batch(stream: Handle, count: u32, params: *const Params, flags: u32) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(stream)?;
+    let stream = state.stream_not_captured(stream)?;
     if params.is_null() || count == 0 || count > MOST || flags != 0 {
         return Err(codes::INVALID_VALUE);
     }

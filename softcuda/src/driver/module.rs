@@ -19,7 +19,10 @@ const CUBIN: &[u8] = b"\x7fELF";
 const FATBIN: &[u8] = b"\x50\xed\x55\xba";
 
 pub(super) fn load(out: Out<RawHandle>, image: &CStr) -> Outcome {
-    let context = lock().current()?;
+    let mut state = lock();
+    let context = state.current()?;
+    state.check_unsafe_call()?;
+    drop(state);
     if image.to_bytes().starts_with(CUBIN) || image.to_bytes().starts_with(FATBIN) {
         report::add(Topic::Unsupported, "machine code cannot run here, only PTX whose kernels have twins");
         return Err(codes::NOT_SUPPORTED);

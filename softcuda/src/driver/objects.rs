@@ -109,6 +109,8 @@ pub(super) enum Role {
     PerThread,
     /// A created one.
     Created { non_blocking: bool },
+    /// A branch of an executable graph.
+    Branch { executable: Serial },
 }
 
 /// A stream as reports name it, also when it is gone.
@@ -125,6 +127,9 @@ impl fmt::Display for StreamName {
             // By the number that `cuCtxGetId` answers: handles of contexts recur.
             Role::Legacy => write!(f, "the legacy stream of context {}", self.context),
             Role::PerThread => write!(f, "the default stream of a thread in context {}", self.context),
+            Role::Branch { executable } => {
+                write!(f, "a branch of the executable graph {:?}", Handle::new(Kind::Executable, executable))
+            }
             Role::Created { .. } => write!(f, "stream {:?}", Handle::new(Kind::Stream, self.serial)),
         }
     }
@@ -268,7 +273,7 @@ impl Stream {
 
     /// Whether barriers of the legacy stream hold for it.
     pub(super) fn is_blocking(&self) -> bool {
-        !matches!(self.role, Role::Created { non_blocking: true })
+        !matches!(self.role, Role::Created { non_blocking: true } | Role::Branch { .. })
     }
 }
 
@@ -284,6 +289,16 @@ pub(super) struct Event {
     pub(super) record: Option<Record>,
     /// What comes before the record.
     pub(super) moment: Option<Moment>,
+    /// It was recorded in a capture last, which is no record of work.
+    pub(super) captured: Option<Mark>,
+}
+
+/// A record in a capture.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) capture: Serial,
+    /// The nodes that come before it, by their places.
+    pub(super) nodes: Vec<usize>,
 }
 
 /// A record of an event.

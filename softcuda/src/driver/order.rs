@@ -169,7 +169,7 @@ impl Order {
             self.growth += this.learn_clock(&host.known);
         }
         match this.role {
-            Role::Created { non_blocking: true } => {}
+            Role::Created { non_blocking: true } | Role::Branch { .. } => {}
             Role::Legacy => self.join_blocking(stream),
             Role::PerThread | Role::Created { non_blocking: false } => self.join_legacy(stream),
         }

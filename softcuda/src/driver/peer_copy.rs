@@ -2,11 +2,12 @@
 //! one, as was seen on a real driver: an address tells whose memory it is.
 
 use super::codes::Outcome;
-use super::copy::{self, Side};
+use super::copy;
 use super::handle::Handle;
 use super::history::Touch;
 use super::job::{Job, Place};
 use super::objects::{Serial, Stream, Work};
+use super::side::Side;
 use super::state::{State, lock};
 
 /// Copies in stream order.

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_void};
 
 /// Changes whenever something in this file changes; both sides compare it when the library is opened.
-pub const CONTROL_VERSION: u32 = 5;
+pub const CONTROL_VERSION: u32 = 6;
 
 /// A mode: the driver works.
 pub const MODE_FULL: u32 = 0;
@@ -83,6 +83,12 @@ pub const LIVE_ALLOCATIONS: u32 = 2;
 pub const LIVE_CONTEXTS: u32 = 3;
 /// A kind of what is counted: worker threads.
 pub const LIVE_THREADS: u32 = 4;
+/// A kind of what is counted: graphs that were captured or created.
+pub const LIVE_GRAPHS: u32 = 5;
+/// A kind of what is counted: executable graphs.
+pub const LIVE_EXECUTABLES: u32 = 6;
+/// A kind of what is counted: user objects.
+pub const LIVE_USER_OBJECTS: u32 = 7;
 
 /// The class of a kernel parameter, as far as a PTX `.param` declaration tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,7 +207,7 @@ pub enum Topic {
     Memory,
     /// A handle of something that was destroyed, or never was.
     Handle,
-    /// A context that ended with objects in it.
+    /// A context, or a scope, that ended with objects in it.
     Leak,
     /// A kernel that failed.
     Fault,

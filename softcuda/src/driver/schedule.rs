@@ -163,6 +163,9 @@ impl State {
                 Waiter::Caller(told) => told.notify_one(),
             }
         }
+        if !self.graphs.in_flight.is_empty() {
+            self.ends_launches();
+        }
     }
 
     fn unblock(&mut self, stream: Serial) {

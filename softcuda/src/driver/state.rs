@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::PoisonError;
 
+use super::captures::Captures;
 use super::codes::{self, Code, Outcome};
 use super::device;
 use super::freed::Freed;
+use super::graphs::Graphs;
 use super::handle::{Handle, Kind};
 use super::history::Histories;
 use super::memory::{Allocation, Home, Memory, Origin};
@@ -47,6 +49,8 @@ pub(super) struct State {
     pub(super) freed: Freed,
     pub(super) order: Order,
     pub(super) histories: Histories,
+    pub(super) captures: Captures,
+    pub(super) graphs: Graphs,
     last_serial: Serial,
     last_context: Serial,
 }
@@ -86,6 +90,8 @@ impl State {
             freed: Freed::new(),
             order: Order::new(),
             histories: Histories::new(),
+            captures: Captures::new(),
+            graphs: Graphs::new(),
             last_serial: 0,
             last_context: 0,
         }
@@ -184,6 +190,7 @@ impl State {
 
     /// Takes away the handle of a stream. Queued work is still done.
     pub(super) fn retire_stream(&mut self, serial: Serial) {
+        self.leaves_captures(serial);
         let Some(stream) = self.streams.get_mut(&serial) else { return };
         stream.destroyed = true;
         self.order.end_stream(serial);
@@ -230,6 +237,7 @@ impl State {
 
     /// Takes a context away with all it owns. Its work must be done.
     pub(super) fn remove_context(&mut self, context: Serial) {
+        self.abandon_captures_in(context);
         let orphans = &mut self.orphans;
         let handle = self.contexts.get(&context).map_or(Handle::NULL, |context| context.handle);
         self.streams.retain(|serial, stream| {
@@ -252,6 +260,7 @@ impl State {
         self.forget_histories();
         self.order.end_context(context, scope::current());
         self.contexts.remove(&context);
+        self.ends_launches();
     }
 }
 

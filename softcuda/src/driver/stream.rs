@@ -3,13 +3,12 @@
 use super::abi::Out;
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
+use super::node::NodeWork;
 use super::objects::{Role, Serial, Work};
 use super::state::{State, lock};
 use super::{device, profile, worker};
 
 const NON_BLOCKING: u32 = 1;
-/// The capture status of a stream that does not capture.
-const NOT_CAPTURING: u32 = 0;
 
 pub(super) fn create(out: Out<RawHandle>, flags: u32, priority: i32) -> Outcome {
     if flags & !NON_BLOCKING != 0 {
@@ -58,7 +57,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 
 pub(super) fn query(handle: Handle) -> Outcome {
     let mut state = lock();
-    let serial = state.stream(handle)?;
+    let serial = state.stream_to_wait_for(handle)?;
     let ends = state.ends_with(serial);
     state.queried(&ends);
     // A caller that polls never waits, which would ask again for a thread that was refused.
@@ -75,20 +74,41 @@ pub(super) fn query(handle: Handle) -> Outcome {
 
 pub(super) fn synchronize(handle: Handle) -> Outcome {
     let mut state = lock();
-    let serial = state.stream(handle)?;
+    let serial = state.stream_to_wait_for(handle)?;
     let (ends, reached) = (state.ends_with(serial), state.order.reached_by_stream(serial));
     worker::finish(state, &ends, &reached)
 }
 
 pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
     let mut state = lock();
-    let stream = state.stream(handle)?;
+    let stream = state.stream_for_work(handle)?;
     // Before the event, other than for a record: seen on a real driver.
-    check_external(flags)?;
-    let (_, event) = state.event(event)?;
+    let is_external = is_external(flags)?;
+    let captures = state.is_capturing(stream);
+    if is_external && !captures {
+        return Err(codes::ILLEGAL_STATE);
+    }
+    let (serial, event) = state.event(event)?;
+    if is_external {
+        state.captures_work(stream, || NodeWork::Wait(serial));
+        return Ok(());
+    }
+    if let Some(mark) = event.captured.clone() {
+        return state.waits_for_mark(stream, &mark);
+    }
+    if captures {
+        return Err(state.breaks_isolation(stream));
+    }
+    submit_wait(&mut state, stream, serial);
+    Ok(())
+}
+
+/// Lets a stream wait for the last record of an event.
+pub(super) fn submit_wait(state: &mut State, stream: Serial, event: Serial) {
+    let Some(event) = state.events.get(&event) else { return };
     if let Some(foreign) = event.foreign() {
         state.waits_for_peer(stream, foreign);
-        return Ok(());
+        return;
     }
     let (record, moment) = (event.record, event.moment.clone());
     if let Some(record) = record {
@@ -97,21 +117,20 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
         }
         state.submit(stream, Some(record.point), Work::Wait);
     }
-    Ok(())
 }
 
 /// The flag of records and waits that become graph nodes, which nothing is outside a capture.
-pub(super) fn check_external(flags: u32) -> Outcome {
+pub(super) fn is_external(flags: u32) -> Outcome<bool> {
     const EXTERNAL: u32 = 1;
     match flags {
-        0 => Ok(()),
-        EXTERNAL => Err(codes::ILLEGAL_STATE),
+        0 => Ok(false),
+        EXTERNAL => Ok(true),
         _ => Err(codes::INVALID_VALUE),
     }
 }
 
 pub(super) fn id(handle: Handle, out: Out<u64>) -> Outcome {
-    out.set(lock().stream(handle)?);
+    out.set(lock().stream_to_describe(handle)?);
     Ok(())
 }
 
@@ -147,7 +166,7 @@ fn green_handle(state: &State, context: Serial) -> Handle {
 
 pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {
     let mut state = lock();
-    let serial = state.stream(handle)?;
+    let serial = state.stream_to_describe(handle)?;
     let context = state.streams[&serial].context;
     out.set(device::ordinal(state.contexts[&context].device));
     Ok(())
@@ -155,7 +174,7 @@ pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {
 
 pub(super) fn flags(handle: Handle, out: Out<u32>) -> Outcome {
     let mut state = lock();
-    let serial = state.stream(handle)?;
+    let serial = state.stream_to_describe(handle)?;
     let non_blocking = !state.streams[&serial].is_blocking();
     out.set(if non_blocking { NON_BLOCKING } else { 0 });
     Ok(())
@@ -165,11 +184,5 @@ pub(super) fn priority(handle: Handle, out: Out<i32>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     out.set(state.streams[&serial].priority);
-    Ok(())
-}
-
-pub(super) fn is_capturing(handle: Handle, out: Out<u32>) -> Outcome {
-    lock().stream(handle)?;
-    out.set(NOT_CAPTURING);
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::codes::{self, Outcome};
 use super::handle::Handle;
+use super::modes::Mode;
 use super::raw::Topic;
 use super::report;
 #[cfg(softcuda_shuttle)]
@@ -19,8 +20,10 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 thread_local! {
     /// Whether this thread does the work of a stream.
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-    /// How the thread's calls go with captures, which there are none of.
-    static CAPTURE_MODE: Cell<u32> = const { Cell::new(0) };
+    /// Which captures the thread's calls may end.
+    static CAPTURE_MODE: Cell<Mode> = const { Cell::new(Mode::Global) };
+    /// Whether the destructor of a user object runs on this thread.
+    static IN_DESTRUCTOR: Cell<bool> = const { Cell::new(false) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static STACK: [Cell<Handle>; MAX_DEPTH] = const { [const { Cell::new(Handle::NULL) }; MAX_DEPTH] };
@@ -61,8 +64,24 @@ pub(super) fn may_use_contexts() -> Outcome {
 
 /// Sets the mode of captures of the calling thread; the one that it had.
 pub(super) fn exchange_capture_mode(mode: u32) -> Outcome<u32> {
-    const RELAXED: u32 = 2;
-    if mode > RELAXED { Err(codes::INVALID_VALUE) } else { Ok(CAPTURE_MODE.replace(mode)) }
+    let mode = Mode::from_number(mode).ok_or(codes::INVALID_VALUE)?;
+    Ok(CAPTURE_MODE.replace(mode) as u32)
+}
+
+/// The mode of captures of the calling thread.
+pub(super) fn capture_mode() -> Mode {
+    CAPTURE_MODE.get()
+}
+
+/// The destructor of a user object begins, or ends, on the calling thread.
+pub(super) fn set_in_destructor(is_in: bool) {
+    IN_DESTRUCTOR.set(is_in);
+}
+
+/// Whether the calling thread may call the driver at all: not in the destructor of a user object, where a real one
+/// was not made to be called.
+pub(super) fn may_call() -> bool {
+    !IN_DESTRUCTOR.get()
 }
 
 /// The current context, or null.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::codes::{self, Outcome};
+use super::graphs::Destructor;
 use super::job::Job;
 use super::objects::{Point, Serial, Waiter, Work};
 use super::order::Reached;
@@ -36,7 +37,7 @@ impl State {
     /// Sees to it that every job that may run gets a thread. `free` threads are about to look for
     /// one anyway.
     pub(super) fn start_workers(&mut self, free: usize) {
-        while self.ready.len() > self.starting + free {
+        while self.ready.len() + self.graphs.destructors.len() > self.starting + free {
             // Detached: a thread ends by itself once there is nothing to do.
             if let Err(error) = sync::thread::Builder::new().name("softcuda".to_owned()).spawn(work) {
                 if !self.threads_refused {
@@ -60,25 +61,53 @@ fn work() {
     let mut state = lock();
     state.starting -= 1;
     BEGUN.notify_all();
-    while let Some((stream, job, scope)) = state.take_job() {
-        let is_host_function = matches!(job, Job::HostFunction(..));
-        drop(state);
-        report::print();
-        discard::empty();
-        scope::enter(scope);
-        let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
-            report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
-            Err(codes::UNKNOWN)
-        });
-        scope::enter(PROCESS);
-        report::print();
-        state = lock();
-        state.job_done(stream, is_host_function, outcome);
-        state.start_workers(1);
+    loop {
+        state = if let Some((stream, job, scope)) = state.take_job() {
+            run(state, stream, job, scope)
+        } else if let Some(destructor) = state.graphs.take_destructor() {
+            destroy(state, &destructor)
+        } else {
+            break;
+        };
     }
     state.workers -= 1;
     drop(state);
     discard::empty();
+}
+
+/// Runs a job of a stream.
+fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
+    let is_host_function = matches!(job, Job::HostFunction(..));
+    drop(state);
+    report::print();
+    discard::empty();
+    scope::enter(scope);
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+        report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
+        Err(codes::UNKNOWN)
+    });
+    scope::enter(PROCESS);
+    report::print();
+    let mut state = lock();
+    state.job_done(stream, is_host_function, outcome);
+    state.start_workers(1);
+    state
+}
+
+/// Runs the destructor of a user object.
+fn destroy(state: Locked, destructor: &Destructor) -> Locked {
+    drop(state);
+    discard::empty();
+    scope::enter(destructor.scope);
+    thread::set_in_destructor(true);
+    // SAFETY: the caller of cuUserObjectCreate promised that this call may be made, once, on any thread.
+    unsafe { (destructor.destroy)(destructor.user.0) };
+    thread::set_in_destructor(false);
+    scope::enter(PROCESS);
+    report::print();
+    let mut state = lock();
+    state.graphs.destroyed(destructor.scope);
+    state
 }
 
 /// How many threads there are for the work of a scope, on a device if one is given. The process has
@@ -86,12 +115,14 @@ fn work() {
 /// that an idle driver has none.
 pub(super) fn count(scope: ScopeId, device: Option<usize>) -> usize {
     let mut state = lock();
-    while state.ready.is_empty() && state.starting > 0 {
+    while state.ready.is_empty() && state.graphs.destructors.is_empty() && state.starting > 0 {
         state = BEGUN.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
     let at_work = |is_counted: &dyn Fn(ScopeId) -> bool| {
         let streams = state.streams.values().filter(|stream| stream.scope_at_work().is_some_and(is_counted));
-        streams.filter(|stream| device.is_none_or(|device| state.device_of(stream.context) == Some(device))).count()
+        let at_work = streams.filter(|stream| device.is_none_or(|device| state.device_of(stream.context) == Some(device))).count();
+        let destroying = state.graphs.destroying.iter().filter(|scope| device.is_none() && is_counted(**scope)).count();
+        at_work + destroying
     };
     if scope == PROCESS && device.is_none() {
         state.workers.saturating_sub(at_work(&|other| scope::heir(other) != PROCESS))
@@ -154,7 +185,7 @@ fn wait_once(mut state: Locked, point: Point, told: &Arc<Condvar>) -> Locked {
         stream.waiters.push((point.position, Waiter::Caller(Arc::clone(told))));
     }
     // A job that got no thread has to ask for one again, which is up to who waits.
-    let patience = if state.ready.len() > state.starting { RETRY } else { Duration::MAX };
+    let patience = if state.ready.len() + state.graphs.destructors.len() > state.starting { RETRY } else { Duration::MAX };
     let (mut state, _) = told.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
     if let Some(stream) = state.streams.get_mut(&point.stream) {
         stream.waiters.retain(|(_, waiter)| !matches!(waiter, Waiter::Caller(other) if Arc::ptr_eq(other, told)));

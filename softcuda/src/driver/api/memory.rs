@@ -5,12 +5,12 @@ use std::ffi::c_void;
 use super::super::abi::{Argument, In, Out};
 use super::super::calls::Function;
 use super::super::codes::Code;
-use super::super::copy::{HostMemory, Side};
 use super::super::entry::{self, driver_api};
 use super::super::handle::{Handle, RawHandle};
 use super::super::job::Pattern;
 use super::super::managed::{Location, Place};
 use super::super::pool::Properties;
+use super::super::side::{HostMemory, Side};
 use super::super::{allocation, copy, managed, peer_copy, pointer, pool, register};
 use super::{Address, OTHERS};
 

@@ -1,0 +1,194 @@
+//! `cuGraphLaunch` and its like: each branch goes on a stream, and ordinary points and moments join them.
+//!
+//! One branch goes on the stream that the launch is made on, the others on streams of the executable's own. So
+//! schedules, faults, checks of order and turns of host functions are those of any work.
+
+use std::sync::Arc;
+
+use super::clock::Moment;
+use super::codes::{self, Outcome};
+use super::copy::{ReadyCopy, ReadyFill};
+use super::graphs::{Executable, Node, Plan};
+use super::handle::{Handle, Kind};
+use super::node::NodeWork;
+use super::objects::{Point, Role, Serial, Work};
+use super::raw::Topic;
+use super::state::{State, lock};
+use super::{event, host_function, launch as kernel_launch, peers, report, scope, stream as streams};
+
+/// Launches an executable; after its last launch, wherever that was made.
+pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
+    let mut state = lock();
+    for event in state.executable(handle).map(|executable| recorded_by(&state, executable)).unwrap_or_default() {
+        state = peers::with_room(state, Handle::new(Kind::Event, event));
+    }
+    let executable = state.executable(handle)?;
+    let stream = state.stream_not_captured(stream)?;
+    state.launches(executable, stream)
+}
+
+/// What a launch would prepare, this does; which is nothing here.
+pub(super) fn upload(handle: Handle, stream: Handle) -> Outcome {
+    let mut state = lock();
+    let executable = state.executable(handle)?;
+    let stream = state.stream_not_captured(stream)?;
+    state.comes_after_the_last(executable, stream);
+    let end = state.submit(stream, None, Work::Wait);
+    state.ends_with_launch(executable, stream, end);
+    Ok(())
+}
+
+/// The events that an executable records.
+fn recorded_by(state: &State, executable: Serial) -> Vec<Serial> {
+    let nodes = state.graphs.executables.get(&executable).map_or(&[][..], |executable| &executable.plan.nodes);
+    nodes.iter().filter_map(|node| if let NodeWork::Record(event) = node.work { Some(event) } else { None }).collect()
+}
+
+/// Where work ends, and what comes before that.
+type End = (Point, Option<Moment>);
+
+/// What a node does, once its memory was found.
+enum Ready<'plan> {
+    Copy(ReadyCopy),
+    Fill(ReadyFill),
+    Other(&'plan NodeWork),
+}
+
+impl State {
+    fn launches(&mut self, executable: Serial, stream: Serial) -> Outcome {
+        let Some(plan) = self.graphs.executables.get(&executable).map(|this| Arc::clone(&this.plan)) else { return Ok(()) };
+        // All of it or nothing.
+        let ready: Vec<Ready<'_>> = plan.nodes.iter().map(|node| self.ready(node)).collect::<Outcome<_>>()?;
+        let on = self.streams_for(executable, &plan, stream);
+        self.comes_after_the_last(executable, stream);
+        self.order.arrive(stream, scope::current());
+        let start = self.end_and_moment(stream);
+        let mut ends: Vec<End> = Vec::with_capacity(ready.len());
+        let mut outcome = Ok(());
+        for ((place, node), ready) in plan.nodes.iter().enumerate().zip(ready) {
+            let this = on[plan.branch_of[place]];
+            for from in node.after.iter().filter(|from| on[plan.branch_of[**from]] != this) {
+                self.comes_after(this, &ends[*from]);
+            }
+            if node.after.is_empty() && this != stream {
+                self.comes_after(this, &start);
+            }
+            outcome = outcome.and(self.submit_node(this, ready));
+            ends.push(self.end_and_moment(this));
+        }
+        for (branch, (_, last)) in plan.branches.iter().enumerate() {
+            if on[branch] != stream {
+                self.comes_after(stream, &ends[*last]);
+            }
+        }
+        let end = self.end_of(stream);
+        self.ends_with_launch(executable, stream, end);
+        outcome
+    }
+
+    /// What a node does, if what it needs is there.
+    fn ready<'plan>(&self, node: &'plan Node) -> Outcome<Ready<'plan>> {
+        if !self.contexts.contains_key(&node.context) {
+            report::add(Topic::Handle, format_args!("the graph has a node of context {}, which was destroyed", node.context));
+            return Err(codes::CONTEXT_IS_DESTROYED);
+        }
+        Ok(match &node.work {
+            NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
+            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, node.context, *fill)?),
+            other => Ready::Other(other),
+        })
+    }
+
+    /// The streams of the branches: the first one that can goes on the stream of the launch.
+    fn streams_for(&mut self, executable: Serial, plan: &Plan, stream: Serial) -> Vec<Serial> {
+        let context = self.streams.get(&stream).map(|this| self.owner(this.context));
+        let on_it = plan.branches.iter().position(|(of_branch, _)| Some(self.owner(*of_branch)) == context);
+        let mut on = Vec::with_capacity(plan.branches.len());
+        for (branch, (context, _)) in plan.branches.iter().enumerate() {
+            on.push(if Some(branch) == on_it { stream } else { self.stream_of_branch(executable, branch, *context) });
+        }
+        on
+    }
+
+    fn stream_of_branch(&mut self, executable: Serial, branch: usize, context: Serial) -> Serial {
+        let known = self.graphs.executables.get(&executable).and_then(|this| this.streams.get(&branch)).copied();
+        // They go with their context.
+        known.filter(|stream| self.streams.contains_key(stream)).unwrap_or_else(|| {
+            let stream = self.add_stream(context, Role::Branch { executable }, 0);
+            if let Some(this) = self.graphs.executables.get_mut(&executable) {
+                this.streams.insert(branch, stream);
+            }
+            stream
+        })
+    }
+
+    fn end_and_moment(&self, stream: Serial) -> End {
+        (self.end_of(stream), self.order.moment(stream))
+    }
+
+    fn comes_after(&mut self, stream: Serial, (point, moment): &End) {
+        if let Some(moment) = moment {
+            self.order.wait(stream, moment);
+        }
+        self.submit(stream, Some(*point), Work::Wait);
+    }
+
+    fn comes_after_the_last(&mut self, executable: Serial, stream: Serial) {
+        let last = self.graphs.executables.get(&executable).and_then(|this| this.last.clone());
+        if let Some(last) = last.filter(|(point, _)| point.stream != stream) {
+            self.comes_after(stream, &last);
+        }
+    }
+
+    fn ends_with_launch(&mut self, executable: Serial, stream: Serial, end: Point) {
+        let moment = self.order.moment(stream);
+        if let Some(this) = self.graphs.executables.get_mut(&executable) {
+            this.last = Some((end, moment));
+        }
+    }
+
+    fn submit_node(&mut self, stream: Serial, ready: Ready<'_>) -> Outcome {
+        let work = match ready {
+            Ready::Copy(copy) => {
+                copy.submit(self, stream);
+                return Ok(());
+            }
+            Ready::Fill(fill) => {
+                fill.submit(self, stream);
+                return Ok(());
+            }
+            Ready::Other(work) => work,
+        };
+        match work {
+            NodeWork::Kernel(kernel) => {
+                let (entry, twin, shape) = (Arc::clone(&kernel.entry), kernel.twin.clone(), kernel.shape.clone());
+                kernel_launch::submit(self, stream, entry, twin, shape, kernel.declared.as_deref());
+            }
+            NodeWork::HostFunction(function, user) => host_function::submit(self, stream, *function, *user),
+            NodeWork::Record(event) if self.has_event(*event) => return event::submit_record(self, *event, stream),
+            NodeWork::Wait(event) if self.has_event(*event) => streams::submit_wait(self, stream, *event),
+            _ => drop(self.submit(stream, None, Work::Wait)),
+        }
+        Ok(())
+    }
+
+    /// Whether an event is still there. A real driver was seen to record another, that had its place.
+    fn has_event(&self, event: Serial) -> bool {
+        let is_there = self.events.contains_key(&event);
+        if !is_there {
+            let handle = Handle::new(Kind::Event, event);
+            report::add(Topic::Handle, format_args!("the graph records, or waits for, event {handle:?}, which was destroyed"));
+        }
+        is_there
+    }
+
+    /// Takes an executable away. What it refers to stays until its last launch has ended.
+    pub(super) fn remove_executable(&mut self, executable: Serial) {
+        let Some(Executable { references, streams, last, .. }) = self.graphs.executables.remove(&executable) else { return };
+        streams.into_values().for_each(|stream| self.retire_stream(stream));
+        match last {
+            Some((point, _)) if !self.is_passed(point) => self.graphs.in_flight.push((point, references)),
+            _ => self.graphs.give_up(references),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Graphs, executables of them, and user objects: what is there, and how long.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::abi::HostFunction;
+use super::clock::Moment;
+use super::job::UserData;
+use super::node::NodeWork;
+use super::objects::{Point, Serial};
+use super::scope::{self, ScopeId};
+
+/// A node of a graph.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// What its handle says.
+    pub(super) serial: Serial,
+    /// Where it runs.
+    pub(super) context: Serial,
+    pub(super) work: NodeWork,
+    /// The nodes that it comes after, by their places, which are before its own.
+    pub(super) after: Vec<usize>,
+}
+
+/// How many references there are to each of several user objects.
+pub(super) type References = BTreeMap<Serial, u64>;
+
+/// A graph.
+#[derive(Debug)]
+pub(super) struct Graph {
+    /// Who made it.
+    pub(super) scope: ScopeId,
+    /// In the order in which they were added.
+    pub(super) nodes: Vec<Node>,
+    pub(super) references: References,
+    /// A capture adds to it.
+    pub(super) in_capture: bool,
+}
+
+impl Graph {
+    pub(super) fn new(in_capture: bool) -> Self {
+        Self { scope: scope::current(), nodes: Vec::new(), references: References::new(), in_capture }
+    }
+
+    /// Adds a node; its place.
+    pub(super) fn add(&mut self, node: Node) -> usize {
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// The edges, by the places of their nodes: first all that end in the first node.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.nodes.iter().enumerate().flat_map(|(to, node)| node.after.iter().map(move |from| (*from, to)))
+    }
+
+    /// Whether all nodes come before these, or are among them.
+    pub(super) fn all_come_before(&self, last: &[usize]) -> bool {
+        let mut reached = vec![false; self.nodes.len()];
+        for place in last {
+            reached[*place] = true;
+        }
+        // Nodes come after their dependencies.
+        for (place, node) in self.nodes.iter().enumerate().rev() {
+            if reached[place] {
+                for from in &node.after {
+                    reached[*from] = true;
+                }
+            }
+        }
+        reached.into_iter().all(|reached| reached)
+    }
+}
+
+/// What an executable does: nodes in an order that dependencies allow, in branches that each run in order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) nodes: Vec<Node>,
+    /// The branch of each node.
+    pub(super) branch_of: Vec<usize>,
+    /// The context and the last node of each branch.
+    pub(super) branches: Vec<(Serial, usize)>,
+}
+
+impl Plan {
+    /// Puts each node behind one that it comes after, if none is there yet, or else into a branch of its own.
+    pub(super) fn new(nodes: Vec<Node>) -> Self {
+        let mut branch_of: Vec<usize> = Vec::with_capacity(nodes.len());
+        let mut branches: Vec<(Serial, usize)> = Vec::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let is_free = |from: &&usize| branches[branch_of[**from]] == (node.context, **from);
+            let branch = node.after.iter().find(is_free).map(|from| branch_of[*from]);
+            let branch = branch.unwrap_or_else(|| {
+                branches.push((node.context, place));
+                branches.len() - 1
+            });
+            branches[branch].1 = place;
+            branch_of.push(branch);
+        }
+        Self { nodes, branch_of, branches }
+    }
+}
+
+/// An executable graph.
+#[derive(Debug)]
+pub(super) struct Executable {
+    /// Who made it.
+    pub(super) scope: ScopeId,
+    pub(super) plan: Arc<Plan>,
+    pub(super) flags: u64,
+    pub(super) references: References,
+    /// Streams of its own, by branch.
+    pub(super) streams: BTreeMap<usize, Serial>,
+    /// Where the last launch ends, and what comes before that.
+    pub(super) last: Option<(Point, Option<Moment>)>,
+}
+
+/// Something of the caller's that is destroyed once nobody refers to it.
+#[derive(Debug)]
+pub(super) struct UserObject {
+    /// Who made it.
+    pub(super) scope: ScopeId,
+    pub(super) destroy: HostFunction,
+    pub(super) user: UserData,
+    /// References of the caller.
+    pub(super) owned: u64,
+    /// Those of graphs and executables.
+    pub(super) shared: u64,
+}
+
+/// A destructor that is to run on a thread.
+#[derive(Debug)]
+pub(super) struct Destructor {
+    pub(super) scope: ScopeId,
+    pub(super) destroy: HostFunction,
+    pub(super) user: UserData,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Graphs {
+    pub(super) graphs: BTreeMap<Serial, Graph>,
+    pub(super) executables: BTreeMap<Serial, Executable>,
+    pub(super) objects: BTreeMap<Serial, UserObject>,
+    /// What executables refer to that are gone while a launch of them is under way, which ends there.
+    pub(super) in_flight: Vec<(Point, References)>,
+    pub(super) destructors: VecDeque<Destructor>,
+    /// Whose destructors run at the moment.
+    pub(super) destroying: Vec<ScopeId>,
+}
+
+impl Graphs {
+    pub(super) const fn new() -> Self {
+        Self {
+            graphs: BTreeMap::new(),
+            executables: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            in_flight: Vec::new(),
+            destructors: VecDeque::new(),
+            destroying: Vec::new(),
+        }
+    }
+
+    /// Where a node is.
+    pub(super) fn node(&self, serial: Serial) -> Option<(&Graph, usize)> {
+        let place = |graph: &Graph| graph.nodes.iter().position(|node| node.serial == serial);
+        self.graphs.values().find_map(|graph| Some((graph, place(graph)?)))
+    }
+
+    /// Something that refers to user objects is copied.
+    pub(super) fn refer_again(&mut self, references: &References) {
+        for (serial, count) in references {
+            if let Some(object) = self.objects.get_mut(serial) {
+                object.shared += count;
+            }
+        }
+    }
+
+    /// Something that refers to user objects is gone.
+    pub(super) fn give_up(&mut self, references: References) {
+        for (serial, count) in references {
+            if let Some(object) = self.objects.get_mut(&serial) {
+                object.shared -= count;
+            }
+            self.destroy_if_unused(serial);
+        }
+    }
+
+    /// Destroys a user object that nobody refers to.
+    pub(super) fn destroy_if_unused(&mut self, serial: Serial) {
+        let is_unused = self.objects.get(&serial).is_some_and(|object| object.owned == 0 && object.shared == 0);
+        if is_unused && let Some(UserObject { scope, destroy, user, .. }) = self.objects.remove(&serial) {
+            self.destructors.push_back(Destructor { scope, destroy, user });
+        }
+    }
+
+    /// The destructor that is to run next. It runs from now on.
+    pub(super) fn take_destructor(&mut self) -> Option<Destructor> {
+        let destructor = self.destructors.pop_front()?;
+        self.destroying.push(destructor.scope);
+        Some(destructor)
+    }
+
+    /// A destructor of a scope has run.
+    pub(super) fn destroyed(&mut self, scope: ScopeId) {
+        if let Some(place) = self.destroying.iter().position(|other| *other == scope) {
+            self.destroying.swap_remove(place);
+        }
+    }
+
+    /// Takes a graph away.
+    pub(super) fn remove(&mut self, serial: Serial) {
+        if let Some(graph) = self.graphs.remove(&serial) {
+            self.give_up(graph.references);
+        }
+    }
+}

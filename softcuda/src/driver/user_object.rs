@@ -1,0 +1,106 @@
+//! `cuUserObject*`: what graphs keep for their callers.
+
+use std::ffi::c_void;
+
+use super::abi::{HostFunction, Out};
+use super::codes::{self, Outcome};
+use super::graphs::{Graphs, UserObject};
+use super::handle::{Handle, Kind, RawHandle};
+use super::job::UserData;
+use super::objects::Serial;
+use super::raw::Topic;
+use super::state::lock;
+use super::{report, scope};
+
+/// How many references a call may be about.
+const MOST: u32 = i32::MAX.cast_unsigned();
+
+fn check_count(count: u32) -> Outcome<u64> {
+    if (1..=MOST).contains(&count) { Ok(count.into()) } else { Err(codes::INVALID_VALUE) }
+}
+
+pub(super) fn create(out: Out<RawHandle>, user: *mut c_void, destroy: Option<HostFunction>, count: u32, flags: u32) -> Outcome {
+    /// The destructor runs whenever: it must be said.
+    const NO_DESTRUCTOR_SYNC: u32 = 1;
+    let destroy = destroy.ok_or(codes::INVALID_VALUE)?;
+    let owned = check_count(count)?;
+    if flags != NO_DESTRUCTOR_SYNC {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let serial = state.serial();
+    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0 };
+    state.graphs.objects.insert(serial, object);
+    out.set(Handle::new(Kind::UserObject, serial).raw());
+    Ok(())
+}
+
+pub(super) fn retain(handle: Handle, count: u32) -> Outcome {
+    let count = check_count(count)?;
+    let mut state = lock();
+    let serial = state.user_object(handle)?;
+    if let Some(object) = state.graphs.objects.get_mut(&serial) {
+        object.owned += count;
+    }
+    Ok(())
+}
+
+pub(super) fn release(handle: Handle, count: u32) -> Outcome {
+    let count = check_count(count)?;
+    let mut state = lock();
+    let serial = state.user_object(handle)?;
+    take_owned(&mut state.graphs, serial, count)?;
+    state.graphs.destroy_if_unused(serial);
+    state.start_workers(0);
+    Ok(())
+}
+
+/// Takes references of the caller's, which must be there.
+fn take_owned(graphs: &mut Graphs, serial: Serial, count: u64) -> Outcome {
+    let object = graphs.objects.get_mut(&serial).ok_or(codes::INVALID_VALUE)?;
+    object.owned = object.owned.checked_sub(count).ok_or_else(|| {
+        report::add(Topic::Misuse, format_args!("{count} references are given up, and the caller has {}", object.owned));
+        codes::INVALID_VALUE
+    })?;
+    Ok(())
+}
+
+/// Lets a graph refer to an object: once more, or instead of the caller.
+pub(super) fn retain_in_graph(graph: Handle, handle: Handle, count: u32, flags: u32) -> Outcome {
+    const MOVE: u32 = 1;
+    let count = check_count(count)?;
+    if flags & !MOVE != 0 {
+        return Err(codes::INVALID_VALUE);
+    }
+    let mut state = lock();
+    let (graph, serial) = (state.graph(graph)?, state.user_object(handle)?);
+    let graphs = &mut state.graphs;
+    if flags == MOVE {
+        take_owned(graphs, serial, count)?;
+    }
+    let object = graphs.objects.get_mut(&serial).ok_or(codes::INVALID_VALUE)?;
+    object.shared += count;
+    let graph = graphs.graphs.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
+    *graph.references.entry(serial).or_default() += count;
+    Ok(())
+}
+
+pub(super) fn release_in_graph(graph: Handle, handle: Handle, count: u32) -> Outcome {
+    let count = check_count(count)?;
+    let mut state = lock();
+    let (graph, serial) = (state.graph(graph)?, state.user_object(handle)?);
+    let graph = state.graphs.graphs.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
+    let known = graph.references.get(&serial).copied().unwrap_or(0);
+    let left = known.checked_sub(count).ok_or_else(|| {
+        report::add(Topic::Misuse, format_args!("{count} references are given up, and the graph has {known}"));
+        codes::INVALID_VALUE
+    })?;
+    if left == 0 {
+        graph.references.remove(&serial);
+    } else {
+        graph.references.insert(serial, left);
+    }
+    state.graphs.give_up([(serial, count)].into());
+    state.start_workers(0);
+    Ok(())
+}
