@@ -9,6 +9,8 @@ mod foreign;
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls and for each
 // schedule.
 #[cfg(not(miri))]
+mod capture;
+#[cfg(not(miri))]
 mod counts;
 #[cfg(not(miri))]
 mod counts_of_others;
@@ -20,6 +22,8 @@ mod dead_context;
 mod failures;
 #[cfg(not(miri))]
 mod graph_example;
+#[cfg(not(miri))]
+mod host_fn;
 #[cfg(not(miri))]
 mod ipc;
 #[cfg(not(miri))]
