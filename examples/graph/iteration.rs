@@ -1,4 +1,7 @@
 //! The iteration: 20 kernels on two streams, ordered by events; as calls and as a graph of the same calls.
+//!
+//! cudarc's `launch_builder` allocates for its parameters, so there is one for each kernel, made beforehand. What cudarc
+//! adds to a launch then is one call that asks which context is current, some nanoseconds.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -44,7 +47,8 @@ impl<'a> Iteration<'a> {
     pub(crate) fn new(memory: &'a Arc<Memory>, lanes: &'a Lanes<'_>) -> Result<Self> {
         let Lanes { main, side, cudarc: [on_main, on_side] } = lanes;
         let device = main.device();
-        let launches = |numbers: std::ops::Range<usize>, stream: &'a CudaStream| numbers.map(|number| memory.launch(number, stream)).collect();
+        let launches =
+            |numbers: std::ops::Range<usize>, stream: &'a CudaStream| numbers.map(|number| memory.launch(number, stream)).collect();
         Ok(Self {
             memory,
             main,

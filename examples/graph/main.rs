@@ -61,7 +61,11 @@ fn compare() -> Result<(), Box<dyn Error>> {
     let an_iteration = |time: Duration| time / iterations;
     println!("calls: {:>9.2?} an iteration", an_iteration(times.calls));
     println!("graph: {:>9.2?} an iteration", an_iteration(times.graph));
-    println!("the graph is {:.2} times as fast; inside a launch its work takes {}", times.calls.as_secs_f64() / times.graph.as_secs_f64(), times.inside);
+    println!(
+        "the graph is {:.2} times as fast; inside a launch its work takes {}",
+        times.calls.as_secs_f64() / times.graph.as_secs_f64(),
+        times.inside
+    );
     Ok(())
 }
 

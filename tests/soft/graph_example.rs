@@ -11,6 +11,8 @@ mod plan;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cuda_streams::{Device, Error as StreamError};
 use softcuda::{Schedule, Scope, Topic, all_calls, calls, inject};
@@ -32,6 +34,15 @@ fn ready() -> Device {
     device
 }
 
+/// Waits until no graph keeps the memory any more: a scope's goes before the scope.
+fn alone(memory: &Arc<Memory>) {
+    let began = Instant::now();
+    while Arc::strong_count(memory) > 1 {
+        assert!(began.elapsed() < Duration::from_secs(30), "a graph keeps it");
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn both_ways_are_ordered_and_right_in_every_schedule() -> Result {
     let device = ready();
@@ -51,6 +62,7 @@ fn both_ways_are_ordered_and_right_in_every_schedule() -> Result {
             memory.verify(&model)?;
         }
         timer.elapsed()?;
+        alone(&memory);
         assert_eq!(scope.scope().reports(), [], "{schedule:?}");
     }
     Ok(())
