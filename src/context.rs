@@ -18,6 +18,7 @@ use crate::device::Device;
 use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
 use crate::exceptions;
+use crate::guard;
 pub(crate) use current::Current;
 use current::Restore;
 use record::{Record, id_of};
@@ -150,6 +151,7 @@ impl Context {
     /// ```
     #[doc(alias = "cuCtxSynchronize")]
     pub fn synchronize(self) -> Result<()> {
+        guard::outside_captures(Some(self.number()), "cuCtxSynchronize")?;
         let _current = self.enter()?;
         // SAFETY: the context is current.
         self.check(unsafe { self.driver().cuCtxSynchronize() })

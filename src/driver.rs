@@ -4,6 +4,7 @@
 //! from the C function to [`Error`]: a code that an enum lacks would be undefined behaviour.
 
 mod loader;
+mod refusal;
 mod table;
 
 use std::ffi::c_int;
@@ -13,7 +14,11 @@ use once_cell::sync::OnceCell;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
 use crate::fork;
-pub(crate) use table::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid, Driver};
+pub(crate) use refusal::Watch;
+pub(crate) use table::{
+    CUDA_HOST_NODE_PARAMS, CUcontext, CUdevice, CUdeviceptr, CUevent, CUgraph, CUgraphExec, CUgraphNode, CUipcEventHandle, CUipcMemHandle,
+    CUstream, CUuserObject, CUuuid, Driver,
+};
 
 /// What a driver function answered: its result code and its name.
 #[derive(Clone, Copy)]
@@ -49,9 +54,19 @@ impl Answer {
     /// The error for this answer, which must not be success.
     #[cold]
     pub(crate) fn error(self) -> Error {
+        self.note();
         match self.code() {
             Some(code) if !self.is_missing() => Error::Driver { call: self.call, code },
             _ => Error::MissingSymbol { symbol: self.call },
+        }
+    }
+
+    /// Keeps what a capture may have died of, for the [`Watch`] of this thread. Part of [`error`](Self::error), for
+    /// answers that become another error.
+    #[cold]
+    pub(crate) fn note(self) {
+        if let Some(code) = self.code() {
+            refusal::note(self.call, code);
         }
     }
 

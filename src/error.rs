@@ -141,11 +141,40 @@ pub enum Error {
     )]
     TrackingOff,
 
-    /// The stream is being captured, and the call would end the capture, or could not be a part of it.
-    #[error("`{call}` is not allowed while this stream is being captured: call it before or after")]
+    /// A stream is being captured, and the call could not be a part of the capture (a graph in a graph, a function to
+    /// be called once), or would end it: a question about that stream or about an
+    /// event that was recorded in the capture, a wait for its whole context; or the stream would wait for work that
+    /// is outside of the capture and not known to be done (wait for it on the host first, or use an event made
+    /// [`external`](crate::EventOptions::external)). The driver was not called, and the capture goes on.
+    #[error("`{call}` is not allowed during a stream capture, and would invalidate it: call it before or after")]
     Capturing {
         /// The driver function.
         call: &'static str,
+    },
+
+    /// A call that is not allowed during a stream capture has ended it, without a graph. The streams that took part
+    /// can be used again.
+    #[error(
+        "the stream capture was invalidated by {}: make that call before or after, or inside `relaxed_capture`",
+        by.unwrap_or("a call of another library or thread")
+    )]
+    CaptureInvalidated {
+        /// The driver function, if this crate called it on the thread of the capture.
+        by: Option<&'static str>,
+        /// What that call answered, or else the end of the capture.
+        code: ErrorCode,
+    },
+
+    /// A stream that has joined a capture was not joined back when it ended. The streams that took part can be used
+    /// again.
+    #[error("a stream that joined the capture was not joined back: let the captured stream wait for it, with `CaptureScope::wait_stream`")]
+    CaptureUnjoined,
+
+    /// Somebody else has ended the capture of this crate, and has the graph if there is one.
+    #[error("somebody else has ended the stream capture")]
+    CaptureEndedElsewhere {
+        /// The driver's answer; `None` if it need not be asked.
+        code: Option<ErrorCode>,
     },
 
     /// These event flags cannot be combined.
@@ -194,12 +223,12 @@ pub enum Error {
 
     /// The event was last recorded inside a stream capture: it marks an edge of a graph and stands
     /// for no work.
-    #[error("`{call}`: the event was recorded in a stream capture and stands for no work until it is recorded again ({code})")]
+    #[error("`{call}`: the event was recorded in a stream capture and stands for no work until it is recorded again")]
     Captured {
         /// The driver function.
         call: &'static str,
-        /// The driver's answer.
-        code: ErrorCode,
+        /// The driver's answer; `None` if it need not be asked.
+        code: Option<ErrorCode>,
     },
 
     /// Bytes that are to be an interprocess handle, and are not as many.
@@ -266,10 +295,14 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Driver { code, .. } | Self::Captured { code, .. } | Self::IpcRefused { code, .. } => Some(*code),
+            Self::Driver { code, .. } | Self::IpcRefused { code, .. } | Self::CaptureInvalidated { code, .. } => Some(*code),
             Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
             Self::ContextMismatch(mismatch) => mismatch.code,
-            Self::NotRecorded { code, .. } | Self::OwnHandle { code, .. } => *code,
+            Self::NotRecorded { code, .. }
+            | Self::OwnHandle { code, .. }
+            | Self::Captured { code, .. }
+            | Self::CaptureEndedElsewhere { code } => *code,
+            Self::CaptureUnjoined => Some(ErrorCode::STREAM_CAPTURE_UNJOINED),
             Self::Untimed { .. } => Some(ErrorCode::INVALID_HANDLE),
             Self::NotComplete { .. } => Some(ErrorCode::NOT_READY),
             _ => None,

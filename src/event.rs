@@ -1,5 +1,6 @@
 //! Events: marks in the work of a stream, to order streams, to wait on the host, and to take time.
 
+mod captures;
 mod construct;
 mod elapsed;
 mod flags;
@@ -10,6 +11,7 @@ mod mode;
 mod options;
 mod properties;
 mod raw;
+mod shares;
 mod status;
 mod view;
 mod word;
@@ -18,8 +20,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::device::Device;
-use crate::driver::Answer;
+use crate::driver::{Answer, CUevent, CUgraph};
 use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::AsStream;
 use crate::poll;
@@ -303,10 +306,18 @@ impl<M: Mode> Event<M> {
     }
 }
 
+impl<M: Mode> Event<M> {
+    /// The driver's event, which a graph is about to have a node of: both live on until that graph is gone. The graph is
+    /// of this context, and the caller's alone, who gives it a number that no other graph has.
+    pub(crate) fn share(&self, context: Context, call: &'static str, graph: (CUgraph, u64)) -> Result<CUevent> {
+        self.inner.become_node_of(context, call, graph)
+    }
+}
+
 /// An event built and recorded in one step: for [`Stream::record_event`](crate::Stream::record_event).
 #[inline]
 pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
-    Inner::recorded(stream.as_stream(), options.flags()).map(Event::from_inner)
+    Inner::recorded(stream.as_stream(), options.design()).map(Event::from_inner)
 }
 
 impl<M: Mode> AsEvent for Event<M> {
@@ -337,7 +348,10 @@ fn describe(inner: &Inner, mut fields: fmt::DebugStruct<'_, '_>) -> fmt::Result 
 /// The error for an answer that says that the event was recorded in a capture.
 fn captured(answer: Answer) -> Option<Error> {
     match answer.code()? {
-        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => Some(Error::Captured { call: answer.call(), code }),
+        code @ (ErrorCode::CAPTURED_EVENT | ErrorCode::INVALID_VALUE) => {
+            answer.note();
+            Some(Error::Captured { call: answer.call(), code: Some(code) })
+        }
         _ => None,
     }
 }

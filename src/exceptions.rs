@@ -82,7 +82,6 @@ impl Drop for HostFunction {
 }
 
 /// Whether a capture of this crate is open, on whichever thread.
-#[cfg_attr(not(test), expect(dead_code, reason = "for captures"))]
 #[inline]
 pub(crate) fn is_capturing() -> bool {
     EXCEPTIONS.load(Ordering::Relaxed) & CAPTURES != 0
@@ -92,7 +91,6 @@ pub(crate) fn is_capturing() -> bool {
 pub(crate) struct Capture(());
 
 impl Capture {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for captures"))]
     pub(crate) fn begin() -> Self {
         // Whoever learns of the capture sees that one is open.
         EXCEPTIONS.fetch_add(CAPTURING, Ordering::SeqCst);

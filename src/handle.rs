@@ -1,19 +1,24 @@
 //! Handles: borrowed views of streams, and the one place where a handle is destroyed.
 
+mod capturing;
+
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::context::{Context, Current, RawContext};
+use crate::context::{Context, Current, RawContext, Relaxed};
 use crate::device::Device;
 #[cfg(doc)]
 use crate::driver::Answer;
-use crate::driver::{CUevent, CUstream, Driver};
+use crate::driver::{CUevent, CUgraph, CUgraphExec, CUstream, Driver};
 use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::reaper;
+
+pub(crate) use capturing::Capture;
+pub use capturing::CaptureStatus;
 
 /// A raw `CUstream`.
 #[doc(alias = "CUstream")]
@@ -269,6 +274,8 @@ forward!(AsStream::as_stream -> StreamRef: &T, &mut T, Box<T>, Rc<T>, Arc<T>);
 pub(crate) enum Object {
     Stream(CUstream),
     Event(CUevent),
+    Graph(CUgraph),
+    GraphExec(CUgraphExec),
 }
 
 // SAFETY: a handle may be used from any thread, says the driver.
@@ -291,11 +298,16 @@ impl Object {
             return Err(Error::InHostFunction);
         }
         context.verify()?;
+        let _relaxed = Relaxed::beside_captures(context.driver());
         let answer = match self {
             // SAFETY: the handle is live, since its context is, and it is not used again.
             Self::Stream(stream) => unsafe { context.driver().cuStreamDestroy_v2(stream) },
             // SAFETY: as above.
             Self::Event(event) => unsafe { context.driver().cuEventDestroy_v2(event) },
+            // SAFETY: as above.
+            Self::Graph(graph) => unsafe { context.driver().cuGraphDestroy(graph) },
+            // SAFETY: as above.
+            Self::GraphExec(exec) => unsafe { context.driver().cuGraphExecDestroy(exec) },
         };
         context.check(answer)
     }

@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::exceptions;
 use outcome::Outcome;
-#[expect(unused_imports, reason = "for graphs")]
 pub(crate) use running::HostNode;
 use tickets::Ticket;
 use watching::Pending;

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{AsEvent, EventRef};
 use crate::external::ExternalStream;
+use crate::guard;
 use crate::handle::{AsStream, ForeignHome, StreamRef};
 use crate::stream::{Loan, Stream};
 pub use ipc_slice::{IpcElement, IpcSlice};
@@ -108,6 +109,7 @@ impl Stream {
     /// * [`Error::ForeignContext`]: the `CudaContext` or the stream is not of a device's primary context
     /// * [`Error::DeviceMismatch`]: they are of two devices
     /// * [`Error::TrackingOff`]: cudarc would not order its slices
+    /// * [`Error::Capturing`]: the first call for a `CudaContext`, which waits, during a capture of this crate
     /// * [`Error::TwoDrivers`], [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers
     ///
     /// ```
@@ -156,6 +158,8 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
     if kept().iter().any(|stream| Arc::ptr_eq(stream.context(), cudarc)) {
         return Ok(());
     }
+    // cudarc's first stream of a context waits for that context.
+    guard::outside_captures(Some(context.number()), "cuCtxSynchronize")?;
     // cudarc makes its context current and leaves it so, unless it is already.
     let _current = context.enter()?;
     let stream = cudarc.new_stream().map_err(|error| refused("CudaContext::new_stream", error, context))?;

@@ -40,6 +40,8 @@ mod event;
 mod exceptions;
 mod external;
 mod fork;
+mod graph;
+mod guard;
 mod handle;
 mod host_fn;
 #[cfg(feature = "cudarc-interop")]
@@ -49,6 +51,7 @@ mod poll;
 mod reaper;
 mod sharing;
 mod stream;
+mod user_object;
 
 pub use context::{Context, RawContext};
 pub use current::CurrentStream;
@@ -59,7 +62,10 @@ pub use event::{
     AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
 };
 pub use external::ExternalStream;
-pub use handle::{AsStream, RawEvent, RawStream, StreamRef};
+pub use graph::{
+    CaptureMode, CaptureScope, Contained, EventScope, Foreign, Graph, GraphExec, RawGraph, RawGraphExec, Work, relaxed_capture,
+};
+pub use handle::{AsStream, CaptureStatus, RawEvent, RawStream, StreamRef};
 pub use host_fn::HostFn;
 #[cfg(feature = "cudarc-interop")]
 pub use interop::{IpcElement, IpcSlice};
@@ -86,6 +92,11 @@ const _: () = {
     send_and_sync::<IpcEventHandle>();
     send_and_sync::<IpcMemHandle>();
     send_and_sync::<IpcMemory>();
+    send_and_sync::<GraphExec>();
+    send_and_sync::<GraphExec<Contained>>();
     send_and_sync::<HostFn<std::cell::Cell<u8>>>();
     send_and_sync::<Error>();
+    const fn send<T: Send>() {}
+    send::<Graph>();
+    send::<Graph<Contained>>();
 };

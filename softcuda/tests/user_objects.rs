@@ -11,10 +11,10 @@ use cudarc::driver::sys::CUresult::{
 };
 use cudarc::driver::sys::{self, CUgraph, CUuserObject};
 use cudarc::driver::{DriverError, result};
-use softcuda::Scope;
-use support::graph::{Graph, begin, captured, end_on, info, join, query, record, user_object};
-use support::reported::in_every_schedule;
-use support::world::blocking;
+use softcuda::{Schedule, Scope};
+use support::graph::{Graph, begin, captured, end_on, info, join, query, record, set, user_object};
+use support::reported::{check_reported, check_silent, in_every_schedule};
+use support::world::{World, blocking, non_blocking};
 use support::{Hold, context, misuse, round_trips};
 
 /// An object, and the thread on which it was destroyed.
@@ -139,6 +139,38 @@ fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
     check_destroyed(&told);
     drop(hold);
     Ok(())
+}
+
+#[test]
+fn who_is_told_that_it_goes_comes_after_the_launches() {
+    let context = context(0);
+    // With others nothing runs before a wait.
+    let _scope = Scope::enter().scheduled(Schedule::Plain);
+    let world = World::of(&context, non_blocking);
+    let World { first: stream, second: other, data, .. } = &world;
+    let executables = || {
+        let (object, told) = watched();
+        let graph = captured(stream, |stream| {
+            move_to(info(stream).expect("it captures").1, object);
+            assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS);
+        });
+        ([graph.instantiate(), graph.instantiate()], told)
+    };
+    let ([first, second], told) = executables();
+    check_silent("a memset once it is destroyed", || {
+        assert_eq!(first.launch(stream), CUDA_SUCCESS);
+        assert_eq!(second.launch(stream), CUDA_SUCCESS);
+        drop((second, first));
+        check_destroyed(&told);
+        assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
+    });
+    other.synchronize().expect("its end");
+    let (executables, _told) = executables();
+    check_reported("a memset before", &["cuMemsetD32Async: the write of", "after the write of", "by cuGraphLaunch"], || {
+        assert_eq!(executables[0].launch(stream), CUDA_SUCCESS);
+        assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
+    });
+    stream.synchronize().expect("its end");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::ffi::c_uint;
 use std::marker::PhantomData;
 
 use crate::driver::Driver;
+use crate::exceptions;
+use crate::guard;
 
 /// While this lives, calls of this thread that are unsafe during a capture neither fail because of one nor end
 /// it. What they concern is not a part of any capture.
@@ -15,6 +17,17 @@ pub(crate) struct Relaxed {
 }
 
 impl Relaxed {
+    /// Where a capture of this crate would end by such a call of this thread.
+    #[inline]
+    pub(crate) fn beside_captures(driver: &'static Driver) -> Option<Self> {
+        if exceptions::is_capturing() { Self::if_needed(driver) } else { None }
+    }
+
+    #[cold]
+    fn if_needed(driver: &'static Driver) -> Option<Self> {
+        guard::concerns_this_thread().then(|| Self::enter(driver))
+    }
+
     pub(crate) fn enter(driver: &'static Driver) -> Self {
         const RELAXED: c_uint = 2;
         Self { driver, before: exchange(driver, RELAXED), _thread: PhantomData }
@@ -23,7 +36,10 @@ impl Relaxed {
 
 impl Drop for Relaxed {
     fn drop(&mut self) {
-        if let Some(before) = self.before {
+        // A child that was forked meanwhile has nothing to restore.
+        if let Some(before) = self.before
+            && exceptions::check().is_ok()
+        {
             exchange(self.driver, before);
         }
     }

@@ -3,10 +3,19 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys;
-pub(crate) use sys::{CUcontext, CUdevice, CUdeviceptr, CUevent, CUhostFn, CUipcEventHandle, CUipcMemHandle, CUstream, CUuuid};
+pub(crate) use sys::{
+    CUDA_HOST_NODE_PARAMS, CUcontext, CUdevice, CUdeviceptr, CUevent, CUgraph, CUgraphExec, CUgraphNode, CUhostFn, CUipcEventHandle,
+    CUipcMemHandle, CUstream, CUuserObject, CUuuid,
+};
 use sys::{CUdevice_attribute, CUpointer_attribute, CUstreamCaptureMode, CUstreamCaptureStatus};
 
 use super::Answer;
+use late::CUgraphEdgeData;
+
+/// Types that some CUDA versions lack; only ever behind a pointer. Where cudarc has them, its own are checked.
+mod late {
+    pub(crate) enum CUgraphEdgeData {}
+}
 
 /// What stands in for a function that the driver lacks answers this.
 pub(super) const MISSING: u32 = u32::MAX;
@@ -40,10 +49,10 @@ macro_rules! check {
 macro_rules! table {
     (
         required { $(fn $name:ident($($arg:ident: $ty:ty),*) $(for ($($bound:ty),*))?;)* }
-        optional { $(fn $late:ident($($late_arg:ident: $late_ty:ty),*);)* }
+        optional { $(fn $late:ident($($late_arg:ident: $late_ty:ty),*) $(for ($($late_bound:ty),*))?;)* }
     ) => {
         $(check!($name, ($($arg)*), ($($ty),*) $(, ($($bound),*))?);)*
-        $(check!($late, ($($late_arg)*), ($($late_ty),*));)*
+        $(check!($late, ($($late_arg)*), ($($late_ty),*) $(, ($($late_bound),*))?);)*
 
         /// The driver's functions. A required one that is missing answers [`MISSING`].
         #[allow(non_snake_case)]
@@ -161,6 +170,24 @@ table! {
             for (*mut c_void, CUpointer_attribute, CUdeviceptr);
         fn cuThreadExchangeStreamCaptureMode(mode: *mut c_uint)
             for (*mut CUstreamCaptureMode);
+        fn cuStreamBeginCapture_v2(stream: CUstream, mode: c_uint)
+            for (CUstream, CUstreamCaptureMode);
+        fn cuStreamEndCapture(stream: CUstream, graph: *mut CUgraph);
+        fn cuEventRecordWithFlags(event: CUevent, stream: CUstream, flags: c_uint);
+        fn cuGraphCreate(graph: *mut CUgraph, flags: c_uint);
+        fn cuGraphDestroy(graph: CUgraph);
+        fn cuGraphClone(clone: *mut CUgraph, graph: CUgraph);
+        fn cuGraphGetNodes(graph: CUgraph, nodes: *mut CUgraphNode, count: *mut usize);
+        fn cuGraphAddEventRecordNode(node: *mut CUgraphNode, graph: CUgraph, after: *const CUgraphNode, count: usize, event: CUevent);
+        fn cuGraphAddEventWaitNode(node: *mut CUgraphNode, graph: CUgraph, after: *const CUgraphNode, count: usize, event: CUevent);
+        fn cuGraphAddHostNode(node: *mut CUgraphNode, graph: CUgraph, after: *const CUgraphNode, count: usize, what: *const CUDA_HOST_NODE_PARAMS);
+        fn cuGraphInstantiateWithFlags(exec: *mut CUgraphExec, graph: CUgraph, flags: c_ulonglong);
+        fn cuGraphUpload(exec: CUgraphExec, stream: CUstream);
+        fn cuGraphLaunch(exec: CUgraphExec, stream: CUstream);
+        fn cuGraphExecDestroy(exec: CUgraphExec);
+        fn cuUserObjectCreate(object: *mut CUuserObject, data: *mut c_void, destroy: CUhostFn, count: c_uint, flags: c_uint);
+        fn cuUserObjectRelease(object: CUuserObject, count: c_uint);
+        fn cuGraphRetainUserObject(graph: CUgraph, object: CUuserObject, count: c_uint, flags: c_uint);
     }
     optional {
         // Since 12.0. Before it, contexts and streams have no identity.
@@ -169,6 +196,13 @@ table! {
         // The first is exported by every driver, and bound up to 12.9; the second exists since 12.8.
         fn cuEventElapsedTime(milliseconds: *mut f32, start: CUevent, end: CUevent);
         fn cuEventElapsedTime_v2(milliseconds: *mut f32, start: CUevent, end: CUevent);
+        // Of each pair the first is exported by every driver, and bound up to 12.9; the second exists since 12.3.
+        fn cuStreamGetCaptureInfo_v2(stream: CUstream, status: *mut c_uint, id: *mut u64, graph: *mut CUgraph, after: *mut *const CUgraphNode, count: *mut usize)
+            for (CUstream, *mut CUstreamCaptureStatus, *mut u64, *mut CUgraph, *mut *const CUgraphNode, *mut usize);
+        fn cuStreamGetCaptureInfo_v3(stream: CUstream, status: *mut c_uint, id: *mut u64, graph: *mut CUgraph, after: *mut *const CUgraphNode, edges: *mut *const CUgraphEdgeData, count: *mut usize)
+            for (CUstream, *mut CUstreamCaptureStatus, *mut u64, *mut CUgraph, *mut *const CUgraphNode, *mut *const CUgraphEdgeData, *mut usize);
+        fn cuGraphGetEdges(graph: CUgraph, from: *mut CUgraphNode, to: *mut CUgraphNode, count: *mut usize);
+        fn cuGraphGetEdges_v2(graph: CUgraph, from: *mut CUgraphNode, to: *mut CUgraphNode, edges: *mut CUgraphEdgeData, count: *mut usize);
     }
 }
 

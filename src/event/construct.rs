@@ -3,6 +3,7 @@
 use super::flags::EventFlags;
 use super::inner::Inner;
 use super::mode::{Dynamic, Interprocess, Mode, Timed};
+use super::options::Design;
 use super::{Event, EventOptions};
 use crate::context::Context;
 use crate::device::Device;
@@ -72,7 +73,7 @@ impl Event<Dynamic> {
     /// ```
     pub fn with_flags(flags: EventFlags) -> Result<Self> {
         flags.validate()?;
-        Ok(Self::from_inner(Inner::new(flags)))
+        Ok(Self::from_inner(Inner::new(Design::of_flags(flags))))
     }
 
     /// The event with its kind in its type, if it takes time stamps.
@@ -130,14 +131,14 @@ impl Device {
     /// ```
     #[doc(alias = "cuEventCreate")]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Inner::bound(self.context()?, options.flags()).map(Event::from_inner)
+        Inner::bound(self.context()?, options.design()).map(Event::from_inner)
     }
 }
 
 impl Event {
     /// Created now, in this context.
     pub(crate) fn bound(context: Context) -> Result<Self> {
-        Inner::bound(context, EventOptions::new().flags()).map(Self::from_inner)
+        Inner::bound(context, EventOptions::new().design()).map(Self::from_inner)
     }
 }
 

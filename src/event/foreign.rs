@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use super::{EventRef, captured, mismatch};
-use crate::context::Context;
+use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, driver};
 use crate::error::{Error, ErrorCode, Result};
+use crate::exceptions;
 use crate::handle::{ForeignHome, RawEvent, StreamRef};
 
 /// A view of an event that this crate did not make: every call asks the driver.
@@ -69,6 +70,7 @@ impl Foreign<'_> {
     pub(super) fn record(self, stream: StreamRef<'_>) -> Result<()> {
         let home = self.home()?;
         let context = stream.context()?;
+        not_implicit(stream, context, "cuEventRecord")?;
         // SAFETY: both handles are alive: the views borrow the objects.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(self.raw, stream) })?;
         match (answer.code(), home) {
@@ -83,6 +85,7 @@ impl Foreign<'_> {
     pub(super) fn wait(self, stream: StreamRef<'_>) -> Result<()> {
         self.home()?;
         let context = stream.context()?;
+        not_implicit(stream, context, "cuStreamWaitEvent")?;
         // SAFETY: both handles are alive: the views borrow the objects; flags must be 0.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuStreamWaitEvent(stream, self.raw, 0) })?;
         captured(answer).map_or_else(|| context.check(answer), Err)
@@ -90,8 +93,10 @@ impl Foreign<'_> {
 
     pub(super) fn query(self) -> Result<bool> {
         self.home()?;
+        let driver = driver()?;
+        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: the handle is alive: the view borrows the event.
-        let answer = unsafe { driver()?.cuEventQuery(self.raw) };
+        let answer = unsafe { driver.cuEventQuery(self.raw) };
         if answer.code() == Some(ErrorCode::NOT_READY) {
             return Ok(false);
         }
@@ -100,8 +105,10 @@ impl Foreign<'_> {
 
     pub(super) fn synchronize(self) -> Result<()> {
         self.home()?;
+        let driver = driver()?;
+        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: the handle is alive: the view borrows the event.
-        let answer = unsafe { driver()?.cuEventSynchronize(self.raw) };
+        let answer = unsafe { driver.cuEventSynchronize(self.raw) };
         captured(answer).map_or_else(|| answer.ok(), Err)
     }
 
@@ -112,4 +119,11 @@ impl Foreign<'_> {
         }
         self.home.map(ForeignHome::context).transpose()
     }
+}
+
+/// [`Error::Capturing`] for the legacy default stream while a blocking stream is captured by this crate: the call would
+/// end that capture.
+#[inline]
+fn not_implicit(stream: StreamRef<'_>, context: Context, call: &'static str) -> Result<()> {
+    if exceptions::is_capturing() { stream.capture_for(context, call).map(drop) } else { Ok(()) }
 }

@@ -6,9 +6,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::flags::EventFlags;
+use super::options::Design;
 use super::word::{Seen, Word};
-use super::{captured, mismatch};
-use crate::context::Context;
+use super::{captured, mismatch, shares};
+use crate::context::{Context, Relaxed};
 use crate::driver::{Answer, CUevent};
 use crate::error::{ContextName, Error, ErrorCode, IpcKind, Result};
 use crate::exceptions;
@@ -20,9 +21,20 @@ use crate::sharing::{self, Bytes, Origin, Shared};
 /// The context is set before the handle, and both for good: who sees a handle sees its context.
 pub(crate) struct Inner {
     raw: AtomicPtr<c_void>,
-    word: Word,
+    pub(super) word: Word,
+    /// And [`EXTERNAL`], which makes it another number: so the short ways, which compare it, are none of an external
+    /// event.
     context: AtomicU32,
     flags: AtomicU32,
+}
+
+/// In the number of the context, from the beginning: where the stream of a record or a wait is being captured, these
+/// are nodes of the graph.
+const EXTERNAL: u32 = 1 << 31;
+
+/// The bit for an event of this design.
+const fn external(design: Design) -> u32 {
+    if design.external { EXTERNAL } else { 0 }
 }
 
 /// Set for good once somebody else may record the event too: from then on what this crate knows of
@@ -33,27 +45,36 @@ const HAS_HANDLE: u32 = 1 << 30;
 
 impl Inner {
     /// Somebody else's until now, who may have recorded it and may go on.
-    pub(super) fn adopted(raw: RawEvent, context: Context, flags: EventFlags) -> Self {
-        let inner = Self::holding(raw.cast(), context, flags);
+    pub(super) fn adopted(raw: RawEvent, context: Context, design: Design) -> Self {
+        let inner = Self::holding(raw.cast(), context, design);
         inner.flags.fetch_or(LENT, Ordering::AcqRel);
         inner
     }
 
     /// Not bound to a context yet.
-    pub(super) const fn new(flags: EventFlags) -> Self {
-        Self { raw: AtomicPtr::new(ptr::null_mut()), word: Word::new(), context: AtomicU32::new(0), flags: AtomicU32::new(flags.bits()) }
+    pub(super) const fn new(design: Design) -> Self {
+        Self {
+            raw: AtomicPtr::new(ptr::null_mut()),
+            word: Word::new(),
+            context: AtomicU32::new(external(design)),
+            flags: AtomicU32::new(design.flags.bits()),
+        }
     }
 
     /// Created now, never recorded.
-    pub(crate) fn bound(context: Context, flags: EventFlags) -> Result<Self> {
-        Ok(Self::holding(create(context, flags)?, context, flags))
+    pub(crate) fn bound(context: Context, design: Design) -> Result<Self> {
+        Ok(Self::holding(create(context, design.flags)?, context, design))
     }
 
     /// Created and recorded now. Nobody else sees the event yet, so nothing here is an atomic
     /// read-modify-write.
-    pub(crate) fn recorded(stream: StreamRef<'_>, flags: EventFlags) -> Result<Self> {
+    pub(crate) fn recorded(stream: StreamRef<'_>, design: Design) -> Result<Self> {
         let context = stream.context()?;
-        let mut inner = Self::holding(create(context, flags)?, context, flags);
+        let mut inner = Self::holding(create(context, design.flags)?, context, design);
+        if exceptions::is_capturing() || design.external {
+            inner.record_beside_captures(stream)?;
+            return Ok(inner);
+        }
         let raw = *inner.raw.get_mut();
         // SAFETY: event and stream are alive and of one context.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) })?;
@@ -62,12 +83,12 @@ impl Inner {
         Ok(inner)
     }
 
-    fn holding(raw: CUevent, context: Context, flags: EventFlags) -> Self {
+    fn holding(raw: CUevent, context: Context, design: Design) -> Self {
         Self {
             raw: AtomicPtr::new(raw.cast()),
             word: Word::new(),
-            context: AtomicU32::new(context.number().get()),
-            flags: AtomicU32::new(flags.bits()),
+            context: AtomicU32::new(context.number().get() | external(design)),
+            flags: AtomicU32::new(design.flags.bits()),
         }
     }
 
@@ -78,7 +99,12 @@ impl Inner {
     /// The context it is bound to.
     #[inline]
     pub(crate) fn home(&self) -> Option<Context> {
-        NonZeroU32::new(self.context.load(Ordering::Acquire)).map(Context::by_number)
+        NonZeroU32::new(self.context.load(Ordering::Acquire) & !EXTERNAL).map(Context::by_number)
+    }
+
+    /// Whether its records and waits are nodes where the stream is being captured.
+    pub(super) fn is_external(&self) -> bool {
+        self.context.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
     /// The handle and its living context, or `None` while it is unbound.
@@ -94,7 +120,7 @@ impl Inner {
         }
     }
 
-    /// The handle, if the event belongs to `known`, a living context: mostly it does.
+    /// The handle, if the event belongs to `known`, a living context, and is not external: mostly so.
     #[inline]
     fn handle_in(&self, known: Context) -> Option<CUevent> {
         let raw = self.raw.load(Ordering::Acquire);
@@ -104,10 +130,10 @@ impl Inner {
 
     /// The handle of an event of another context, or of one that is bound now.
     #[cold]
-    fn handle_or_bind(&self, context: Context) -> Result<CUevent> {
+    pub(super) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         match self.handle()? {
             Some((raw, _)) => Ok(raw),
-            None => self.bind(context, "cuEventRecord"),
+            None => self.bind(context, call),
         }
     }
 
@@ -138,10 +164,11 @@ impl Inner {
     #[cold]
     pub(super) fn bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let created = create(context, self.flags())?;
-        let number = context.number().get();
+        let external = self.context.load(Ordering::Relaxed) & EXTERNAL;
+        let number = context.number().get() | external;
         // The context first: once it is claimed, only creators in that context get further, and each of
         // them already holds an event, so a handle follows.
-        let claimed = self.context.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        let claimed = self.context.compare_exchange(external, number, Ordering::AcqRel, Ordering::Acquire);
         if claimed.is_err_and(|claimed| claimed != number) {
             discard(created, context);
             return Err(self.mismatch(call, context.name(), None));
@@ -158,10 +185,14 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn record(&self, stream: StreamRef<'_>) -> Result<()> {
+        if exceptions::is_capturing() {
+            return self.record_beside_captures(stream);
+        }
         let context = stream.context()?;
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
-            None => self.handle_or_bind(context)?,
+            None if self.is_external() => return self.record_beside_captures(stream),
+            None => self.handle_or_bind(context, "cuEventRecord")?,
         };
         // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
@@ -176,11 +207,15 @@ impl Inner {
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
         if self.is_never_recorded() {
-            return exceptions::check();
+            return if self.is_external() { self.wait_beside_captures(stream) } else { exceptions::check() };
+        }
+        if exceptions::is_capturing() {
+            return self.wait_beside_captures(stream);
         }
         let context = stream.context()?;
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
+            None if self.is_external() => return self.wait_beside_captures(stream),
             None => match self.handle()? {
                 Some((raw, _)) => raw,
                 None => return Ok(()),
@@ -198,7 +233,17 @@ impl Inner {
         if self.is_done(seen) {
             return exceptions::check().map(|()| true);
         }
+        if seen.is_captured() || exceptions::is_capturing() {
+            return self.query_beside_captures(seen);
+        }
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
+        self.ask(raw, home, seen)
+    }
+
+    /// Asks the driver whether the work of the record that was `seen` is done.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of `query`")]
+    pub(super) fn ask(&self, raw: CUevent, home: Context, seen: Seen) -> Result<bool> {
         // SAFETY: the handle is alive: its context is, and self holds the event.
         let answer = unsafe { home.driver().cuEventQuery(raw) };
         match answer.code() {
@@ -217,6 +262,8 @@ impl Inner {
             return exceptions::check();
         }
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
+        self.outside_its_capture(seen, "cuEventSynchronize")?;
+        let _relaxed = Relaxed::beside_captures(home.driver());
         // SAFETY: the handle is alive: its context is, and self holds the event.
         let answer = unsafe { home.driver().cuEventSynchronize(raw) };
         if !answer.is_ok() {
@@ -226,13 +273,18 @@ impl Inner {
         Ok(())
     }
 
+    /// Nothing is remembered from now on.
+    pub(super) fn set_lent(&self) {
+        self.flags.fetch_or(LENT, Ordering::AcqRel);
+    }
+
     /// The handle, for others to use: nothing is remembered from now on.
     pub(crate) fn lend(&self) -> Option<RawEvent> {
         let raw = self.raw.load(Ordering::Acquire);
         if raw.is_null() {
             return None;
         }
-        self.flags.fetch_or(LENT, Ordering::AcqRel);
+        self.set_lent();
         Some(raw)
     }
 
@@ -264,6 +316,7 @@ impl Inner {
     /// Gives the driver's event back.
     pub(super) fn destroy(&mut self) -> Result<()> {
         match (self.take(), self.home()) {
+            (Some(raw), Some(home)) if self.is_lent() && !shares::give_up(raw.cast(), home) => exceptions::check(),
             // SAFETY: `&mut self`, and the handle was just taken out: nobody uses it from now on.
             (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
             _ => exceptions::check(),
@@ -279,7 +332,7 @@ impl Inner {
 
     /// Why the driver refused a call on this event and something of `other`.
     #[cold]
-    fn refused(&self, answer: Answer, other: Context) -> Error {
+    pub(super) fn refused(&self, answer: Answer, other: Context) -> Error {
         let home = self.home().unwrap_or(other);
         match answer.code() {
             Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other.name(), answer.code()),

@@ -3,9 +3,9 @@
 use std::ptr;
 
 use super::Event;
-use super::flags::EventFlags;
 use super::inner::Inner;
 use super::mode::Interprocess;
+use super::options::Design;
 use crate::context::Context;
 use crate::driver::{CUevent, CUipcEventHandle};
 use crate::error::{Error, IpcKind, IpcRefusal, Result};
@@ -46,7 +46,7 @@ impl Event<Interprocess> {
     /// # Safety
     ///
     /// As for `from_ipc_handle`.
-    pub(crate) unsafe fn open(context: Context, handle: Bytes, flags: EventFlags) -> Result<Self> {
+    pub(crate) unsafe fn open(context: Context, handle: Bytes, design: Design) -> Result<Self> {
         sharing::check_foreign(&handle, IpcKind::Event)?;
         let _current = context.enter()?;
         let mut raw: CUevent = ptr::null_mut();
@@ -56,7 +56,7 @@ impl Event<Interprocess> {
         if !answer.is_ok() {
             return Err(sharing::not_opened(answer, IpcKind::Event));
         }
-        let inner = Inner::adopted(raw.cast(), context, flags);
+        let inner = Inner::adopted(raw.cast(), context, design);
         inner.keep_ipc_handle(raw, context, handle, Origin::Imported);
         Ok(Self::from_inner(inner))
     }

@@ -24,15 +24,22 @@ use super::mode::{Interprocess, Mode, Timed, Untimed};
 /// assert!(START.is_timed() && START.is_blocking_sync());
 /// ```
 pub struct EventOptions<M: Mode = Untimed> {
-    flags: EventFlags,
+    design: Design,
     mode: PhantomData<fn() -> M>,
+}
+
+/// What an event is made with, whatever its mode.
+#[derive(Clone, Copy)]
+pub(crate) struct Design {
+    pub(super) flags: EventFlags,
+    pub(super) external: bool,
 }
 
 impl EventOptions {
     /// An untimed event; a thread that synchronizes it spins.
     #[must_use]
     pub const fn new() -> Self {
-        Self::of_mode(EventFlags::empty())
+        Self::of_mode(Design::of_flags(EventFlags::empty()))
     }
 
     /// With time stamps (no `CU_EVENT_DISABLE_TIMING`), for [`elapsed_time`](Event::elapsed_time).
@@ -43,7 +50,7 @@ impl EventOptions {
     /// ```
     #[must_use]
     pub const fn timed(self) -> EventOptions<Timed> {
-        EventOptions::of_mode(self.flags)
+        EventOptions::of_mode(self.design)
     }
 
     /// For sharing with other processes.
@@ -55,13 +62,21 @@ impl EventOptions {
     #[must_use]
     #[doc(alias = "CU_EVENT_INTERPROCESS")]
     pub const fn interprocess(self) -> EventOptions<Interprocess> {
-        EventOptions::of_mode(self.flags)
+        EventOptions::of_mode(self.design)
+    }
+}
+
+impl Design {
+    /// An event of these flags that is not external.
+    pub(super) const fn of_flags(flags: EventFlags) -> Self {
+        Self { flags, external: false }
     }
 }
 
 impl<M: Mode> EventOptions<M> {
-    const fn of_mode(flags: EventFlags) -> Self {
-        Self { flags: flags.difference(EventFlags::DISABLE_TIMING).union(M::FLAGS), mode: PhantomData }
+    const fn of_mode(design: Design) -> Self {
+        let flags = design.flags.difference(EventFlags::DISABLE_TIMING).union(M::FLAGS);
+        Self { design: Design { flags, ..design }, mode: PhantomData }
     }
 
     /// Whether a thread in [`synchronize`](Event::synchronize) sleeps (`true`) or spins (`false`,
@@ -74,18 +89,55 @@ impl<M: Mode> EventOptions<M> {
     #[must_use]
     #[doc(alias = "CU_EVENT_BLOCKING_SYNC")]
     pub const fn blocking_sync(mut self, yes: bool) -> Self {
-        self.flags = if yes { self.flags.union(EventFlags::BLOCKING_SYNC) } else { self.flags.difference(EventFlags::BLOCKING_SYNC) };
+        let flags = self.design.flags;
+        self.design.flags = if yes { flags.union(EventFlags::BLOCKING_SYNC) } else { flags.difference(EventFlags::BLOCKING_SYNC) };
+        self
+    }
+
+    /// Whether records of it and waits for it become nodes of a graph (`true`) or edges (`false`, the default)
+    /// where the stream is being captured, by whomever. Elsewhere they are what they always are.
+    ///
+    /// With each launch the nodes record the event, or wait for its last record then: so a graph is timed from
+    /// within, and ordered with what is outside of it. Such a wait is made also before the first record. As with
+    /// an event whose [raw handle](Event::as_raw) was given out, nothing is remembered of one that has nodes. It
+    /// costs each record and wait a question to the driver, whether the stream is being captured (about 30 ns).
+    ///
+    /// The driver's event lives until the last graph with such a node is gone, and what was made of it.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error, EventOptions};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let [start, end] = [(); 2].map(|()| EventOptions::new().timed().external(true).build());
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
+    ///     scope.record(&start)?;
+    ///     // ... enqueue work
+    ///     scope.record(&end)
+    /// })?;
+    /// let mut graph = graph.instantiate()?;
+    /// // SAFETY: it holds no work but the records.
+    /// unsafe { graph.launch(&stream) }?;
+    /// stream.synchronize()?;
+    /// println!("{}", start.elapsed_time(&end)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    #[doc(alias = "CU_EVENT_RECORD_EXTERNAL")]
+    #[doc(alias = "CU_EVENT_WAIT_EXTERNAL")]
+    #[doc(alias = "cudaEventRecordExternal")]
+    pub const fn external(mut self, yes: bool) -> Self {
+        self.design.external = yes;
         self
     }
 
     /// The event, not bound to a device yet: the driver's event is created at the first record.
     #[must_use]
     pub const fn build(self) -> Event<M> {
-        Event::from_inner(Inner::new(self.flags))
+        Event::from_inner(Inner::new(self.design))
     }
 
-    pub(crate) const fn flags(self) -> EventFlags {
-        self.flags
+    pub(crate) const fn design(self) -> Design {
+        self.design
     }
 }
 
@@ -108,7 +160,8 @@ impl<M: Mode> fmt::Debug for EventOptions<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventOptions")
             .field("mode", &format_args!("{}", M::NAME))
-            .field("blocking_sync", &self.flags.contains(EventFlags::BLOCKING_SYNC))
+            .field("blocking_sync", &self.design.flags.contains(EventFlags::BLOCKING_SYNC))
+            .field("external", &self.design.external)
             .finish()
     }
 }

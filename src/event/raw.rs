@@ -73,6 +73,6 @@ impl<M: Mode> Event<M> {
             return Err(Error::NullHandle { what: "event" });
         }
         exceptions::check()?;
-        Ok(Self::from_inner(Inner::adopted(raw, context, options.flags())))
+        Ok(Self::from_inner(Inner::adopted(raw, context, options.design())))
     }
 }

@@ -19,8 +19,9 @@ pub(super) struct Seen(u64);
 
 impl Word {
     const COMPLETE: u64 = 1;
-    /// Marks step over the low bits, which hold what is known of the record: one bit so far, and one
-    /// that is kept for capture.
+    /// The record is in a capture: it stands for no work.
+    const CAPTURED: u64 = 2;
+    /// Marks step over the low bits, which hold what is known of the record.
     const STEP: u64 = 4;
 
     /// Never recorded.
@@ -45,6 +46,13 @@ impl Word {
         self.0.store(next_mark(), Ordering::Release);
     }
 
+    /// A record has been made, in a capture if `is_captured` says so of its mark.
+    pub(super) fn mark_captured_if(&self, is_captured: impl FnOnce(u64) -> bool) {
+        let mark = next_mark();
+        let captured = if is_captured(mark) { Self::CAPTURED } else { 0 };
+        self.0.store(mark | captured, Ordering::Release);
+    }
+
     /// The driver has said, after `seen` was read, that the work is done.
     #[inline]
     pub(super) fn complete(&self, seen: Seen) {
@@ -63,6 +71,17 @@ impl Seen {
     #[inline]
     pub(super) fn is_complete(self) -> bool {
         self.0 & Word::COMPLETE != 0
+    }
+
+    /// Whether the record is in a capture.
+    #[inline]
+    pub(super) fn is_captured(self) -> bool {
+        self.0 & Word::CAPTURED != 0
+    }
+
+    /// The mark of the record.
+    pub(super) fn mark(self) -> u64 {
+        self.0 & !(Word::STEP - 1)
     }
 
     /// Whether both stand for the same record.
@@ -118,6 +137,22 @@ mod tests {
         assert!(seen.same_record(word.load()));
         word.mark();
         assert!(word.load().is_recorded() && !word.load().is_complete());
+    }
+
+    #[test]
+    fn a_captured_record_is_so_until_the_next() {
+        let word = Word::new();
+        let mut told = 0;
+        word.mark_captured_if(|mark| {
+            told = mark;
+            true
+        });
+        assert!(word.load().is_captured() && !word.load().is_complete());
+        assert_eq!(word.load().mark(), told);
+        word.mark();
+        assert!(word.load().is_recorded() && !word.load().is_captured());
+        word.mark_captured_if(|_| false);
+        assert!(word.load().is_recorded() && !word.load().is_captured());
     }
 
     #[test]

@@ -156,17 +156,14 @@ pub(super) fn give_up_the_dead() -> usize {
 pub(crate) struct HostNode(Ticket);
 
 impl HostNode {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for graphs"))]
     pub(crate) fn new(function: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
         let (ticket, _) = put_entry(Entry::Repeated(Arc::new(Repeated(function))))?;
         Ok(Self(ticket))
     }
 
     /// What the driver is to call with [`user_data`](Self::user_data).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for graphs"))]
     pub(crate) const FUNCTION: unsafe extern "C" fn(*mut c_void) = run;
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for graphs"))]
     pub(crate) fn user_data(&self) -> *mut c_void {
         self.0.to_raw()
     }

@@ -125,7 +125,7 @@ impl Event<Interprocess> {
     /// ```
     #[doc(alias = "cuIpcOpenEventHandle")]
     pub unsafe fn from_ipc_handle_with(device: Device, handle: IpcEventHandle, blocking: bool) -> Result<Self> {
-        let flags = EventOptions::new().interprocess().blocking_sync(blocking).flags();
+        let flags = EventOptions::new().interprocess().blocking_sync(blocking).design();
         // SAFETY: the caller's contract.
         unsafe { Self::open(device.context()?, *handle.as_bytes(), flags) }
     }

@@ -140,6 +140,16 @@ macro_rules! stream_operations {
             pub fn is_capturing(&self) -> crate::Result<bool> {
                 crate::AsStream::as_stream(self).is_capturing()
             }
+
+            /// See [`StreamRef::capture_status`](crate::StreamRef::capture_status).
+            ///
+            /// # Errors
+            ///
+            /// The same.
+            #[doc(alias = "cuStreamIsCapturing")]
+            pub fn capture_status(&self) -> crate::Result<crate::CaptureStatus> {
+                crate::AsStream::as_stream(self).capture_status()
+            }
         }
     };
 }

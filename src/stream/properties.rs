@@ -6,7 +6,7 @@ use super::Stream;
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::handle::{AsStream, StreamRef};
+use crate::handle::{AsStream, CaptureStatus, StreamRef};
 
 impl Stream {
     /// The driver's id of it: unique in the process, unlike the raw handle, which the driver gives to
@@ -88,6 +88,24 @@ impl Stream {
     #[doc(alias = "cuStreamIsCapturing")]
     pub fn is_capturing(&self) -> Result<bool> {
         self.as_stream().is_capturing()
+    }
+
+    /// Whether work that is enqueued on it runs, goes into a graph, or is refused. See
+    /// [`StreamRef::capture_status`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureStatus, Device};
+    ///
+    /// assert_eq!(Device::get(0)?.stream()?.capture_status()?, CaptureStatus::None);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuStreamIsCapturing")]
+    pub fn capture_status(&self) -> Result<CaptureStatus> {
+        self.as_stream().capture_status()
     }
 }
 
@@ -185,14 +203,32 @@ impl StreamRef<'_> {
     /// ```
     #[doc(alias = "cuStreamIsCapturing")]
     pub fn is_capturing(self) -> Result<bool> {
-        const NONE: c_uint = 0;
+        self.capture_status().map(|status| status != CaptureStatus::None)
+    }
+
+    /// Whether work that is enqueued on it runs, goes into a graph, or is refused because the capture was
+    /// invalidated and is not ended yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`is_capturing`](Self::is_capturing).
+    ///
+    /// ```
+    /// use cuda_streams::{AsStream, CaptureStatus, Device};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// assert_eq!(stream.as_stream().capture_status()?, CaptureStatus::None);
+    /// # Ok::<(), cuda_streams::Error>(())
+    /// ```
+    #[doc(alias = "cuStreamIsCapturing")]
+    pub fn capture_status(self) -> Result<CaptureStatus> {
         let context = self.context()?;
-        let mut status = NONE;
+        let mut status: c_uint = 0;
         let answer = self.call(context, |driver, stream| {
             // SAFETY: as in `ask_id`.
             unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) }
         })?;
-        context.check(answer).map(|()| status != NONE)
+        context.check(answer).map(|()| CaptureStatus::from_driver(status))
     }
 
     /// Its context, for a call that would end a capture of it.

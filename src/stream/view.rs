@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Stream;
 use crate::error::{ErrorCode, Result};
 use crate::event::{self, AsEvent, Event, EventOptions, Mode};
+use crate::exceptions;
 use crate::handle::{AsStream, StreamRef};
 
 impl StreamRef<'_> {
@@ -67,6 +68,9 @@ impl StreamRef<'_> {
         if self.context()? == other.context()? && self.has_handle_of(other) {
             return Ok(());
         }
+        if exceptions::is_capturing() {
+            self.may_wait_for(other)?;
+        }
         other.record_event()?.wait(self)
     }
 
@@ -79,6 +83,7 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamQuery")]
     pub fn query(self) -> Result<bool> {
         let context = self.context()?;
+        let _relaxed = if exceptions::is_capturing() { self.outside_capture(context, "cuStreamQuery")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
         let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamQuery(stream) })?;
         if answer.code() == Some(ErrorCode::NOT_READY) {
@@ -95,6 +100,7 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamSynchronize")]
     pub fn synchronize(self) -> Result<()> {
         let context = self.context()?;
+        let _relaxed = if exceptions::is_capturing() { self.outside_capture(context, "cuStreamSynchronize")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
         let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
         context.check(answer)

@@ -106,7 +106,7 @@ fn a_captured_event_is_told() {
     let [stream] = streams();
     let event = stream.record_event().unwrap();
     for code in [ErrorCode::CAPTURED_EVENT, ErrorCode::INVALID_VALUE] {
-        let captured = |call| Err(Error::Captured { call, code });
+        let captured = |call| Err(Error::Captured { call, code: Some(code) });
         let _failures = ["cuEventQuery", "cuEventSynchronize", "cuStreamWaitEvent"].map(|call| inject(call, code.get()));
         assert_eq!(event.query(), captured("cuEventQuery"));
         assert_eq!(event.synchronize().map(|()| true), captured("cuEventSynchronize"));

@@ -27,7 +27,7 @@ fn external(stream: &TheirStream) -> ExternalStream<&TheirStream> {
 fn a_captured_event_of_others_is_told() {
     let ([stream], (_, event)) = (streams(), theirs());
     for code in [ErrorCode::CAPTURED_EVENT, ErrorCode::INVALID_VALUE] {
-        let captured = |call| Err(Error::Captured { call, code });
+        let captured = |call| Err(Error::Captured { call, code: Some(code) });
         let _failures: [Injection; 3] = ["cuEventQuery", "cuEventSynchronize", "cuStreamWaitEvent"].map(|call| inject(call, code.get()));
         assert_eq!(view(&event).query(), captured("cuEventQuery"));
         assert_eq!(view(&event).synchronize().map(|()| true), captured("cuEventSynchronize"));

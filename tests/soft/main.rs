@@ -9,6 +9,8 @@ mod foreign;
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls and for each
 // schedule.
 #[cfg(not(miri))]
+mod capture;
+#[cfg(not(miri))]
 mod counts;
 #[cfg(not(miri))]
 mod counts_of_others;
@@ -18,6 +20,8 @@ mod cudarc_order;
 mod dead_context;
 #[cfg(not(miri))]
 mod failures;
+#[cfg(not(miri))]
+mod graph_example;
 #[cfg(not(miri))]
 mod host_fn;
 #[cfg(not(miri))]

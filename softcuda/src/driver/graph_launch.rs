@@ -213,6 +213,9 @@ impl State {
         for stream in streams.into_values() {
             self.retire_stream(stream);
         }
+        if let Some((_, Some(end))) = &last {
+            self.graphs.needed_until(&references, end);
+        }
         match last {
             Some((point, _)) if !self.is_passed(point) => self.graphs.in_flight.push((point, references)),
             _ => self.graphs.give_up(references),

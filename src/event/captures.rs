@@ -1,0 +1,130 @@
+//! Events beside and inside captures: the long ways of record, wait and query.
+
+use std::ffi::c_uint;
+
+use super::inner::Inner;
+use super::shares::{self, Build};
+use super::word::Seen;
+use crate::context::{Context, Relaxed};
+use crate::driver::{CUevent, CUgraph};
+use crate::error::{Error, Result};
+use crate::exceptions;
+use crate::guard;
+use crate::handle::{Capture, StreamRef};
+
+/// Of a record and a wait: a node of the graph.
+const EXTERNAL: c_uint = 1;
+
+impl Inner {
+    /// A record while a capture of this crate is open, or of an external event.
+    #[cold]
+    pub(super) fn record_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+        const CALL: &str = "cuEventRecord";
+        let context = stream.context()?;
+        let capture = stream.capture_for(context, CALL)?;
+        let raw = self.handle_or_bind(context, CALL)?;
+        if let Some(capture) = capture
+            && self.is_external()
+        {
+            self.become_node(raw, context, capture)?;
+            // SAFETY: both handles are alive, as in `record`.
+            let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
+            return if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) };
+        }
+        // SAFETY: both handles are alive, as in `record`.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
+        if !answer.is_ok() {
+            return Err(self.refused(answer, context));
+        }
+        match capture.and_then(Capture::id) {
+            Some(id) => self.word.mark_captured_if(|mark| guard::recorded(mark, id)),
+            None => self.word.mark(),
+        }
+        Ok(())
+    }
+
+    /// A wait while a capture of this crate is open, or for an external event.
+    #[cold]
+    pub(super) fn wait_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+        const CALL: &str = "cuStreamWaitEvent";
+        let context = stream.context()?;
+        let capture = stream.capture_for(context, CALL)?;
+        if let Some(capture) = capture
+            && self.is_external()
+        {
+            let raw = self.handle_or_bind(context, CALL)?;
+            self.become_node(raw, context, capture)?;
+            return self.wait_with(raw, context, stream, EXTERNAL);
+        }
+        let seen = self.seen();
+        if self.is_never_recorded() {
+            return Ok(());
+        }
+        let Some((raw, _)) = self.handle()? else { return Ok(()) };
+        let here = capture.and_then(Capture::id);
+        if seen.is_captured() {
+            match (guard::capture_of(seen.mark()), here) {
+                // That capture has ended, unless others have recorded the event since.
+                (None, _) if !self.is_lent() => return Err(Error::Captured { call: CALL, code: None }),
+                // Two captures would become one.
+                (Some(there), Some(here)) if there != here => return Err(Error::Capturing { call: CALL }),
+                // The stream is in that capture, or joins it.
+                _ => {}
+            }
+        } else if here.is_some_and(guard::is_ours) && !self.is_lent() {
+            // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
+            return if seen.is_complete() { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
+        }
+        self.wait_with(raw, context, stream, 0)
+    }
+
+    fn wait_with(&self, raw: CUevent, context: Context, stream: StreamRef<'_>, flags: c_uint) -> Result<()> {
+        // SAFETY: both handles are alive, as in `wait`; the flags are none, or a node in a capture.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuStreamWaitEvent(stream, raw, flags) })?;
+        if answer.is_ok() { Ok(()) } else { Err(self.refused_or_captured(answer, context)) }
+    }
+
+    /// A query while a capture of this crate is open, or of an event that was recorded in one.
+    #[cold]
+    pub(super) fn query_beside_captures(&self, seen: Seen) -> Result<bool> {
+        let Some((raw, home)) = self.handle()? else { return Ok(true) };
+        self.outside_its_capture(seen, "cuEventQuery")?;
+        let _relaxed = Relaxed::beside_captures(home.driver());
+        self.ask(raw, home, seen)
+    }
+
+    /// [`Error::Captured`] if it was recorded in a capture: the driver need not be asked, and asking would end the
+    /// capture. Others that may have recorded it since are believed once that capture has ended.
+    #[inline]
+    pub(super) fn outside_its_capture(&self, seen: Seen, call: &'static str) -> Result<()> {
+        if seen.is_captured() && (!self.is_lent() || guard::capture_of(seen.mark()).is_some()) {
+            exceptions::check()?;
+            return Err(Error::Captured { call, code: None });
+        }
+        Ok(())
+    }
+
+    /// A graph is about to have it as a node, that nobody else uses. It is of this context.
+    pub(super) fn become_node_of(&self, context: Context, call: &'static str, (graph, build): (CUgraph, u64)) -> Result<CUevent> {
+        let raw = self.handle_or_bind(context, call)?;
+        if self.home() != Some(context) {
+            return Err(self.mismatch(call, context.name(), None));
+        }
+        self.set_lent();
+        // SAFETY: the graph is the caller's alone; self holds the event, which is of this context.
+        unsafe { shares::share(raw, context, graph, Build::Own(build)) }.map(|()| raw)
+    }
+
+    /// The graph under capture is about to have it as a node: it records the event with each launch, and the driver's
+    /// event must be there.
+    fn become_node(&self, raw: CUevent, context: Context, capture: Capture) -> Result<()> {
+        self.set_lent();
+        let home = self.home().unwrap_or(context);
+        match capture.active {
+            // SAFETY: the graph is under capture, which the driver synchronises with; self holds the event.
+            Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
+            // The driver refuses the node.
+            None => Ok(()),
+        }
+    }
+}

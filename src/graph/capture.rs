@@ -1,0 +1,220 @@
+//! Captures: what is enqueued on a stream becomes a graph instead of running.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+
+use super::{CaptureMode, CaptureScope, Graph};
+use crate::context::Context;
+use crate::current::CurrentStream;
+use crate::driver::{CUgraph, Watch};
+use crate::error::{Error, ErrorCode, Result};
+use crate::external::ExternalStream;
+use crate::guard;
+use crate::handle::{AsStream, Capture, StreamRef};
+use crate::reaper;
+use crate::stream::Stream;
+
+impl Stream {
+    /// Calls `work`, and gives a graph of what it enqueues on this stream, and on streams that join: nothing of it runs
+    /// before the graph is [launched](super::GraphExec::launch).
+    ///
+    /// A stream joins by waiting for an event that was recorded in the capture, and leaves when the captured stream
+    /// waits for it, [`CaptureScope::wait_stream`]. Until then work on it goes into the graph too.
+    ///
+    /// The capture ends with `work`, also if that returns an error or panics, and the streams run work again.
+    ///
+    /// # What is allowed meanwhile
+    ///
+    /// A query, a wait on the host, an allocation can end a capture without a word ([`CaptureMode`]). This crate's
+    /// calls do not: what has nothing to do with the capture is done as ever, and what would end it is refused, with
+    /// [`Error::Capturing`], before the driver sees it:
+    ///
+    /// * [`query`](Self::query) and [`synchronize`](Self::synchronize) of a captured stream, a launch of a graph on it
+    /// * [`Device::synchronize`](crate::Device::synchronize) and [`Context::synchronize`]
+    /// * a wait of a captured stream for an event that was recorded outside, unless it is known to be complete:
+    ///   [`Event::synchronize`](crate::Event::synchronize) it first, or make it
+    ///   [`external`](crate::EventOptions::external)
+    /// * a record on the legacy default stream, or a wait there, while a blocking stream is captured
+    ///
+    /// An event that was recorded in a capture stands for no work: for the host it is
+    /// [`Captured`](crate::EventStatus::Captured) until it is recorded again.
+    ///
+    /// # Errors
+    ///
+    /// The error of `work`; otherwise
+    ///
+    /// * [`Error::CaptureInvalidated`]: a call of somebody else's has ended it; it says by which call, if this crate made it
+    /// * [`Error::CaptureUnjoined`]: a stream has joined, and was not joined back
+    /// * [`Error::CaptureEndedElsewhere`]: somebody else has ended it
+    /// * [`Error::Driver`] with `ILLEGAL_STATE` if the stream is being captured already, with
+    ///   `STREAM_CAPTURE_UNSUPPORTED` for the legacy default stream
+    /// * [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers
+    ///
+    /// # Panics
+    ///
+    /// If `work` does, once the capture has ended.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error, Event};
+    ///
+    /// let device = Device::get(0)?;
+    /// let (stream, side) = (device.stream()?, device.stream()?);
+    /// let begun = Event::new();
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
+    ///     scope.record(&begun)?;
+    ///     // The other stream joins: its work is part of the graph, beside that of this one ...
+    ///     side.wait_event(&begun)?;
+    ///     // ... enqueue work on `stream` and on `side` ...
+    ///     // ... until it is joined back.
+    ///     scope.wait_stream(&side)
+    /// })?;
+    /// let mut graph = graph.instantiate()?;
+    /// for _ in 0..1000 {
+    ///     // SAFETY: it holds no work.
+    ///     unsafe { graph.launch(&stream) }?;
+    /// }
+    /// stream.synchronize()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuStreamBeginCapture")]
+    #[doc(alias = "cuStreamEndCapture")]
+    pub fn capture<E: From<Error>>(&self, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<(), E>) -> Result<Graph, E> {
+        self.as_stream().capture(mode, work)
+    }
+}
+
+impl<O> ExternalStream<O> {
+    /// See [`Stream::capture`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[doc(alias = "cuStreamBeginCapture")]
+    pub fn capture<E: From<Error>>(&self, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<(), E>) -> Result<Graph, E> {
+        self.as_stream().capture(mode, work)
+    }
+}
+
+impl CurrentStream {
+    /// See [`Stream::capture`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[doc(alias = "cuStreamBeginCapture")]
+    pub fn capture<E: From<Error>>(&self, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<(), E>) -> Result<Graph, E> {
+        self.as_stream().capture(mode, work)
+    }
+}
+
+impl StreamRef<'_> {
+    /// See [`Stream::capture`].
+    ///
+    /// # Errors
+    ///
+    /// The same, and those of [`context`](Self::context).
+    #[doc(alias = "cuStreamBeginCapture")]
+    pub fn capture<E: From<Error>>(self, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<(), E>) -> Result<Graph, E> {
+        let (running, graph) = Running::begin(self, mode)?;
+        let scope = CaptureScope::new(self, running.context, running.id, graph);
+        let done = catch_unwind(AssertUnwindSafe(|| work(&scope)));
+        let ended = running.end();
+        match done {
+            Ok(done) => {
+                done?;
+                Ok(ended?)
+            }
+            Err(panic) => {
+                drop(ended);
+                resume_unwind(panic)
+            }
+        }
+    }
+}
+
+/// A capture that has begun, until its [`end`](Self::end).
+struct Running<'s> {
+    stream: StreamRef<'s>,
+    context: Context,
+    /// The driver's number of it.
+    id: u64,
+    watch: Watch,
+    open: guard::Capture,
+}
+
+impl<'s> Running<'s> {
+    /// Begins it; the graph that comes into being.
+    fn begin(stream: StreamRef<'s>, mode: CaptureMode) -> Result<(Self, CUgraph)> {
+        const CALL: &str = "cuStreamBeginCapture_v2";
+        let context = stream.context()?;
+        reaper::drain();
+        // Before the driver begins it: from then on other calls must know.
+        let mut open = guard::Capture::begin();
+        let watch = Watch::begin();
+        let answer = stream.call(context, |driver, stream| {
+            // SAFETY: the stream is alive: its context is, and the view borrows it; the mode is one of the driver's.
+            unsafe { driver.cuStreamBeginCapture_v2(stream, mode.bits()) }
+        })?;
+        context.check(answer)?;
+        match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
+            Ok(Some((id, graph))) => {
+                open.begun(id, context.number(), mode == CaptureMode::Global);
+                Ok((Self { stream, context, id, watch, open }, graph))
+            }
+            unknown => {
+                let ended = end(stream, context, &watch);
+                unknown.and(ended).and(Err(Error::CaptureEndedElsewhere { code: None }))
+            }
+        }
+    }
+
+    /// Ends it, if it is still there to be ended.
+    fn end(self) -> Result<Graph> {
+        // A forked child has no capture, and a dead context none either.
+        self.context.alive()?;
+        match self.stream.capture_for(self.context, "cuStreamEndCapture") {
+            Ok(None) => return Err(Error::CaptureEndedElsewhere { code: None }),
+            // Somebody else's.
+            Ok(Some(now)) if now.id().is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
+            Ok(Some(Capture { .. })) => {}
+            Err(error) => return self.end_now().and(Err(error)),
+        }
+        match self.end_now() {
+            // It may be open still, and nobody else ends it.
+            Err(error @ Error::Driver { .. }) if self.is_open() => self.end_now().and(Err(error)),
+            ended => ended,
+        }
+    }
+
+    fn end_now(&self) -> Result<Graph> {
+        self.open.ends();
+        end(self.stream, self.context, &self.watch)
+    }
+
+    fn is_open(&self) -> bool {
+        let now = self.stream.capture_for(self.context, "cuStreamEndCapture");
+        now.is_ok_and(|now| now.is_some_and(|now| now.id().is_none_or(|id| id == self.id)))
+    }
+}
+
+/// Ends the capture of a stream.
+fn end(stream: StreamRef<'_>, context: Context, watch: &Watch) -> Result<Graph> {
+    let mut graph: CUgraph = ptr::null_mut();
+    let answer = stream.call(context, |driver, stream| {
+        // SAFETY: the stream is alive, as in `begin`; the out pointer is a live local.
+        unsafe { driver.cuStreamEndCapture(stream, &raw mut graph) }
+    })?;
+    match answer.code() {
+        None if graph.is_null() => Err(Error::NullHandle { what: "graph" }),
+        None => Ok(Graph::own(graph, context)),
+        Some(code @ ErrorCode::STREAM_CAPTURE_INVALIDATED) => Err(match watch.seen() {
+            Some((call, code)) => Error::CaptureInvalidated { by: Some(call), code },
+            None => Error::CaptureInvalidated { by: None, code },
+        }),
+        Some(ErrorCode::STREAM_CAPTURE_UNJOINED) => Err(Error::CaptureUnjoined),
+        Some(code @ (ErrorCode::STREAM_CAPTURE_UNMATCHED | ErrorCode::STREAM_CAPTURE_WRONG_THREAD | ErrorCode::ILLEGAL_STATE)) => {
+            Err(Error::CaptureEndedElsewhere { code: Some(code) })
+        }
+        Some(_) => Err(context.refused(answer)),
+    }
+}

@@ -1,0 +1,233 @@
+//! Inside a capture.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::driver::CUgraph;
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::AsEvent;
+use crate::handle::{AsStream, CaptureStatus, StreamRef};
+use crate::host_fn::HostNode;
+use crate::user_object;
+
+/// The stream that is being captured, inside of [`Stream::capture`](crate::Stream::capture): a stream to record on and
+/// to wait with, and what else goes into the graph.
+///
+/// It stays on its thread, where the capture ends:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<cuda_streams::CaptureScope<'static>>();
+/// ```
+///
+/// and it cannot leave the capture:
+///
+/// ```compile_fail,E0521
+/// use cuda_streams::{CaptureMode, CaptureScope, Device, Error};
+///
+/// let stream = Device::get(0)?.stream()?;
+/// let mut kept = None;
+/// stream.capture::<Error>(CaptureMode::default(), |scope| {
+///     kept = Some(scope);
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+pub struct CaptureScope<'s> {
+    stream: StreamRef<'s>,
+    context: Context,
+    /// The driver's number of the capture.
+    id: u64,
+    /// The graph that comes into being, while the capture is active.
+    graph: CUgraph,
+}
+
+impl<'s> CaptureScope<'s> {
+    pub(super) fn new(stream: StreamRef<'s>, context: Context, id: u64, graph: CUgraph) -> Self {
+        Self { stream, context, id, graph }
+    }
+
+    /// See [`Stream::record`](crate::Stream::record). Streams that wait for the event join the capture.
+    ///
+    /// # Errors
+    ///
+    /// The same; [`Error::Driver`] with `STREAM_CAPTURE_INVALIDATED` where the capture is over already.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error, Event, EventStatus};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let event = Event::new();
+    /// stream.capture::<Error>(CaptureMode::default(), |scope| scope.record(&event))?;
+    /// assert_eq!(event.status()?, EventStatus::Captured);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuEventRecord")]
+    pub fn record(&self, event: impl AsEvent) -> Result<()> {
+        self.stream.record(event)
+    }
+
+    /// See [`Stream::wait_event`](crate::Stream::wait_event): for events that were recorded in this capture, are
+    /// [`external`](crate::EventOptions::external), or are known to be complete.
+    ///
+    /// # Errors
+    ///
+    /// The same; [`Error::Capturing`] for other events.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error, EventOptions};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let ready = EventOptions::new().external(true).build();
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.wait_event(&ready))?;
+    /// assert_eq!(graph.node_count()?, 1);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuStreamWaitEvent")]
+    pub fn wait_event(&self, event: impl AsEvent) -> Result<()> {
+        self.stream.wait_event(event)
+    }
+
+    /// Joins a stream back: what is captured from now on runs after what was captured on `other` so far. Needed at the
+    /// end for each stream that has joined the capture.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capturing`] if `other` is not part of this capture; those of
+    /// [`Stream::wait_stream`](crate::Stream::wait_stream).
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error};
+    ///
+    /// let device = Device::get(0)?;
+    /// let (stream, side) = (device.stream()?, device.stream()?);
+    /// stream.capture::<Error>(CaptureMode::default(), |scope| {
+    ///     side.wait_stream(scope)?;
+    ///     // ... enqueue work on both
+    ///     scope.wait_stream(&side)
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuStreamWaitEvent")]
+    pub fn wait_stream(&self, other: impl AsStream) -> Result<()> {
+        self.stream.wait_stream(other)
+    }
+
+    /// Whether the capture goes on or was invalidated.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`StreamRef::capture_status`].
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, CaptureStatus, Device, Error};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// stream.capture::<Error>(CaptureMode::default(), |scope| {
+    ///     assert_eq!(scope.status()?, CaptureStatus::Active);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuStreamIsCapturing")]
+    pub fn status(&self) -> Result<CaptureStatus> {
+        self.stream.capture_status()
+    }
+
+    /// Keeps something until the graph, what was made of it, and its launches are gone: memory that captured work uses,
+    /// a module. It is dropped on another thread then, soon after; or, if the capture fails, after that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CaptureInvalidated`], [`Error::CaptureEndedElsewhere`]; [`Error::Driver`] with `OUT_OF_MEMORY`. The
+    /// owner is dropped now.
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error};
+    /// use std::sync::Arc;
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let weights = Arc::new(vec![0_f32; 1024]);
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.keep(weights.clone()))?;
+    /// assert_eq!(Arc::strong_count(&weights), 2);
+    /// # drop(graph);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuGraphRetainUserObject")]
+    pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
+        let graph = self.graph()?;
+        // SAFETY: the graph is under capture, which the driver synchronises with.
+        unsafe { user_object::keep(self.context, graph, owner) }
+    }
+
+    /// Has the driver call `function` with each launch of the graph, once what was captured so far has run; what is
+    /// captured from now on runs after it. It is called on a thread of the driver's, one at a time in a context, and
+    /// must not call the driver: this crate's calls answer [`Error::InHostFunction`] there. A panic goes to the panic
+    /// hook and no further.
+    ///
+    /// The graph keeps it, as by [`keep`](Self::keep).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`keep`](Self::keep).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use cuda_streams::{CaptureMode, Device, Error};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let count = Arc::new(AtomicU32::new(0));
+    /// let counted = count.clone();
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
+    ///     scope.host_fn(move || {
+    ///         counted.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    /// })?;
+    /// let mut graph = graph.instantiate()?;
+    /// for _ in 0..3 {
+    ///     // SAFETY: it holds nothing but the host function.
+    ///     unsafe { graph.launch(&stream) }?;
+    /// }
+    /// stream.synchronize()?;
+    /// assert_eq!(count.load(Ordering::Relaxed), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuLaunchHostFunc")]
+    pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
+        let graph = self.graph()?;
+        let node = HostNode::new(Arc::new(function))?;
+        let data = node.user_data();
+        // SAFETY: as in `keep`.
+        unsafe { user_object::attach(self.context, graph, move || drop(node)) }?;
+        let answer = self.stream.call(self.context, |driver, stream| {
+            // SAFETY: the stream is alive: its context is, and the view borrows it. The function takes any number.
+            unsafe { driver.cuLaunchHostFunc(stream, Some(HostNode::FUNCTION), data) }
+        })?;
+        self.context.check(answer)
+    }
+
+    /// The graph, while the driver has it.
+    fn graph(&self) -> Result<CUgraph> {
+        self.context.alive()?;
+        match self.stream.capture_for(self.context, "cuStreamGetCaptureInfo")? {
+            Some(now) if now.id() == Some(self.id) => Ok(self.graph),
+            Some(now) if now.id().is_none() => Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED }),
+            _ => Err(Error::CaptureEndedElsewhere { code: None }),
+        }
+    }
+}
+
+/// The stream that is being captured.
+impl AsStream for CaptureScope<'_> {
+    fn as_stream(&self) -> StreamRef<'_> {
+        self.stream
+    }
+}
+
+impl fmt::Debug for CaptureScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureScope").field("stream", &self.stream).field("id", &self.id).finish_non_exhaustive()
+    }
+}

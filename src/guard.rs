@@ -1,0 +1,163 @@
+//! The captures of this crate that are open, and what other calls must know of them.
+//!
+//! Asked only where [`exceptions::is_capturing`]: with no capture open, no call gets here. Of captures that others have
+//! begun nothing is known, and the driver's answer is passed on.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::exceptions;
+
+/// What is open now.
+struct State {
+    captures: Vec<Open>,
+    /// Which capture a record of an event is in, by the record's mark; of captures that are open.
+    records: Option<HashMap<u64, u64>>,
+}
+
+struct Open {
+    /// The driver's number of it.
+    id: u64,
+    /// The number of its context.
+    context: NonZeroU32,
+    /// Whether the calls of every thread concern it.
+    global: bool,
+    /// The driver is about to end it.
+    is_ending: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), records: None });
+
+thread_local! {
+    /// How many captures this thread has open.
+    static HERE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Never held during a driver call, and not taken in a forked child.
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A capture of this crate that is about to begin, or open: until this is dropped.
+pub(crate) struct Capture {
+    id: Option<u64>,
+    _open: exceptions::Capture,
+    /// It ends on its thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Capture {
+    /// To be called before the driver is.
+    pub(crate) fn begin() -> Self {
+        HERE.set(HERE.get() + 1);
+        Self { id: None, _open: exceptions::Capture::begin(), _thread: PhantomData }
+    }
+
+    /// The driver has begun it, and calls it this.
+    pub(crate) fn begun(&mut self, id: u64, context: NonZeroU32, global: bool) {
+        self.id = Some(id);
+        state().captures.push(Open { id, context, global, is_ending: false });
+    }
+
+    /// The driver is about to end it: a record from now on may be none of it.
+    pub(crate) fn ends(&self) {
+        if let Some(open) = state().captures.iter_mut().find(|open| Some(open.id) == self.id) {
+            open.is_ending = true;
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        HERE.set(HERE.get() - 1);
+        let Some(id) = self.id else { return };
+        if exceptions::is_forked() {
+            return;
+        }
+        let mut state = state();
+        state.captures.retain(|open| open.id != id);
+        if let Some(records) = &mut state.records {
+            records.retain(|_, capture| *capture != id);
+        }
+    }
+}
+
+/// Whether calls of this thread that are unsafe during a capture would end one.
+pub(crate) fn concerns_this_thread() -> bool {
+    HERE.get() > 0 || state().captures.iter().any(|open| open.global)
+}
+
+/// For a call that waits for a whole context, which no capture survives: [`Error::Capturing`] where one would end.
+#[inline]
+pub(crate) fn outside_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
+    if exceptions::is_capturing() { outside_open_captures(context, call) } else { Ok(()) }
+}
+
+#[cold]
+fn outside_open_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
+    exceptions::check()?;
+    let ends = HERE.get() > 0 || state().captures.iter().any(|open| open.global || Some(open.context) == context);
+    if ends { Err(Error::Capturing { call }) } else { Ok(()) }
+}
+
+/// Whether it is an open capture of this crate.
+pub(crate) fn is_ours(id: u64) -> bool {
+    state().captures.iter().any(|open| open.id == id)
+}
+
+/// An event was recorded while its stream was in this capture; `mark` is the record's. Whether the record is known to be
+/// a part of it: otherwise another thread may have ended the capture before.
+pub(crate) fn recorded(mark: u64, id: u64) -> bool {
+    let mut state = state();
+    let is_in_it = state.captures.iter().any(|open| open.id == id && !open.is_ending);
+    if is_in_it {
+        state.records.get_or_insert_default().insert(mark, id);
+    }
+    is_in_it
+}
+
+/// The open capture that the record with this mark is in.
+pub(crate) fn capture_of(mark: u64) -> Option<u64> {
+    state().records.as_ref()?.get(&mark).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_in_its_capture_until_that_ends() {
+        let (mark, id) = (u64::MAX - 3, u64::MAX);
+        assert!(!recorded(mark, id), "which nobody has begun");
+        assert_eq!(capture_of(mark), None);
+        let mut capture = Capture::begin();
+        capture.begun(id, NonZeroU32::MAX, false);
+        assert!(recorded(mark, id) && is_ours(id) && concerns_this_thread());
+        assert_eq!(capture_of(mark), Some(id));
+        capture.ends();
+        assert!(!recorded(mark - 4, id) && is_ours(id));
+        assert_eq!((capture_of(mark - 4), capture_of(mark)), (None, Some(id)));
+        drop(capture);
+        assert!(!is_ours(id));
+        assert_eq!(capture_of(mark), None);
+    }
+
+    #[test]
+    fn a_capture_concerns_its_thread_and_its_context() {
+        let (here, elsewhere) = (NonZeroU32::MAX, NonZeroU32::MIN);
+        let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
+        let wait = |context| outside_captures(Some(context), "cuCtxSynchronize");
+        let mut capture = Capture::begin();
+        capture.begun(u64::MAX - 1, here, false);
+        assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), refused.clone()]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]));
+        });
+        drop(capture);
+        assert_eq!(wait(here), Ok(()));
+    }
+}

@@ -1,0 +1,96 @@
+//! Whether a stream is being captured, and in which capture.
+
+use std::ffi::c_uint;
+use std::ptr;
+
+use super::StreamRef;
+use crate::context::{Context, Relaxed};
+use crate::driver::{Answer, CUgraph, CUstream, Driver};
+use crate::error::{Error, ErrorCode, Result};
+use crate::guard;
+
+/// Whether work that is enqueued on a stream goes into a graph instead of running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[doc(alias = "CUstreamCaptureStatus")]
+pub enum CaptureStatus {
+    /// It runs.
+    None,
+    /// It goes into a graph.
+    Active,
+    /// It is refused: a call that is not allowed has ended the capture, which is to be ended by whoever began it.
+    Invalidated,
+}
+
+impl CaptureStatus {
+    pub(crate) const fn from_driver(status: c_uint) -> Self {
+        match status {
+            0 => Self::None,
+            1 => Self::Active,
+            _ => Self::Invalidated,
+        }
+    }
+}
+
+/// The capture that a stream is a part of.
+#[derive(Clone, Copy)]
+pub(crate) struct Capture {
+    /// The driver's number of it and the graph that comes into being; `None` if it was invalidated.
+    pub(crate) active: Option<(u64, CUgraph)>,
+}
+
+impl Capture {
+    pub(crate) fn id(self) -> Option<u64> {
+        self.active.map(|(id, _)| id)
+    }
+}
+
+impl StreamRef<'_> {
+    /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
+    /// a blocking stream is captured. `context` is the stream's.
+    pub(crate) fn capture_for(self, context: Context, call: &'static str) -> Result<Option<Capture>> {
+        let (mut status, mut id, mut graph) = (0, 0, ptr::null_mut());
+        let answer = self.call(context, |driver, stream| info(driver, stream, &mut status, &mut id, &mut graph))?;
+        let answer = answer.ok_or(Error::MissingSymbol { symbol: "cuStreamGetCaptureInfo_v3" })?;
+        if answer.code() == Some(ErrorCode::STREAM_CAPTURE_IMPLICIT) {
+            return Err(Error::Capturing { call });
+        }
+        context.check(answer)?;
+        Ok(match CaptureStatus::from_driver(status) {
+            CaptureStatus::None => None,
+            CaptureStatus::Active => Some(Capture { active: Some((id, graph)) }),
+            CaptureStatus::Invalidated => Some(Capture { active: None }),
+        })
+    }
+
+    /// For `call`, which ends a capture of the stream, where one of this crate is open: [`Error::Capturing`] if it would,
+    /// and what else it needs, to be kept until it is made.
+    #[cold]
+    pub(crate) fn outside_capture(self, context: Context, call: &'static str) -> Result<Option<Relaxed>> {
+        match self.capture_for(context, call)? {
+            Some(_) => Err(Error::Capturing { call }),
+            None => Ok(Relaxed::beside_captures(context.driver())),
+        }
+    }
+
+    /// For a wait for what is enqueued on `other`: [`Error::Capturing`] if the stream is in a capture of this crate, and
+    /// `other` is not.
+    #[cold]
+    pub(crate) fn may_wait_for(self, other: StreamRef<'_>) -> Result<()> {
+        const CALL: &str = "cuStreamWaitEvent";
+        let here = self.capture_for(self.context()?, CALL)?.and_then(Capture::id);
+        let Some(id) = here.filter(|id| guard::is_ours(*id)) else { return Ok(()) };
+        let there = other.capture_for(other.context()?, CALL)?.and_then(Capture::id);
+        if there == Some(id) { Ok(()) } else { Err(Error::Capturing { call: CALL }) }
+    }
+}
+
+fn info(driver: &Driver, stream: CUstream, status: &mut c_uint, id: &mut u64, graph: &mut CUgraph) -> Option<Answer> {
+    let none = ptr::null_mut();
+    // SAFETY: the stream is alive, says the caller; the out pointers are live, or null for what is not wanted.
+    if let Some(answer) = unsafe { driver.cuStreamGetCaptureInfo_v3(stream, status, id, graph, none, ptr::null_mut(), ptr::null_mut()) } {
+        return Some(answer);
+    }
+    // SAFETY: as above.
+    unsafe { driver.cuStreamGetCaptureInfo_v2(stream, status, id, graph, none, ptr::null_mut()) }
+}
