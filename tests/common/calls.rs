@@ -17,7 +17,7 @@ use cuda_streams::{
 use super::contexts;
 use super::ipc::{exported, nobodys_event, nobodys_memory, nothing_exported, sliced};
 use super::raw;
-use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, round_trip, second_context};
+use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, idle_after, round_trip, second_context};
 
 /// A public call on something prepared.
 pub(crate) struct Call<T: 'static> {
@@ -196,6 +196,7 @@ public_calls! {
         "Stream::wait_stream, itself" => world.stream.wait_stream(&world.stream)?;
         "Stream::query" => world.stream.query()?;
         "Stream::synchronize" => world.stream.synchronize()?;
+        "Stream::launch_host_fn" => idle_after(&world.stream, world.stream.launch_host_fn(|| 7)?)?.join()?;
         "Stream::id" => world.stream.id();
         "Stream::priority" => world.stream.priority();
         "Stream::is_blocking" => world.stream.is_blocking();
@@ -217,6 +218,10 @@ public_calls! {
         "StreamRef::wait_stream" => world.stream.as_stream().wait_stream(&world.other)?;
         "StreamRef::query" => world.stream.as_stream().query()?;
         "StreamRef::synchronize" => world.stream.as_stream().synchronize()?;
+        "StreamRef::launch_host_fn" => idle_after(&world.stream, world.stream.as_stream().launch_host_fn(|| ())?)?;
+        "HostFn::is_finished" => idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?.is_finished();
+        "HostFn::join" => idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?.join()?;
+        "HostFn::fmt" => format!("{:?}", idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?);
         "Event::record" => world.event.record(&world.stream)?;
         "Event::record, the first" => Event::timed().record(&world.stream)?;
         "Event::wait" => world.event.wait(&world.other)?;
@@ -330,6 +335,7 @@ public_calls! {
         "ExternalStream::query" => world.external.query()?;
         "ExternalStream::synchronize" => world.external.synchronize()?;
         "ExternalStream::synchronize_timeout" => idle(&world.external)?.synchronize_timeout(Duration::MAX)?;
+        "ExternalStream::launch_host_fn" => idle_after(&world.external, world.external.launch_host_fn(|| ())?)?;
         "ExternalStream::id" => if_there_are_ids(world.external.id())?;
         "ExternalStream::priority" => world.external.priority()?;
         "ExternalStream::is_blocking" => world.external.is_blocking()?;
@@ -345,6 +351,7 @@ public_calls! {
         "CurrentStream::query" => world.current()?.query()?;
         "CurrentStream::synchronize" => world.current()?.synchronize()?;
         "CurrentStream::synchronize_timeout" => idle(world.current()?)?.synchronize_timeout(Duration::MAX)?;
+        "CurrentStream::launch_host_fn" => idle_after(&world.stream, world.current()?.launch_host_fn(|| ())?)?;
         "CurrentStream::id" => if_there_are_ids(world.current()?.id())?;
         "CurrentStream::priority" => world.current()?.priority()?;
         "CurrentStream::is_blocking" => world.current()?.is_blocking()?;
@@ -361,6 +368,75 @@ public_calls! {
         "StreamRef::wait_stream, by the per-thread stream" => world.theirs[2].as_stream().wait_stream(&world.stream)?;
         "StreamRef::query, the legacy stream" => world.theirs[1].as_stream().query()?;
         "StreamRef::synchronize, the legacy stream" => world.theirs[1].as_stream().synchronize()?;
+        "StreamRef::launch_host_fn, the legacy stream" => {
+            idle_after(&world.theirs[1], world.theirs[1].as_stream().launch_host_fn(|| ())?)?.join()?;
+        };
         "StreamRef::record_event, the per-thread stream" => world.theirs[2].as_stream().record_event()?;
     }
 }
+
+/// Those that answer where no driver may be called, in a forked child and inside a host function, as anywhere: the
+/// driver has no part in it.
+pub(crate) const WITHOUT_THE_DRIVER: &[&str] = &[
+    "Device::ordinal",
+    "Event::new",
+    "Event::timed",
+    "Event::interprocess",
+    "Event::default",
+    "Event::with_flags",
+    "Event::with_flags, refused",
+    "Event::context, never recorded",
+    "Event::device, never recorded",
+    "Event::as_raw, never recorded",
+    "Event::fmt, never recorded",
+    "Event::into_raw, never recorded",
+    "Stream::from_raw, default",
+    "Context::from_raw, null",
+    "Context::id",
+    "Context::device",
+    "Context::as_raw",
+    "Stream::id",
+    "Stream::priority",
+    "Stream::is_blocking",
+    "Stream::context",
+    "Stream::device",
+    "Stream::as_raw",
+    "Stream::destroy, shared",
+    "Stream::eq",
+    "Stream::fmt",
+    "AsStream::as_stream",
+    "AsEvent::as_event",
+    "StreamRef::as_raw",
+    "Event::context",
+    "Event::device",
+    "Event::flags",
+    "Event::is_timed",
+    "Event::is_blocking_sync",
+    "Event::is_interprocess",
+    "Event::as_raw",
+    "Event::fmt",
+    "Stream::scope",
+    "Stream::try_into_raw, shared",
+    "StreamRef::eq",
+    "EventRef::as_raw",
+    "EventRef::from_raw",
+    "ExternalStream::owner",
+    "ExternalStream::as_raw",
+    "ExternalStream::context",
+    "ExternalStream::device",
+    "StreamRef::context, of cudarc",
+    "IpcEventHandle::from_bytes",
+    "IpcEventHandle::as_bytes",
+    "IpcMemHandle::from_bytes",
+    "IpcMemHandle::as_bytes",
+    "Event::fmt, interprocess",
+    "IpcMemory::bytes",
+    "IpcMemory::as_raw",
+    "IpcMemory::context",
+    "IpcMemory::device",
+    "IpcMemory::is_imported",
+    "IpcMemory::fmt",
+    "IpcSlice::as_view",
+    "IpcSlice::as_view_mut",
+    "IpcSlice::memory",
+];

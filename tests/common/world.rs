@@ -70,6 +70,11 @@ pub(crate) fn idle<S: AsStream>(stream: S) -> Result<S> {
     stream.as_stream().synchronize().map(|()| stream)
 }
 
+/// What was enqueued on it is done.
+pub(crate) fn idle_after<T>(stream: impl AsStream, enqueued: T) -> Result<T> {
+    idle(stream).map(|_| enqueued)
+}
+
 /// The same for an event.
 pub(crate) fn done<E: AsEvent>(event: E) -> Result<E> {
     event.as_event().synchronize().map(|()| event)
