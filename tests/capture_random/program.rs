@@ -16,7 +16,7 @@ use super::random::Random;
 use crate::common::device;
 
 /// How many calls a program makes, about, and how deep captures are nested.
-const CALLS: usize = if cfg!(miri) { 12 } else { 20 };
+const CALLS: usize = if cfg!(miri) { 12 } else { 24 };
 const DEPTH: usize = 3;
 /// Events in places 3 and 4 are external.
 pub(super) const EVENTS: usize = 5;
@@ -130,7 +130,7 @@ impl<'m> Program<'m> {
 
     /// Some calls, of this thread.
     pub(super) fn calls(&mut self, here: Here<'_, '_>, depth: usize) {
-        for _ in 0..=self.random.below(6) {
+        for _ in 0..=self.random.below(8) {
             if self.calls == 0 {
                 return;
             }
@@ -160,6 +160,9 @@ impl<'m> Program<'m> {
     fn call(&mut self, here: Here<'_, '_>, depth: usize) {
         let (index, event) = (self.random.below(3), self.random.below(EVENTS));
         let (stream, number) = self.streams[index].clone();
+        if here.is_some() && self.random.once_in(2) {
+            return self.call_inside(here, &stream, number, event);
+        }
         match self.random.below(40) {
             0..=4 => self.record(&stream, number, event),
             5..=9 => self.wait(&stream, number, event),
@@ -184,8 +187,8 @@ impl<'m> Program<'m> {
                 let done = stream.context().synchronize();
                 self.check("cuCtxSynchronize", self.model.synchronize_context(), &done);
             }
-            18..=21 | 36..=38 => self.call_inside(here, &stream, number, event),
-            _ => self.harm(here),
+            36 => self.harm(here),
+            _ => self.call_inside(here, &stream, number, event),
         }
     }
 
@@ -209,8 +212,12 @@ impl<'m> Program<'m> {
 
     fn wait_stream(&mut self, stream: impl AsStream, number: usize) {
         let (other, theirs) = self.streams[self.random.below(3)].clone();
+        self.wait_for(stream, number, &other, theirs);
+    }
+
+    fn wait_for(&mut self, stream: impl AsStream, number: usize, other: impl AsStream, theirs: usize) {
         self.log(format!("{number} waits for {theirs}"));
-        let result = stream.as_stream().wait_stream(&other);
+        let result = stream.as_stream().wait_stream(other);
         self.check("wait_stream", self.model.wait_stream(number, theirs), &result);
         if result.is_ok() {
             self.model.waited_for_stream(number, theirs);
@@ -291,17 +298,22 @@ impl<'m> Program<'m> {
     fn call_inside(&mut self, here: Here<'_, '_>, stream: &Stream, number: usize, event: usize) {
         let Some((scope, capture)) = here else { return self.wait(stream, number, event) };
         let origin = self.model.origin(capture);
-        let (kind, token) = (self.random.below(5), self.token.clone());
+        let (kind, token) = (self.random.below(10), self.token.clone());
         match kind {
             0 => return self.record(scope, origin, event),
             1 => return self.wait(scope, origin, event),
             2 => return self.wait_stream(scope, origin),
+            // It joins.
+            3 | 4 => return self.wait_for(stream, number, scope, origin),
+            5 | 6 => return self.copy(stream, number),
+            // A node, for it is external.
+            7 => return self.record(stream, number, EVENTS - 1),
             _ => {}
         }
         self.log(format!("keep or host function in {origin}"));
-        let result = if kind == 3 { scope.keep(token) } else { scope.host_fn(move || assert!(Arc::strong_count(&token) > 0)) };
+        let result = if kind == 8 { scope.keep(token) } else { scope.host_fn(move || assert!(Arc::strong_count(&token) > 0)) };
         self.check("keep or host_fn", self.model.inside(capture), &result);
-        if kind == 4 && result.is_ok() {
+        if kind == 9 && result.is_ok() {
             self.model.added(origin);
         }
     }
