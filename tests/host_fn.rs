@@ -14,7 +14,7 @@ use common::hold::Hold;
 use common::words::Words;
 use common::{device, returns_after_release, streams};
 use cuda_streams::{AsStream, Device, Error, Event, EventStatus, ExternalStream, HostFn, IpcMemory, Result, Stream};
-use cudarc::driver::CudaContext;
+use cudarc::driver::{CudaContext, CudaStream, sys};
 
 /// How long something may take that another thread does.
 const LIMIT: Duration = Duration::from_secs(if cfg!(miri) { 1000 } else { 10 });
@@ -335,6 +335,56 @@ fn a_future_that_is_dropped_or_forgotten_is_let_run() -> Result<()> {
     Ok(())
 }
 
+/// Captures a stream while `work` runs; how many nodes the graph has.
+fn captured(theirs: &Arc<CudaStream>, work: impl FnOnce()) -> usize {
+    theirs.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).unwrap();
+    work();
+    let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
+    let graph = theirs.end_capture(flags).expect("the capture has survived").expect("a graph");
+    let mut nodes = 0;
+    // SAFETY: the graph is alive, and the place is one for a number.
+    let code = unsafe { sys::cuGraphGetNodes(graph.cu_graph(), std::ptr::null_mut(), &raw mut nodes) };
+    assert_eq!(code, sys::CUresult::CUDA_SUCCESS);
+    nodes
+}
+
+#[test]
+fn it_is_refused_while_the_stream_is_captured_and_the_capture_goes_on() -> Result<()> {
+    let [stream] = streams();
+    let drops = Drops::new();
+    let theirs = stream.to_cudarc(&CudaContext::new(0).unwrap())?;
+    let nodes = captured(&theirs, || {
+        let counted = drops.counted();
+        let error = stream.launch_host_fn(move || drop(counted)).map(drop).unwrap_err();
+        assert_eq!(error, Error::Capturing { call: "cuLaunchHostFunc" });
+        assert_eq!(drops.threads(), [thread::current().id()], "it is dropped at once");
+        assert_eq!(stream.is_capturing(), Ok(true));
+    });
+    assert_eq!(nodes, 0);
+    check_order(&stream)
+}
+
+#[test]
+fn launching_on_another_stream_and_waiting_leave_a_capture_alone() -> Result<()> {
+    let [stream, other] = streams();
+    let theirs = stream.to_cudarc(&CudaContext::new(0).unwrap())?;
+    let held = other.launch_host_fn(|| 1)?;
+    let hold = Hold::new(&other);
+    let (awaited, dropped) = (other.launch_host_fn(|| 2)?, other.launch_host_fn(|| ())?);
+    let nodes = captured(&theirs, || {
+        let function = other.launch_host_fn(|| 3).unwrap();
+        assert!(!function.is_finished() && !awaited.is_finished());
+        let mut awaited = pin!(awaited);
+        assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(dropped);
+        assert_eq!(held.join(), Ok(1));
+        assert_eq!(returns_after_release(hold, || function.join()), Ok(3));
+        assert_eq!(block_on(awaited), Ok(2));
+    });
+    assert_eq!(nodes, 0);
+    other.synchronize()
+}
+
 /// Waiting for a function inside of one would wait for itself.
 #[test]
 fn join_is_refused_inside() -> Result<()> {
@@ -421,10 +471,10 @@ fn it_shows_its_device_and_no_more() -> Result<()> {
 #[cfg(not(miri))]
 mod processes {
     use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
+    use common::child;
     use common::contexts::SecondContext;
     use common::theirs::{NON_BLOCKING, TheirStream};
     use common::world::World;
-    use common::child;
     use cuda_streams::ErrorCode;
     use cudarc::driver::{LaunchConfig, PushKernelArg as _};
     use cudarc::nvrtc::Ptx;

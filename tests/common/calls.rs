@@ -368,9 +368,6 @@ public_calls! {
         "StreamRef::wait_stream, by the per-thread stream" => world.theirs[2].as_stream().wait_stream(&world.stream)?;
         "StreamRef::query, the legacy stream" => world.theirs[1].as_stream().query()?;
         "StreamRef::synchronize, the legacy stream" => world.theirs[1].as_stream().synchronize()?;
-        "StreamRef::launch_host_fn, the legacy stream" => {
-            idle_after(&world.theirs[1], world.theirs[1].as_stream().launch_host_fn(|| ())?)?.join()?;
-        };
         "StreamRef::record_event, the per-thread stream" => world.theirs[2].as_stream().record_event()?;
     }
 }
