@@ -120,10 +120,29 @@ fn t513_every_call_is_refused_and_drops_do_nothing() {
         let of_cudarc = ExternalStream::try_from(world.cudarc.new_stream().unwrap()).unwrap();
         let dropped = (lent, unbound, pending, of_stream, current, of_cudarc);
         in_child(move || {
-            let World { stream, other, event, start, end, external, theirs, their_event, cudarc, second, shared, slice, .. } = world;
+            let World {
+                stream,
+                other,
+                event,
+                start,
+                end,
+                external,
+                theirs,
+                their_event,
+                cudarc,
+                second,
+                shared,
+                slice,
+                node,
+                graph,
+                exec,
+                ..
+            } = world;
             // What is cudarc's calls the driver when it is dropped, and so does the test's own context.
             std::mem::forget((theirs, their_event, cudarc, second));
-            without_a_driver_call("dropping", || drop((stream, other, event, start, end, external, shared, slice, dropped)))
+            without_a_driver_call("dropping", || {
+                drop((stream, other, event, start, end, external, shared, slice, node, graph, exec, dropped))
+            })
         });
     });
 }

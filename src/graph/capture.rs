@@ -138,8 +138,8 @@ struct Running<'s> {
     context: Context,
     /// The driver's number of it.
     id: u64,
-    watch: Watch,
-    _open: guard::Capture,
+    open: guard::Capture,
+    _watch: Watch,
 }
 
 impl<'s> Running<'s> {
@@ -159,10 +159,10 @@ impl<'s> Running<'s> {
         match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
             Ok(Some((id, graph))) => {
                 open.begun(id, context.number(), mode == CaptureMode::Global);
-                Ok((Self { stream, context, id, watch, _open: open }, graph))
+                Ok((Self { stream, context, id, open, _watch: watch }, graph))
             }
             unknown => {
-                let ended = end(stream, context, &watch);
+                let ended = end(stream, context);
                 unknown.and(ended).and(Err(Error::CaptureEndedElsewhere { code: None }))
             }
         }
@@ -176,14 +176,29 @@ impl<'s> Running<'s> {
             Ok(None) => return Err(Error::CaptureEndedElsewhere { code: None }),
             // Somebody else's.
             Ok(Some(now)) if now.id().is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
-            Ok(Some(Capture { .. })) | Err(_) => {}
+            Ok(Some(Capture { .. })) => {}
+            Err(error) => return self.end_now().and(Err(error)),
         }
-        end(self.stream, self.context, &self.watch)
+        match self.end_now() {
+            // It may be open still, and nobody else ends it.
+            Err(error @ Error::Driver { .. }) if self.is_open() => self.end_now().and(Err(error)),
+            ended => ended,
+        }
+    }
+
+    fn end_now(&self) -> Result<Graph> {
+        self.open.ends();
+        end(self.stream, self.context)
+    }
+
+    fn is_open(&self) -> bool {
+        let now = self.stream.capture_for(self.context, "cuStreamEndCapture");
+        now.is_ok_and(|now| now.is_some_and(|now| now.id().is_none_or(|id| id == self.id)))
     }
 }
 
 /// Ends the capture of a stream.
-fn end(stream: StreamRef<'_>, context: Context, watch: &Watch) -> Result<Graph> {
+fn end(stream: StreamRef<'_>, context: Context) -> Result<Graph> {
     let mut graph: CUgraph = ptr::null_mut();
     let answer = stream.call(context, |driver, stream| {
         // SAFETY: the stream is alive, as in `begin`; the out pointer is a live local.
@@ -192,7 +207,7 @@ fn end(stream: StreamRef<'_>, context: Context, watch: &Watch) -> Result<Graph> 
     match answer.code() {
         None if graph.is_null() => Err(Error::NullHandle { what: "graph" }),
         None => Ok(Graph::own(graph, context)),
-        Some(code @ ErrorCode::STREAM_CAPTURE_INVALIDATED) => Err(match watch.seen() {
+        Some(code @ ErrorCode::STREAM_CAPTURE_INVALIDATED) => Err(match Watch::seen() {
             Some((call, code)) => Error::CaptureInvalidated { by: Some(call), code },
             None => Error::CaptureInvalidated { by: None, code },
         }),

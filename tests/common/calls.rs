@@ -9,15 +9,17 @@ use std::ptr;
 use std::time::Duration;
 
 use cuda_streams::{
-    AsEvent, AsStream, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions, ExternalStream,
-    HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed, Untimed,
-    driver_version,
+    AsEvent, AsStream, CaptureMode, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions,
+    ExternalStream, HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed,
+    Untimed, driver_version, relaxed_capture,
 };
 
 use super::contexts;
 use super::ipc::{exported, nobodys_event, nobodys_memory, nothing_exported, sliced};
 use super::raw;
-use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, idle_after, round_trip, second_context};
+use super::world::{
+    World, done, event_round_trip, external, external_raw, foreign_event, graph_round_trip, idle, idle_after, round_trip, second_context,
+};
 
 /// A public call on something prepared.
 pub(crate) struct Call<T: 'static> {
@@ -369,6 +371,65 @@ public_calls! {
         "StreamRef::query, the legacy stream" => world.theirs[1].as_stream().query()?;
         "StreamRef::synchronize, the legacy stream" => world.theirs[1].as_stream().synchronize()?;
         "StreamRef::record_event, the per-thread stream" => world.theirs[2].as_stream().record_event()?;
+        "Stream::capture_status" => world.stream.capture_status()?;
+        "StreamRef::capture_status" => world.stream.as_stream().capture_status()?;
+        "ExternalStream::capture_status" => world.external.capture_status()?;
+        "CurrentStream::capture_status" => world.current()?.capture_status()?;
+        "Stream::capture" => world.capture(|_| Ok(()))?;
+        "StreamRef::capture" => world.stream.as_stream().capture::<Error>(CaptureMode::Relaxed, |_| Ok(()))?;
+        "ExternalStream::capture" => world.external.capture::<Error>(CaptureMode::Global, |_| Ok(()))?;
+        "CurrentStream::capture" => world.current()?.capture::<Error>(CaptureMode::ThreadLocal, |_| Ok(()))?;
+        "CaptureScope::record" => world.capture(|scope| scope.record(&world.captured))?;
+        "CaptureScope::record, external" => world.capture(|scope| scope.record(&world.node))?;
+        "CaptureScope::wait_event" => world.capture(|scope| {
+            scope.record(&world.captured)?;
+            scope.wait_event(&world.captured)
+        })?;
+        "CaptureScope::wait_event, external" => world.capture(|scope| scope.wait_event(&world.node))?;
+        "CaptureScope::wait_stream" => world.capture(|scope| scope.wait_stream(scope))?;
+        "CaptureScope::status" => world.capture(|scope| scope.status().map(drop))?;
+        "CaptureScope::keep" => world.capture(|scope| scope.keep(()))?;
+        "CaptureScope::host_fn" => world.capture(|scope| scope.host_fn(|| ()))?;
+        "Stream::query, captured" => world.capture(|_| refused(world.stream.query(), |error| matches!(error, Error::Capturing { .. })))?;
+        "Stream::query, beside a capture" => world.capture(|_| world.other.query())?;
+        "Event::query, beside a capture" => world.capture(|_| world.node.query())?;
+        "Stream::record_event, beside a capture" => world.capture(|_| world.other.record_event())?;
+        "Stream::capture_events" => world.build(|_| Ok(()))?;
+        "StreamRef::capture_events" => world.stream.as_stream().capture_events::<Error>(|_| Ok(()))?;
+        "ExternalStream::capture_events" => world.external.capture_events::<Error>(|_| Ok(()))?;
+        "CurrentStream::capture_events" => world.current()?.capture_events::<Error>(|_| Ok(()))?;
+        "EventScope::record" => world.build(|scope| scope.record(&world.node))?;
+        "EventScope::wait_event" => world.build(|scope| scope.wait_event(&world.node))?;
+        "EventScope::host_fn" => world.build(|scope| scope.host_fn(|| ()))?;
+        "EventScope::keep" => world.build(|scope| scope.keep(()))?;
+        "EventScope::fork" => world.build(|scope| {
+            drop(scope.fork());
+            Ok(())
+        })?;
+        "EventScope::join" => world.build(|scope| {
+            scope.join(scope.fork());
+            Ok(())
+        })?;
+        "Graph::instantiate" => world.graph().instantiate()?;
+        "Graph::node_count" => world.graph().node_count()?;
+        "Graph::edge_count" => world.graph().edge_count()?;
+        "Graph::is_empty" => world.graph().is_empty()?;
+        "Graph::try_clone" => world.graph().try_clone()?;
+        "Graph::context" => world.graph().context();
+        "Graph::device" => world.graph().device();
+        "Graph::as_raw" => world.graph().as_raw();
+        "Graph::into_raw" => graph_round_trip(world.graph().try_clone()?)?;
+        "Graph::from_raw" => graph_round_trip(world.graph().try_clone()?)?;
+        "Graph::destroy" => world.graph().try_clone()?.destroy()?;
+        "Graph::fmt" => format!("{:?} {:?}", world.graph(), world.exec());
+        "GraphExec::launch" => world.exec().launch(&world.stream)?;
+        "GraphExec::launch, on the legacy stream" => world.exec().launch(&world.theirs[1])?;
+        "GraphExec::upload" => world.exec().upload(&world.stream)?;
+        "GraphExec::as_raw" => world.exec().as_raw();
+        "GraphExec::context" => world.exec().context();
+        "GraphExec::device" => world.exec().device();
+        "GraphExec::destroy" => world.graph().instantiate()?.destroy()?;
+        "relaxed_capture" => relaxed_capture(|| ())?;
     }
 }
 
@@ -436,4 +497,11 @@ pub(crate) const WITHOUT_THE_DRIVER: &[&str] = &[
     "IpcSlice::as_view",
     "IpcSlice::as_view_mut",
     "IpcSlice::memory",
+    "Graph::context",
+    "Graph::device",
+    "Graph::as_raw",
+    "Graph::fmt",
+    "GraphExec::as_raw",
+    "GraphExec::context",
+    "GraphExec::device",
 ];

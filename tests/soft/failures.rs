@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cuda_streams::{Error, ErrorCode, RawContext};
-use softcuda::{Live, calls, inject, live};
+use softcuda::{Live, calls, inject};
 
 use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 use crate::common::world::World;
@@ -21,6 +21,8 @@ const SILENT: &[(&str, &str)] = &[
     ("cuCtxSetCurrent", "as above"),
     ("cuStreamDestroy_v2", "dropping tells nothing, and the stream is leaked; `destroy` tells"),
     ("cuEventDestroy_v2", "dropping tells nothing, and the event is leaked; `destroy` tells"),
+    ("cuGraphDestroy", "as for events"),
+    ("cuGraphExecDestroy", "as for events"),
     ("cuCtxGetId", "dropping asks whether the context lives, and leaks where it cannot be told"),
     ("cuThreadExchangeStreamCaptureMode", "the call is made all the same: mostly nothing is captured"),
 ];
@@ -36,6 +38,9 @@ const NOT_IN_A_WORLD: &[(&str, &str)] = &[
     ("cuDevicePrimaryCtxRetain", "once for each life of a context"),
     ("cuDevicePrimaryCtxRelease_v2", "only after a retained context turned out to be unusable"),
     ("cuEventElapsedTime", "only where the driver has no cuEventElapsedTime_v2"),
+    ("cuStreamGetCaptureInfo_v2", "only where the driver has no cuStreamGetCaptureInfo_v3"),
+    ("cuGraphGetEdges", "only where the driver has no cuGraphGetEdges_v2"),
+    ("cuUserObjectRelease", "only after a graph has refused the object"),
     ("cuIpcCloseMemHandle", "only with another process: ipc.rs"),
 ];
 
@@ -44,6 +49,11 @@ const BY_CUDARC: &[&str] = &["IpcMemory::into_cudarc", "IpcMemory::into_cudarc, 
 
 /// And this one is not made where the driver has no ids: what is current is then left as it is.
 const ONLY_WITH_IDS: &str = "cuCtxSetCurrent";
+
+/// What exists, but for threads, which end when they have nothing to do.
+fn live() -> Live {
+    Live { threads: 0, ..softcuda::live() }
+}
 
 /// Makes the call with each of its driver calls failing in turn; returns which functions it calls.
 fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static str> {
