@@ -17,13 +17,7 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new() -> Self {
         let words = |value| Words::new(device(), value);
-        Self {
-            sources: [words(1), words(2)],
-            targets: (0..4).map(|_| words(0)).collect(),
-            used: 0,
-            stages: [0; 3].map(words),
-            programs: 0,
-        }
+        Self { sources: [words(1), words(2)], targets: (0..4).map(|_| words(0)).collect(), used: 0, stages: [0; 3].map(words), programs: 0 }
     }
 
     /// For the next program.

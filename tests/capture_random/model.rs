@@ -25,7 +25,8 @@ impl Expect {
             Self::Captured => matches!(result, Err(Error::Captured { .. })),
             Self::IllegalState => matches!(result, Err(Error::Driver { code: ErrorCode::ILLEGAL_STATE, .. })),
             Self::Unjoined => matches!(result, Err(Error::CaptureUnjoined)),
-            Self::Invalidated => matches!(result, Err(Error::CaptureInvalidated { .. })),
+            // By a foreign call: this crate has made none that ends one.
+            Self::Invalidated => matches!(result, Err(Error::CaptureInvalidated { by: None, .. })),
             Self::EndedElsewhere => matches!(result, Err(Error::CaptureEndedElsewhere { .. })),
             Self::Any => result.as_ref().err().is_none_or(is_about_captures),
         }
@@ -193,7 +194,8 @@ impl Model {
             (_, Some(_)) if self.is_external(event) => self.record(stream),
             (Mark::New, _) | (Mark::Outside { .. }, None) => Expect::Ok,
             (Mark::Outside { .. }, Some(_)) if !is_plain => Expect::Any,
-            (Mark::Outside { is_complete }, Some(_)) => if is_complete { Expect::Ok } else { Expect::Capturing },
+            (Mark::Outside { is_complete: true }, Some(_)) => Expect::Ok,
+            (Mark::Outside { is_complete: false }, Some(_)) => Expect::Capturing,
             (Mark::Captured(there), _) if self.captures[there.capture].state == State::Over => Expect::Captured,
             (Mark::Captured(_), _) if !is_plain => Expect::Any,
             (Mark::Captured(there), Some(here)) if here.capture != there.capture => Expect::Capturing,

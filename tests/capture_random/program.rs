@@ -10,6 +10,7 @@ use cuda_streams::{
     AsStream, CaptureMode, CaptureScope, Contained, Dynamic, Error, Event, EventOptions, Graph, GraphExec, HostFn, Result, Stream,
     StreamOptions,
 };
+
 use super::memory::Memory;
 use super::model::{Expect, Model};
 use super::random::Random;

@@ -12,106 +12,8 @@ mod guard;
 mod relaxed;
 #[path = "../../src/event/shares.rs"]
 mod shares;
+mod stand_ins;
 mod sync;
-
-/// What the files take from the rest of the crate.
-mod error {
-    pub(crate) type Result<T> = std::result::Result<T, Error>;
-
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub(crate) enum Error {
-        ForkedChild,
-        InHostFunction,
-        Capturing { call: &'static str },
-    }
-}
-
-mod driver {
-    use std::ffi::{c_uint, c_void};
-
-    pub(crate) type CUevent = *mut c_void;
-    pub(crate) type CUgraph = *mut c_void;
-
-    pub(crate) struct Driver;
-
-    pub(crate) struct Answer(u32);
-
-    impl Answer {
-        pub(crate) fn is_ok(&self) -> bool {
-            self.0 == explore::driver::codes::SUCCESS
-        }
-    }
-
-    impl Driver {
-        #[expect(non_snake_case, clippy::unused_self, reason = "as the crate calls it")]
-        pub(crate) unsafe fn cuThreadExchangeStreamCaptureMode(&self, mode: *mut c_uint) -> Answer {
-            // SAFETY: the caller's contract.
-            Answer(unsafe { explore::driver::cuThreadExchangeStreamCaptureMode(mode) })
-        }
-    }
-}
-
-mod context {
-    use std::num::NonZeroU32;
-
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct Context;
-
-    impl Context {
-        #[expect(clippy::unused_self, reason = "as the crate calls it")]
-        pub(crate) fn number(self) -> NonZeroU32 {
-            NonZeroU32::MIN
-        }
-    }
-}
-
-/// Events that are destroyed are counted.
-mod handle {
-    use shuttle::sync::atomic::{AtomicUsize, Ordering};
-
-    use crate::context::Context;
-    use crate::driver::CUevent;
-    use crate::error::Result;
-
-    shuttle::lazy_static! {
-        pub(crate) static ref DESTROYED: AtomicUsize = AtomicUsize::new(0);
-    }
-
-    #[derive(Clone, Copy)]
-    pub(crate) enum Object {
-        Event(CUevent),
-    }
-
-    // SAFETY: a number.
-    unsafe impl Send for Object {}
-
-    impl Object {
-        #[expect(clippy::unnecessary_wraps, reason = "as the crate calls it")]
-        pub(crate) unsafe fn destroy(self, _context: Context) -> Result<()> {
-            DESTROYED.fetch_add(1, Ordering::SeqCst);
-            Ok(())
-        }
-    }
-}
-
-/// A graph is a list of what is to be done when it is gone.
-mod user_object {
-    use shuttle::sync::Mutex;
-
-    use crate::context::Context;
-    use crate::driver::CUgraph;
-    use crate::error::Result;
-
-    pub(crate) type Graph = Mutex<Vec<Box<dyn FnOnce() + Send>>>;
-
-    #[expect(clippy::unnecessary_wraps, reason = "as the crate calls it")]
-    pub(crate) unsafe fn attach(_context: Context, graph: CUgraph, give_up: impl FnOnce() + Send + 'static) -> Result<()> {
-        // SAFETY: the tests pass graphs that live.
-        let graph = unsafe { &*graph.cast::<Graph>() };
-        graph.lock().unwrap().push(Box::new(give_up));
-        Ok(())
-    }
-}
 
 use std::num::NonZeroU32;
 use std::ptr;
@@ -125,6 +27,8 @@ use relaxed::Relaxed;
 use shares::Build;
 use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use shuttle::{check_pct, check_random, thread};
+// What the crate's files take from its root.
+use stand_ins::{context, driver, error, handle, user_object};
 use user_object::Graph;
 
 const ORDERS: usize = 4_000;
@@ -187,7 +91,9 @@ fn capture_of(stream: Stream) -> Option<u64> {
 fn ask_and_wait(stream: Stream, event: Event, relaxed: fn() -> Option<Relaxed>) {
     // SAFETY: both are alive.
     let asked = |ask: unsafe extern "C" fn(*mut std::ffi::c_void) -> u32, of| unsafe { ask(of) };
-    for (ask, of) in [(soft::cuEventQuery as unsafe extern "C" fn(_) -> _, event), (soft::cuStreamQuery, stream), (soft::cuStreamSynchronize, stream)] {
+    for (ask, of) in
+        [(soft::cuEventQuery as unsafe extern "C" fn(_) -> _, event), (soft::cuStreamQuery, stream), (soft::cuStreamSynchronize, stream)]
+    {
         let _relaxed = relaxed();
         asked(ask, of);
     }
@@ -240,7 +146,9 @@ fn a_call_that_begins_later_does_not_end_a_global_capture() {
 #[should_panic(expected = "the capture was ended by a call beside it")]
 fn a_planted_call_that_is_not_relaxed_is_found() {
     explore(|| {
-        a_capture_beside_calls(GLOBAL, || if guard::concerns_this_thread() && thread::current().id() == first() { beside_captures() } else { None })
+        a_capture_beside_calls(GLOBAL, || {
+            if guard::concerns_this_thread() && thread::current().id() == first() { beside_captures() } else { None }
+        })
     });
 }
 
