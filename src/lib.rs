@@ -51,6 +51,7 @@ mod poll;
 mod reaper;
 mod sharing;
 mod stream;
+mod sync;
 mod user_object;
 
 pub use context::{Context, RawContext};
@@ -79,6 +80,7 @@ struct Readme;
 
 /// What may go to another thread and be shared, checked at compile time.
 const _: () = {
+    const fn send<T: Send>() {}
     const fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<Device>();
     send_and_sync::<Context>();
@@ -96,7 +98,6 @@ const _: () = {
     send_and_sync::<GraphExec<Contained>>();
     send_and_sync::<HostFn<std::cell::Cell<u8>>>();
     send_and_sync::<Error>();
-    const fn send<T: Send>() {}
     send::<Graph>();
     send::<Graph<Contained>>();
 };

@@ -12,9 +12,10 @@ thread_local! {
     static FIRST: Cell<Option<Refusal>> = const { Cell::new(None) };
 }
 
-/// Whether this is one of the codes that speak of captures.
+/// Whether this is one of the codes that speak of captures, but not the one that says that a capture has ended before.
 fn is_of_capture(code: ErrorCode) -> bool {
-    (ErrorCode::STREAM_CAPTURE_UNSUPPORTED..=ErrorCode::STREAM_CAPTURE_WRONG_THREAD).contains(&code)
+    let of_captures = ErrorCode::STREAM_CAPTURE_UNSUPPORTED..=ErrorCode::STREAM_CAPTURE_WRONG_THREAD;
+    of_captures.contains(&code) && code != ErrorCode::STREAM_CAPTURE_INVALIDATED
 }
 
 /// The driver has refused a call of this thread.
@@ -37,8 +38,8 @@ impl Watch {
         Self { before: FIRST.take(), _thread: PhantomData }
     }
 
-    /// The first refusal since the begin.
-    pub(crate) fn seen(&self) -> Option<Refusal> {
+    /// The first refusal since the last begin on this thread.
+    pub(crate) fn seen() -> Option<Refusal> {
         FIRST.get()
     }
 }
@@ -57,16 +58,18 @@ mod tests {
     fn the_first_refusal_of_a_capture_is_kept() {
         let outer = Watch::begin();
         note("cuEventQuery", ErrorCode::INVALID_HANDLE);
-        assert_eq!(outer.seen(), None, "which says nothing of captures");
+        assert_eq!(Watch::seen(), None, "which says nothing of captures");
+        note("cuEventRecord", ErrorCode::STREAM_CAPTURE_INVALIDATED);
+        assert_eq!(Watch::seen(), None, "which is not what it ended by");
         note("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         note("cuEventQuery", ErrorCode::STREAM_CAPTURE_INVALIDATED);
         let first = Some(("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED));
-        assert_eq!(outer.seen(), first);
+        assert_eq!(Watch::seen(), first);
         let inner = Watch::begin();
-        assert_eq!(inner.seen(), None);
+        assert_eq!(Watch::seen(), None);
         note("cuCtxSynchronize", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         drop(inner);
-        assert_eq!(outer.seen(), first);
+        assert_eq!(Watch::seen(), first);
         drop(outer);
         FIRST.set(None);
     }

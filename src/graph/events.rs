@@ -83,7 +83,8 @@ impl Stream {
     /// # Ok::<(), Error>(())
     /// ```
     ///
-    /// And what it is to keep must not be borrowed from a place that ends before:
+    /// cudarc's streams are reached as ever, and what is enqueued on them runs now and is not part of the graph. And what
+    /// that is to keep must not be borrowed from a place that ends before:
     ///
     /// ```compile_fail,E0597
     /// use cuda_streams::{Device, Error};
@@ -94,6 +95,27 @@ impl Stream {
     ///     let counted = &count;
     ///     stream.capture_events::<Error>(|scope| scope.host_fn(move || drop(counted)))?
     /// };
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// nor stay on this thread:
+    ///
+    /// ```compile_fail,E0277
+    /// use cuda_streams::{Device, Error};
+    /// use std::rc::Rc;
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let graph = stream.capture_events::<Error>(|scope| scope.keep(Rc::new(1)))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// ```compile_fail,E0277
+    /// use cuda_streams::{Device, Error};
+    /// use std::cell::Cell;
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let count = Cell::new(0);
+    /// let graph = stream.capture_events::<Error>(|scope| scope.host_fn(move || count.set(1)))?;
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -186,7 +208,24 @@ fn create(context: Context) -> Result<Graph<Contained>> {
 ///
 /// let stream = Device::get(0)?.stream()?;
 /// stream.capture_events::<Error>(|outer| {
-///     stream.capture_events::<Error>(|inner| inner.join(outer.fork()))?;
+///     stream.capture_events::<Error>(|inner| {
+///         inner.join(outer.fork());
+///         Ok(())
+///     })?;
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// and it cannot be kept:
+///
+/// ```compile_fail,E0521
+/// use cuda_streams::{Device, Error};
+///
+/// let stream = Device::get(0)?.stream()?;
+/// let mut kept = None;
+/// stream.capture_events::<Error>(|scope| {
+///     kept = Some(scope.fork());
 ///     Ok(())
 /// })?;
 /// # Ok::<(), Error>(())
