@@ -26,6 +26,8 @@ struct Open {
     context: NonZeroU32,
     /// Whether the calls of every thread concern it.
     global: bool,
+    /// The driver is about to end it.
+    is_ending: bool,
 }
 
 static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), records: None });
@@ -58,7 +60,14 @@ impl Capture {
     /// The driver has begun it, and calls it this.
     pub(crate) fn begun(&mut self, id: u64, context: NonZeroU32, global: bool) {
         self.id = Some(id);
-        state().captures.push(Open { id, context, global });
+        state().captures.push(Open { id, context, global, is_ending: false });
+    }
+
+    /// The driver is about to end it: a record from now on may be none of it.
+    pub(crate) fn ends(&self) {
+        if let Some(open) = state().captures.iter_mut().find(|open| Some(open.id) == self.id) {
+            open.is_ending = true;
+        }
     }
 }
 
@@ -100,12 +109,15 @@ pub(crate) fn is_ours(id: u64) -> bool {
     state().captures.iter().any(|open| open.id == id)
 }
 
-/// An event was recorded in a capture of this crate; `mark` is that record's.
-pub(crate) fn recorded(mark: u64, id: u64) {
+/// An event was recorded while its stream was in this capture; `mark` is the record's. Whether the record is known to be
+/// a part of it: otherwise another thread may have ended the capture before.
+pub(crate) fn recorded(mark: u64, id: u64) -> bool {
     let mut state = state();
-    if state.captures.iter().any(|open| open.id == id) {
+    let is_in_it = state.captures.iter().any(|open| open.id == id && !open.is_ending);
+    if is_in_it {
         state.records.get_or_insert_default().insert(mark, id);
     }
+    is_in_it
 }
 
 /// The open capture that the record with this mark is in.
@@ -120,13 +132,15 @@ mod tests {
     #[test]
     fn a_record_is_in_its_capture_until_that_ends() {
         let (mark, id) = (u64::MAX - 3, u64::MAX);
-        recorded(mark, id);
-        assert_eq!(capture_of(mark), None, "which nobody has begun");
+        assert!(!recorded(mark, id), "which nobody has begun");
+        assert_eq!(capture_of(mark), None);
         let mut capture = Capture::begin();
         capture.begun(id, NonZeroU32::MAX, false);
-        recorded(mark, id);
-        assert!(is_ours(id) && concerns_this_thread());
+        assert!(recorded(mark, id) && is_ours(id) && concerns_this_thread());
         assert_eq!(capture_of(mark), Some(id));
+        capture.ends();
+        assert!(!recorded(mark - 4, id) && is_ours(id));
+        assert_eq!((capture_of(mark - 4), capture_of(mark)), (None, Some(id)));
         drop(capture);
         assert!(!is_ours(id));
         assert_eq!(capture_of(mark), None);

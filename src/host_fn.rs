@@ -65,13 +65,13 @@ pub struct HostFn<T> {
 struct Shared<T> {
     outcome: Arc<Outcome<Result<T>>>,
     /// Behind the function, in its stream.
-    mark: Event,
+    mark: Option<Event>,
     ticket: Ticket,
     context: Context,
 }
 
 impl<T: Send + 'static> HostFn<T> {
-    fn new(outcome: Arc<Outcome<Result<T>>>, mark: Event, ticket: Ticket, context: Context) -> Self {
+    fn new(outcome: Arc<Outcome<Result<T>>>, mark: Option<Event>, ticket: Ticket, context: Context) -> Self {
         Self { shared: Arc::new(Shared { outcome, mark, ticket, context }), is_watched: false }
     }
 
@@ -139,7 +139,11 @@ impl<T: Send + 'static> Pending for Shared<T> {
         // The context first: the driver crashes on what belongs to a dead one.
         let done = self.context.verify().and_then(|()| {
             let _relaxed = Relaxed::enter(self.context.driver());
-            self.mark.query()
+            match &self.mark {
+                Some(mark) => mark.query(),
+                // That fails too where earlier work has faulted.
+                None => Event::bound(self.context).map(|_| false),
+            }
         });
         match done {
             Ok(false) => {}

@@ -2,6 +2,7 @@
 //! gone, and no launch of them is under way.
 
 use std::ffi::{c_uint, c_void};
+use std::mem;
 use std::ptr;
 
 use crate::context::{Context, Relaxed};
@@ -13,8 +14,8 @@ use crate::reaper;
 /// What is to be done when nothing holds it any more.
 type GiveUp = Option<Box<dyn FnOnce() + Send>>;
 
-/// Has `give_up` done, once, when the graph and everything made of it are gone: never on a thread of the driver's,
-/// and so that no capture ends by what it does. On an error it is not done but dropped.
+/// Has `give_up` done, once, when the graph and everything made of it are gone: never on a thread of the driver's. On an
+/// error it is not done but dropped.
 ///
 /// # Safety
 ///
@@ -25,10 +26,6 @@ pub(crate) unsafe fn attach(context: Context, graph: CUgraph, give_up: impl FnOn
     /// The graph takes the reference over that the creation gives.
     const MOVE: c_uint = 1;
     let driver = context.driver();
-    let give_up = move || {
-        let _relaxed = Relaxed::enter(driver);
-        give_up();
-    };
     let _current = context.enter()?;
     let data: *mut GiveUp = Box::into_raw(Box::new(Some(Box::new(give_up))));
     let mut object: CUuserObject = ptr::null_mut();
@@ -51,6 +48,21 @@ pub(crate) unsafe fn attach(context: Context, graph: CUgraph, give_up: impl FnOn
         drop(refused);
     }
     context.check(retained)
+}
+
+/// Keeps a user's object as long. What is done when it is dropped ends no capture.
+///
+/// # Safety
+///
+/// As for [`attach`].
+pub(crate) unsafe fn keep<T: Send + 'static>(context: Context, graph: CUgraph, owner: T) -> Result<()> {
+    let driver = context.driver();
+    let give_up = move || {
+        let _relaxed = mem::needs_drop::<T>().then(|| Relaxed::enter(driver));
+        drop(owner);
+    };
+    // SAFETY: the caller's contract.
+    unsafe { attach(context, graph, give_up) }
 }
 
 /// The last reference is gone. On a thread of the driver's, which must not call the driver: it only queues.

@@ -13,77 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
+use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
 use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
 use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, Result, Stream, driver_version};
 use forks::{Finding, Side, fork, in_child};
-
-/// What the calls of `common/calls.rs` say that answer in a forked child as anywhere: the driver has no part in it.
-const WITHOUT_THE_DRIVER: &[&str] = &[
-    "Device::ordinal",
-    "Event::new",
-    "Event::timed",
-    "Event::interprocess",
-    "Event::default",
-    "Event::with_flags",
-    "Event::with_flags, refused",
-    "Event::context, never recorded",
-    "Event::device, never recorded",
-    "Event::as_raw, never recorded",
-    "Event::fmt, never recorded",
-    "Event::into_raw, never recorded",
-    "Stream::from_raw, default",
-    "Context::from_raw, null",
-    "Context::id",
-    "Context::device",
-    "Context::as_raw",
-    "Stream::id",
-    "Stream::priority",
-    "Stream::is_blocking",
-    "Stream::context",
-    "Stream::device",
-    "Stream::as_raw",
-    "Stream::destroy, shared",
-    "Stream::eq",
-    "Stream::fmt",
-    "AsStream::as_stream",
-    "AsEvent::as_event",
-    "StreamRef::as_raw",
-    "Event::context",
-    "Event::device",
-    "Event::flags",
-    "Event::is_timed",
-    "Event::is_blocking_sync",
-    "Event::is_interprocess",
-    "Event::as_raw",
-    "Event::fmt",
-    "Stream::scope",
-    "Stream::try_into_raw, shared",
-    "StreamRef::eq",
-    "EventRef::as_raw",
-    "EventRef::from_raw",
-    "ExternalStream::owner",
-    "ExternalStream::as_raw",
-    "ExternalStream::context",
-    "ExternalStream::device",
-    "StreamRef::context, of cudarc",
-    "IpcEventHandle::from_bytes",
-    "IpcEventHandle::as_bytes",
-    "IpcMemHandle::from_bytes",
-    "IpcMemHandle::as_bytes",
-    "Event::fmt, interprocess",
-    "IpcMemory::bytes",
-    "IpcMemory::as_raw",
-    "IpcMemory::context",
-    "IpcMemory::device",
-    "IpcMemory::is_imported",
-    "IpcMemory::fmt",
-    "IpcSlice::as_view",
-    "IpcSlice::as_view_mut",
-    "IpcSlice::memory",
-];
 
 /// The driver calls that this thread has made, where that is counted.
 fn driver_calls() -> u64 {
@@ -185,10 +120,29 @@ fn t513_every_call_is_refused_and_drops_do_nothing() {
         let of_cudarc = ExternalStream::try_from(world.cudarc.new_stream().unwrap()).unwrap();
         let dropped = (lent, unbound, pending, of_stream, current, of_cudarc);
         in_child(move || {
-            let World { stream, other, event, start, end, external, theirs, their_event, cudarc, second, shared, slice, .. } = world;
+            let World {
+                stream,
+                other,
+                event,
+                start,
+                end,
+                external,
+                theirs,
+                their_event,
+                cudarc,
+                second,
+                shared,
+                slice,
+                node,
+                graph,
+                exec,
+                ..
+            } = world;
             // What is cudarc's calls the driver when it is dropped, and so does the test's own context.
             std::mem::forget((theirs, their_event, cudarc, second));
-            without_a_driver_call("dropping", || drop((stream, other, event, start, end, external, shared, slice, dropped)))
+            without_a_driver_call("dropping", || {
+                drop((stream, other, event, start, end, external, shared, slice, node, graph, exec, dropped))
+            })
         });
     });
 }

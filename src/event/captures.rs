@@ -26,7 +26,7 @@ impl Inner {
         if let Some(capture) = capture
             && self.is_external()
         {
-            self.become_node(raw, context, capture);
+            self.become_node(raw, context, capture)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
             return if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) };
@@ -36,12 +36,9 @@ impl Inner {
         if !answer.is_ok() {
             return Err(self.refused(answer, context));
         }
-        match capture.and_then(Capture::id).filter(|id| guard::is_ours(*id)) {
-            // Another thread may have ended it before the record.
-            Some(id) if stream.capture_for(context, CALL).is_ok_and(|now| now.and_then(Capture::id) == Some(id)) => {
-                self.word.mark_captured(|mark| guard::recorded(mark, id));
-            }
-            _ => self.word.mark(),
+        match capture.and_then(Capture::id) {
+            Some(id) => self.word.mark_captured_if(|mark| guard::recorded(mark, id)),
+            None => self.word.mark(),
         }
         Ok(())
     }
@@ -56,7 +53,7 @@ impl Inner {
             && self.is_external()
         {
             let raw = self.handle_or_bind(context, CALL)?;
-            self.become_node(raw, context, capture);
+            self.become_node(raw, context, capture)?;
             return self.wait_with(raw, context, stream, EXTERNAL);
         }
         let seen = self.seen();
@@ -115,18 +112,19 @@ impl Inner {
         }
         self.set_lent();
         // SAFETY: the graph is the caller's alone; self holds the event, which is of this context.
-        unsafe { shares::share(raw, context, graph, Build::Own(build)) };
-        Ok(raw)
+        unsafe { shares::share(raw, context, graph, Build::Own(build)) }.map(|()| raw)
     }
 
     /// The graph under capture is about to have it as a node: it records the event with each launch, and the driver's
     /// event must be there.
-    fn become_node(&self, raw: CUevent, context: Context, capture: Capture) {
+    fn become_node(&self, raw: CUevent, context: Context, capture: Capture) -> Result<()> {
         self.set_lent();
         let home = self.home().unwrap_or(context);
-        if let Some((id, graph)) = capture.active {
+        match capture.active {
             // SAFETY: the graph is under capture, which the driver synchronises with; self holds the event.
-            unsafe { shares::share(raw, home, graph, Build::Capture(id)) };
+            Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
+            // The driver refuses the node.
+            None => Ok(()),
         }
     }
 }

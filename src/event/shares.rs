@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::context::Context;
 use crate::driver::{CUevent, CUgraph};
+use crate::error::Result;
 use crate::exceptions;
 use crate::handle::Object;
 use crate::user_object;
@@ -28,11 +29,9 @@ struct Share {
     /// How many graphs have it.
     graphs: usize,
     /// The last of them.
-    last: Build,
+    last: Option<Build>,
     /// Nobody else has it: it is destroyed with the last graph.
     is_given_up: bool,
-    /// A graph has it that does not tell when it is gone.
-    is_kept_for_good: bool,
 }
 
 static SHARES: Mutex<Option<HashMap<Key, Share>>> = Mutex::new(None);
@@ -48,34 +47,34 @@ fn key(event: CUevent, home: Context) -> Key {
     (home.number(), event.addr())
 }
 
-/// A graph is about to get a node of the event.
+/// A graph is about to get a node of the event, which is there until the graph is gone. On an error it may go before,
+/// and the graph must not have the node.
 ///
 /// # Safety
 ///
 /// The graph lives, and nobody else uses it at the same time; the event lives, and is of this context.
-pub(crate) unsafe fn share(event: CUevent, home: Context, graph: CUgraph, build: Build) {
+pub(super) unsafe fn share(event: CUevent, home: Context, graph: CUgraph, build: Build) -> Result<()> {
     let key = key(event, home);
     {
         let mut shares = shares();
         let shares = shares.get_or_insert_default();
-        let share = shares.entry(key).or_insert(Share { graphs: 0, last: build, is_given_up: false, is_kept_for_good: false });
-        if share.graphs > 0 && share.last == build {
-            return;
+        let share = shares.entry(key).or_insert(Share { graphs: 0, last: None, is_given_up: false });
+        if share.last == Some(build) {
+            return Ok(());
         }
+        // Before the graph has it, and may be gone.
         share.graphs += 1;
-        share.last = build;
         SHARED.store(shares.len(), Ordering::Release);
     }
     let object = Object::Event(event);
-    let let_go = move || let_go(key, object, home);
     // SAFETY: the caller's contract.
-    let attached = unsafe { user_object::attach(home, graph, let_go) };
-    if attached.is_err()
-        && let Some(share) = shares().get_or_insert_default().get_mut(&key)
-    {
-        // It would be destroyed too early; so it never is.
-        share.is_kept_for_good = true;
+    let attached = unsafe { user_object::attach(home, graph, move || let_go(key, object, home)) };
+    if attached.is_err() {
+        let_go(key, object, home);
+    } else if let Some(share) = shares().as_mut().and_then(|shares| shares.get_mut(&key)) {
+        share.last = Some(build);
     }
+    attached
 }
 
 /// Its owner gives it up: whether it is to be destroyed now, since no graph has it.
@@ -92,13 +91,13 @@ pub(super) fn give_up(event: CUevent, home: Context) -> bool {
     }
 }
 
-/// A graph is gone.
+/// A graph is gone, or has not got it.
 fn let_go(key: Key, event: Object, home: Context) {
     let mut guard = shares();
     let Some(shares) = guard.as_mut() else { return };
     let Some(share) = shares.get_mut(&key) else { return };
     share.graphs -= 1;
-    if share.graphs > 0 || share.is_kept_for_good {
+    if share.graphs > 0 {
         return;
     }
     let is_given_up = share.is_given_up;

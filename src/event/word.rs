@@ -46,11 +46,11 @@ impl Word {
         self.0.store(next_mark(), Ordering::Release);
     }
 
-    /// A record has been made in a capture, of which `tell` tells others the mark.
-    pub(super) fn mark_captured(&self, tell: impl FnOnce(u64)) {
+    /// A record has been made, in a capture if `is_captured` says so of its mark.
+    pub(super) fn mark_captured_if(&self, is_captured: impl FnOnce(u64) -> bool) {
         let mark = next_mark();
-        tell(mark);
-        self.0.store(mark | Self::CAPTURED, Ordering::Release);
+        let captured = if is_captured(mark) { Self::CAPTURED } else { 0 };
+        self.0.store(mark | captured, Ordering::Release);
     }
 
     /// The driver has said, after `seen` was read, that the work is done.
@@ -143,10 +143,15 @@ mod tests {
     fn a_captured_record_is_so_until_the_next() {
         let word = Word::new();
         let mut told = 0;
-        word.mark_captured(|mark| told = mark);
+        word.mark_captured_if(|mark| {
+            told = mark;
+            true
+        });
         assert!(word.load().is_captured() && !word.load().is_complete());
         assert_eq!(word.load().mark(), told);
         word.mark();
+        assert!(word.load().is_recorded() && !word.load().is_captured());
+        word.mark_captured_if(|_| false);
         assert!(word.load().is_recorded() && !word.load().is_captured());
     }
 

@@ -139,7 +139,7 @@ struct Running<'s> {
     /// The driver's number of it.
     id: u64,
     watch: Watch,
-    _open: guard::Capture,
+    open: guard::Capture,
 }
 
 impl<'s> Running<'s> {
@@ -159,7 +159,7 @@ impl<'s> Running<'s> {
         match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
             Ok(Some((id, graph))) => {
                 open.begun(id, context.number(), mode == CaptureMode::Global);
-                Ok((Self { stream, context, id, watch, _open: open }, graph))
+                Ok((Self { stream, context, id, watch, open }, graph))
             }
             unknown => {
                 let ended = end(stream, context, &watch);
@@ -176,9 +176,24 @@ impl<'s> Running<'s> {
             Ok(None) => return Err(Error::CaptureEndedElsewhere { code: None }),
             // Somebody else's.
             Ok(Some(now)) if now.id().is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
-            Ok(Some(Capture { .. })) | Err(_) => {}
+            Ok(Some(Capture { .. })) => {}
+            Err(error) => return self.end_now().and(Err(error)),
         }
+        match self.end_now() {
+            // It may be open still, and nobody else ends it.
+            Err(error @ Error::Driver { .. }) if self.is_open() => self.end_now().and(Err(error)),
+            ended => ended,
+        }
+    }
+
+    fn end_now(&self) -> Result<Graph> {
+        self.open.ends();
         end(self.stream, self.context, &self.watch)
+    }
+
+    fn is_open(&self) -> bool {
+        let now = self.stream.capture_for(self.context, "cuStreamEndCapture");
+        now.is_ok_and(|now| now.is_some_and(|now| now.id().is_none_or(|id| id == self.id)))
     }
 }
 

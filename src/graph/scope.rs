@@ -158,7 +158,7 @@ impl<'s> CaptureScope<'s> {
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         let graph = self.graph()?;
         // SAFETY: the graph is under capture, which the driver synchronises with.
-        unsafe { user_object::attach(self.context, graph, move || drop(owner)) }
+        unsafe { user_object::keep(self.context, graph, owner) }
     }
 
     /// Has the driver call `function` with each launch of the graph, once what was captured so far has run; what is

@@ -101,12 +101,13 @@ impl StreamRef<'_> {
         let launched = self
             // SAFETY: the stream is alive: its context is, and the view borrows it; the function takes any number.
             .call(context, |driver, stream| unsafe { driver.cuLaunchHostFunc(stream, Some(running::run), ticket.to_raw()) })
-            .and_then(|answer| context.check(answer))
-            .and_then(|()| mark.record(self));
-        match launched {
-            // Where the function runs already, it is only the mark that failed.
-            Err(error) if running::take(ticket).is_some() => Err(error),
-            _ => Ok(HostFn::new(outcome, mark, ticket, context)),
+            .and_then(|answer| context.check(answer));
+        if let Err(error) = launched {
+            drop(running::take(ticket));
+            return Err(error);
         }
+        // The function runs also where it has no mark.
+        let mark = mark.record(self).is_ok().then_some(mark);
+        Ok(HostFn::new(outcome, mark, ticket, context))
     }
 }

@@ -96,7 +96,7 @@ impl<R> Outcome<R> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(softcuda_shuttle)))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -112,7 +112,7 @@ impl<T> Places<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(softcuda_shuttle)))]
 mod tests {
     use super::*;
 

@@ -9,15 +9,17 @@ use std::ptr;
 use std::time::Duration;
 
 use cuda_streams::{
-    AsEvent, AsStream, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions, ExternalStream,
-    HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed, Untimed,
-    driver_version,
+    AsEvent, AsStream, CaptureMode, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions,
+    ExternalStream, HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed,
+    Untimed, driver_version, relaxed_capture,
 };
 
 use super::contexts;
 use super::ipc::{exported, nobodys_event, nobodys_memory, nothing_exported, sliced};
 use super::raw;
-use super::world::{World, done, event_round_trip, external, external_raw, foreign_event, idle, round_trip, second_context};
+use super::world::{
+    World, done, event_round_trip, external, external_raw, foreign_event, graph_round_trip, idle, idle_after, round_trip, second_context,
+};
 
 /// A public call on something prepared.
 pub(crate) struct Call<T: 'static> {
@@ -196,6 +198,7 @@ public_calls! {
         "Stream::wait_stream, itself" => world.stream.wait_stream(&world.stream)?;
         "Stream::query" => world.stream.query()?;
         "Stream::synchronize" => world.stream.synchronize()?;
+        "Stream::launch_host_fn" => idle_after(&world.stream, world.stream.launch_host_fn(|| 7)?)?.join()?;
         "Stream::id" => world.stream.id();
         "Stream::priority" => world.stream.priority();
         "Stream::is_blocking" => world.stream.is_blocking();
@@ -217,6 +220,10 @@ public_calls! {
         "StreamRef::wait_stream" => world.stream.as_stream().wait_stream(&world.other)?;
         "StreamRef::query" => world.stream.as_stream().query()?;
         "StreamRef::synchronize" => world.stream.as_stream().synchronize()?;
+        "StreamRef::launch_host_fn" => idle_after(&world.stream, world.stream.as_stream().launch_host_fn(|| ())?)?;
+        "HostFn::is_finished" => idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?.is_finished();
+        "HostFn::join" => idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?.join()?;
+        "HostFn::fmt" => format!("{:?}", idle_after(&world.stream, world.stream.launch_host_fn(|| ())?)?);
         "Event::record" => world.event.record(&world.stream)?;
         "Event::record, the first" => Event::timed().record(&world.stream)?;
         "Event::wait" => world.event.wait(&world.other)?;
@@ -330,6 +337,7 @@ public_calls! {
         "ExternalStream::query" => world.external.query()?;
         "ExternalStream::synchronize" => world.external.synchronize()?;
         "ExternalStream::synchronize_timeout" => idle(&world.external)?.synchronize_timeout(Duration::MAX)?;
+        "ExternalStream::launch_host_fn" => idle_after(&world.external, world.external.launch_host_fn(|| ())?)?;
         "ExternalStream::id" => if_there_are_ids(world.external.id())?;
         "ExternalStream::priority" => world.external.priority()?;
         "ExternalStream::is_blocking" => world.external.is_blocking()?;
@@ -345,6 +353,7 @@ public_calls! {
         "CurrentStream::query" => world.current()?.query()?;
         "CurrentStream::synchronize" => world.current()?.synchronize()?;
         "CurrentStream::synchronize_timeout" => idle(world.current()?)?.synchronize_timeout(Duration::MAX)?;
+        "CurrentStream::launch_host_fn" => idle_after(&world.stream, world.current()?.launch_host_fn(|| ())?)?;
         "CurrentStream::id" => if_there_are_ids(world.current()?.id())?;
         "CurrentStream::priority" => world.current()?.priority()?;
         "CurrentStream::is_blocking" => world.current()?.is_blocking()?;
@@ -362,5 +371,131 @@ public_calls! {
         "StreamRef::query, the legacy stream" => world.theirs[1].as_stream().query()?;
         "StreamRef::synchronize, the legacy stream" => world.theirs[1].as_stream().synchronize()?;
         "StreamRef::record_event, the per-thread stream" => world.theirs[2].as_stream().record_event()?;
+        "Stream::capture_status" => world.stream.capture_status()?;
+        "StreamRef::capture_status" => world.stream.as_stream().capture_status()?;
+        "ExternalStream::capture_status" => world.external.capture_status()?;
+        "CurrentStream::capture_status" => world.current()?.capture_status()?;
+        "Stream::capture" => world.capture(|_| Ok(()))?;
+        "StreamRef::capture" => world.stream.as_stream().capture::<Error>(CaptureMode::Relaxed, |_| Ok(()))?;
+        "ExternalStream::capture" => world.external.capture::<Error>(CaptureMode::Global, |_| Ok(()))?;
+        "CurrentStream::capture" => world.current()?.capture::<Error>(CaptureMode::ThreadLocal, |_| Ok(()))?;
+        "CaptureScope::record" => world.capture(|scope| scope.record(&world.captured))?;
+        "CaptureScope::record, external" => world.capture(|scope| scope.record(&world.node))?;
+        "CaptureScope::wait_event" => world.capture(|scope| {
+            scope.record(&world.captured)?;
+            scope.wait_event(&world.captured)
+        })?;
+        "CaptureScope::wait_event, external" => world.capture(|scope| scope.wait_event(&world.node))?;
+        "CaptureScope::wait_stream" => world.capture(|scope| scope.wait_stream(scope))?;
+        "CaptureScope::status" => world.capture(|scope| scope.status())?;
+        "CaptureScope::keep" => world.capture(|scope| scope.keep(()))?;
+        "CaptureScope::host_fn" => world.capture(|scope| scope.host_fn(|| ()))?;
+        "Stream::query, captured" => world.capture(|_| Ok(refused(world.stream.query(), |error| matches!(error, Error::Capturing { .. }))?))?;
+        "Stream::query, beside a capture" => world.capture(|_| world.other.query())?;
+        "Event::query, beside a capture" => world.capture(|_| world.node.query())?;
+        "Stream::record_event, beside a capture" => world.capture(|_| world.other.record_event())?;
+        "Stream::capture_events" => world.build(|_| Ok(()))?;
+        "StreamRef::capture_events" => world.stream.as_stream().capture_events::<Error>(|_| Ok(()))?;
+        "ExternalStream::capture_events" => world.external.capture_events::<Error>(|_| Ok(()))?;
+        "CurrentStream::capture_events" => world.current()?.capture_events::<Error>(|_| Ok(()))?;
+        "EventScope::record" => world.build(|scope| scope.record(&world.node))?;
+        "EventScope::wait_event" => world.build(|scope| scope.wait_event(&world.node))?;
+        "EventScope::host_fn" => world.build(|scope| scope.host_fn(|| ()))?;
+        "EventScope::keep" => world.build(|scope| scope.keep(()))?;
+        "EventScope::fork" => world.build(|scope| Ok(drop(scope.fork())))?;
+        "EventScope::join" => world.build(|scope| Ok(scope.join(scope.fork())))?;
+        "Graph::instantiate" => world.graph().instantiate()?;
+        "Graph::node_count" => world.graph().node_count()?;
+        "Graph::edge_count" => world.graph().edge_count()?;
+        "Graph::is_empty" => world.graph().is_empty()?;
+        "Graph::try_clone" => world.graph().try_clone()?;
+        "Graph::context" => world.graph().context();
+        "Graph::device" => world.graph().device();
+        "Graph::as_raw" => world.graph().as_raw();
+        "Graph::into_raw" => graph_round_trip(world.graph().try_clone()?)?;
+        "Graph::from_raw" => graph_round_trip(world.graph().try_clone()?)?;
+        "Graph::destroy" => world.graph().try_clone()?.destroy()?;
+        "Graph::fmt" => format!("{:?} {:?}", world.graph(), world.exec());
+        "GraphExec::launch" => world.exec().launch(&world.stream)?;
+        "GraphExec::launch, on the legacy stream" => world.exec().launch(&world.theirs[1])?;
+        "GraphExec::upload" => world.exec().upload(&world.stream)?;
+        "GraphExec::as_raw" => world.exec().as_raw();
+        "GraphExec::context" => world.exec().context();
+        "GraphExec::device" => world.exec().device();
+        "GraphExec::destroy" => world.graph().instantiate()?.destroy()?;
+        "relaxed_capture" => relaxed_capture(|| ())?;
     }
 }
+
+/// Those that answer where no driver may be called, in a forked child and inside a host function, as anywhere: the
+/// driver has no part in it.
+pub(crate) const WITHOUT_THE_DRIVER: &[&str] = &[
+    "Device::ordinal",
+    "Event::new",
+    "Event::timed",
+    "Event::interprocess",
+    "Event::default",
+    "Event::with_flags",
+    "Event::with_flags, refused",
+    "Event::context, never recorded",
+    "Event::device, never recorded",
+    "Event::as_raw, never recorded",
+    "Event::fmt, never recorded",
+    "Event::into_raw, never recorded",
+    "Stream::from_raw, default",
+    "Context::from_raw, null",
+    "Context::id",
+    "Context::device",
+    "Context::as_raw",
+    "Stream::id",
+    "Stream::priority",
+    "Stream::is_blocking",
+    "Stream::context",
+    "Stream::device",
+    "Stream::as_raw",
+    "Stream::destroy, shared",
+    "Stream::eq",
+    "Stream::fmt",
+    "AsStream::as_stream",
+    "AsEvent::as_event",
+    "StreamRef::as_raw",
+    "Event::context",
+    "Event::device",
+    "Event::flags",
+    "Event::is_timed",
+    "Event::is_blocking_sync",
+    "Event::is_interprocess",
+    "Event::as_raw",
+    "Event::fmt",
+    "Stream::scope",
+    "Stream::try_into_raw, shared",
+    "StreamRef::eq",
+    "EventRef::as_raw",
+    "EventRef::from_raw",
+    "ExternalStream::owner",
+    "ExternalStream::as_raw",
+    "ExternalStream::context",
+    "ExternalStream::device",
+    "StreamRef::context, of cudarc",
+    "IpcEventHandle::from_bytes",
+    "IpcEventHandle::as_bytes",
+    "IpcMemHandle::from_bytes",
+    "IpcMemHandle::as_bytes",
+    "Event::fmt, interprocess",
+    "IpcMemory::bytes",
+    "IpcMemory::as_raw",
+    "IpcMemory::context",
+    "IpcMemory::device",
+    "IpcMemory::is_imported",
+    "IpcMemory::fmt",
+    "IpcSlice::as_view",
+    "IpcSlice::as_view_mut",
+    "IpcSlice::memory",
+    "Graph::context",
+    "Graph::device",
+    "Graph::as_raw",
+    "Graph::fmt",
+    "GraphExec::as_raw",
+    "GraphExec::context",
+    "GraphExec::device",
+];

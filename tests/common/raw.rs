@@ -2,9 +2,10 @@
 //! integers; the functions are those of the driver that the crate uses.
 
 use std::ffi::{CStr, c_void};
+use std::ptr;
 use std::sync::OnceLock;
 
-use cuda_streams::{Device, RawContext, RawEvent, RawStream};
+use cuda_streams::{Device, RawContext, RawEvent, RawGraph, RawStream, Stream};
 use libloading::Library;
 use softcuda::Choice;
 
@@ -97,11 +98,45 @@ functions! {
     fn cuStreamGetFlags(stream: RawStream, flags: *mut u32);
     fn cuStreamGetPriority(stream: RawStream, priority: *mut i32);
     fn cuStreamQuery(stream: RawStream);
+    fn cuStreamBeginCapture_v2(stream: RawStream, mode: u32);
+    fn cuStreamEndCapture(stream: RawStream, graph: *mut *mut c_void);
+    fn cuGraphDestroy(graph: *mut c_void);
     fn cuEventCreate(event: *mut RawEvent, flags: u32);
     fn cuEventDestroy_v2(event: RawEvent);
     fn cuEventRecord(event: RawEvent, stream: RawStream);
     fn cuEventQuery(event: RawEvent);
     fn cuIpcGetEventHandle(handle: *mut c_void, event: RawEvent);
+}
+
+/// Begins a capture that is not this crate's, in thread-local mode.
+pub(crate) fn begin_capture(stream: &Stream) {
+    const THREAD_LOCAL: u32 = 1;
+    // SAFETY: the stream is alive.
+    let code = unsafe { cuStreamBeginCapture_v2(stream.as_raw(), THREAD_LOCAL) };
+    assert_eq!(code, SUCCESS);
+}
+
+/// Ends a capture that somebody has begun; the graph is the caller's.
+pub(crate) fn end_capture(stream: &Stream) -> Result<RawGraph, u32> {
+    let mut graph = ptr::null_mut();
+    // SAFETY: the stream is alive, and the out pointer a live local.
+    match unsafe { cuStreamEndCapture(stream.as_raw(), &raw mut graph) } {
+        SUCCESS => Ok(graph),
+        code => Err(code),
+    }
+}
+
+/// Gives back a graph of [`end_capture`].
+pub(crate) fn destroy_graph(graph: RawGraph) {
+    // SAFETY: the caller's own.
+    let code = unsafe { cuGraphDestroy(graph) };
+    assert_eq!(code, SUCCESS);
+}
+
+/// A query that a capture of this thread does not survive.
+pub(crate) fn query(stream: &Stream) -> u32 {
+    // SAFETY: the stream is alive.
+    unsafe { cuStreamQuery(stream.as_raw()) }
 }
 
 /// The driver's number of a device.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cuda_streams::{
-    AsEvent, AsStream, Context, CurrentStream, Device, Event, EventOptions, EventRef, ExternalStream, Interprocess, IpcSlice, RawEvent,
-    RawStream, Result, Stream, Timed,
+    AsEvent, AsStream, CaptureMode, CaptureScope, Contained, Context, CurrentStream, Device, Error, Event, EventOptions, EventRef,
+    EventScope, ExternalStream, Graph, GraphExec, Interprocess, IpcSlice, RawEvent, RawStream, Result, Stream, Timed,
 };
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 
@@ -32,6 +32,12 @@ pub(crate) struct World {
     /// An event that was exported.
     pub(crate) shared: Event<Interprocess>,
     pub(crate) slice: Mutex<IpcSlice<u8>>,
+    /// An event that a graph has a node of, and that graph.
+    pub(crate) node: Event<Timed>,
+    /// An event that is recorded in captures.
+    pub(crate) captured: Event,
+    pub(crate) graph: Mutex<Graph<Contained>>,
+    pub(crate) exec: Mutex<GraphExec<Contained>>,
 }
 
 impl World {
@@ -51,7 +57,50 @@ impl World {
         let shared = stream.record_event_with(EventOptions::new().interprocess()).expect("an interprocess event");
         assert!(shared.ipc_handle().is_ok() || cfg!(miri), "it is exported");
         let slice = Mutex::new(sliced(device, &theirs[0], 64).expect("memory that can be shared"));
-        Self { device, context, stream, other, event, start, end, external, second, cudarc, theirs, their_event, shared, slice }
+        let node = EventOptions::new().timed().external(true).build();
+        let graph = stream.capture_events::<Error>(|scope| scope.record(&node)).expect("a graph");
+        let exec = Mutex::new(graph.instantiate().expect("an executable graph"));
+        let graph = Mutex::new(graph);
+        Self {
+            device,
+            context,
+            stream,
+            other,
+            event,
+            start,
+            end,
+            external,
+            second,
+            cudarc,
+            theirs,
+            their_event,
+            shared,
+            slice,
+            node,
+            captured: Event::new(),
+            graph,
+            exec,
+        }
+    }
+
+    /// The graph.
+    pub(crate) fn graph(&self) -> MutexGuard<'_, Graph<Contained>> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made of it.
+    pub(crate) fn exec(&self) -> MutexGuard<'_, GraphExec<Contained>> {
+        self.exec.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Captures what `work` does.
+    pub(crate) fn capture<R>(&self, work: impl FnOnce(&CaptureScope<'_>) -> Result<R>) -> Result<Graph> {
+        self.stream.capture(CaptureMode::default(), |scope| work(scope).map(drop))
+    }
+
+    /// A graph of what `work` asks for.
+    pub(crate) fn build<R>(&self, work: impl for<'g> FnOnce(&EventScope<'g>) -> Result<R>) -> Result<Graph<Contained>> {
+        self.stream.capture_events(|scope| work(scope).map(drop))
     }
 
     /// Memory that can be shared, as cudarc's.
@@ -68,6 +117,11 @@ impl World {
 /// A stream whose work is done: a wait that polls then asks once, however the work is scheduled.
 pub(crate) fn idle<S: AsStream>(stream: S) -> Result<S> {
     stream.as_stream().synchronize().map(|()| stream)
+}
+
+/// What was enqueued on it is done.
+pub(crate) fn idle_after<T>(stream: impl AsStream, enqueued: T) -> Result<T> {
+    idle(stream).map(|_| enqueued)
 }
 
 /// The same for an event.
@@ -115,4 +169,11 @@ pub(crate) fn event_round_trip(event: Event) -> Result<Event> {
 pub(crate) fn second_context(world: &World) -> Result<Context> {
     // SAFETY: it lives as long as the world; nothing is made in it.
     unsafe { Context::from_raw(world.second.as_raw()) }
+}
+
+pub(crate) fn graph_round_trip(graph: Graph<Contained>) -> Result<Graph> {
+    let context = graph.context();
+    let raw = graph.into_raw();
+    // SAFETY: given up just now, of a stream of this context.
+    unsafe { Graph::from_raw(context, raw) }
 }

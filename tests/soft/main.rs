@@ -19,6 +19,8 @@ mod dead_context;
 #[cfg(not(miri))]
 mod failures;
 #[cfg(not(miri))]
+mod host_fn;
+#[cfg(not(miri))]
 mod ipc;
 #[cfg(not(miri))]
 mod ipc_forged;

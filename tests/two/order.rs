@@ -43,6 +43,25 @@ fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
     both_ways(|producer, consumer| consumer.wait_stream(producer))
 }
 
+/// T335: with the first device's context current, whose stream is held.
+#[test]
+fn t335_a_host_function_waits_for_an_event_of_the_other_device() -> Result<()> {
+    let [first, second] = streams();
+    let hold = Hold::new(&first);
+    let gate = first.record_event()?;
+    first.context().with_current(|| {
+        second.wait_event(&gate)?;
+        let function = second.launch_host_fn(|| 335)?;
+        // More than a driver that begins nothing before it is asked has to be asked.
+        for _ in 0..10 {
+            assert!(!function.is_finished() && !second.query()?, "the gate is closed");
+        }
+        assert_eq!(returns_after_release(hold, || function.join())?, 335);
+        assert!(gate.query()?);
+        second.synchronize()
+    })?
+}
+
 /// T46
 #[test]
 fn t046_default_streams_of_cudarc_are_two_streams() -> Result<()> {
