@@ -82,7 +82,7 @@ fn t034_two_graphs_run_beside_each_other_and_are_joined() -> Result<()> {
     Ok(())
 }
 
-/// T35, T253, T313: the fork and the join are edges, and no nodes.
+/// T35, T253: the fork and the join are edges, and no nodes.
 #[test]
 fn t035_branches_run_beside_each_other_and_the_join_waits_for_both() -> Result<()> {
     let [stream, side] = streams();

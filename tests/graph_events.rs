@@ -1,11 +1,11 @@
-//! Events as nodes of graphs: recorded and waited for with each launch, timed, moved, and outside of captures.
+//! Events as nodes of graphs: recorded and waited for with each launch, timed and moved.
 
 mod common;
 
 use common::hold::Hold;
 use common::words::Words;
 use common::{device, streams};
-use cuda_streams::{CaptureMode, Dynamic, Error, ErrorCode, Event, EventOptions, EventStatus, Graph, Result, Stream, Timed, Which};
+use cuda_streams::{CaptureMode, Dynamic, Error, ErrorCode, Event, EventOptions, EventStatus, Graph, Result, Stream, Which};
 
 fn words(value: u32) -> Words {
     Words::new(device(), value)
@@ -22,9 +22,9 @@ fn run(graph: &Graph, stream: &Stream) -> Result<()> {
     stream.synchronize()
 }
 
-/// T31, T271: events around a loop of copies, and a hold that shows what they are around.
+/// T271: around a loop of copies, and a hold that shows what they are around.
 #[test]
-fn t031_a_graph_is_timed_from_within() -> Result<()> {
+fn t271_timed_events_stand_around_the_work_of_a_graph() -> Result<()> {
     let [stream] = streams();
     Hold::new(&stream).release();
     stream.synchronize()?;
@@ -117,28 +117,6 @@ fn t266_an_event_of_a_graph_is_what_it_was() -> Result<()> {
     assert_eq!(properties(timed.into_dynamic()), (true, true, false));
     assert_eq!(properties(shared.into_dynamic()), (false, false, true));
     assert_eq!(properties(plain.into_dynamic()), (false, false, false));
-    Ok(())
-}
-
-/// T514
-#[test]
-fn t514_an_external_event_outside_of_captures_is_as_any_other() -> Result<()> {
-    let [producer, consumer] = streams();
-    let (source, mut data, mut seen) = (words(514), words(0), words(0));
-    let event: Event<Timed> = external().timed().build();
-    consumer.wait_event(&event)?;
-    assert_eq!((event.query()?, event.status()?, consumer.query()?), (true, EventStatus::NotRecorded, true));
-    let start = producer.record_event_with(external().timed())?;
-    let hold = Hold::new(&producer);
-    data.copy_from(&producer, &source);
-    event.record(&producer)?;
-    event.wait(&consumer)?;
-    seen.copy_from(&consumer, &data);
-    assert_eq!((event.query()?, event.status()?, consumer.query()?), (false, EventStatus::Pending, false));
-    hold.release();
-    consumer.synchronize()?;
-    assert_eq!((event.query()?, event.status()?, seen.read()), (true, EventStatus::Complete, 514));
-    assert!(start.elapsed_time(&event)?.as_millis_f32() > 0.0, "the hold came between");
     Ok(())
 }
 
