@@ -9,6 +9,8 @@ mod foreign;
 // Not under Miri, which has no child processes, and takes minutes for tables of all calls and for each
 // schedule.
 #[cfg(not(miri))]
+mod capture;
+#[cfg(not(miri))]
 mod counts;
 #[cfg(not(miri))]
 mod counts_of_others;
