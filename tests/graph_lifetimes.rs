@@ -68,7 +68,7 @@ fn t262_a_host_function_lives_with_the_last_graph() -> Result<()> {
 fn t264_streams_and_graphs_do_not_need_each_other() -> Result<()> {
     let [stream, other] = streams();
     let (source, mut data) = (words(264), words(0));
-    let mut captured = |data: &mut Words| -> Result<GraphExec> {
+    let captured = |data: &mut Words| -> Result<GraphExec> {
         let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
             data.copy_from(scope, &source);
             Ok(())
