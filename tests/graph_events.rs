@@ -99,11 +99,11 @@ fn t270_record_and_wait_nodes_order_a_graph_with_the_streams_around_it() -> Resu
 fn t266_an_event_of_a_graph_is_what_it_was() -> Result<()> {
     let [stream] = streams();
     let timed = EventOptions::new().timed().blocking_sync(true).build();
-    let shared = EventOptions::new().interprocess().build();
+    let blocking = EventOptions::new().blocking_sync(true).build();
     let plain = Event::new();
     let graph = stream.capture_events::<Error>(|scope| {
         scope.record(&timed)?;
-        scope.wait_event(&shared)?;
+        scope.wait_event(&blocking)?;
         scope.record(&plain)
     })?;
     graph.instantiate()?.launch(&stream)?;
@@ -115,7 +115,7 @@ fn t266_an_event_of_a_graph_is_what_it_was() -> Result<()> {
     };
     assert!(timed.elapsed_time(&timed)?.as_millis_f32().abs() < f32::EPSILON, "it takes time stamps");
     assert_eq!(properties(timed.into_dynamic()), (true, true, false));
-    assert_eq!(properties(shared.into_dynamic()), (false, false, true));
+    assert_eq!(properties(blocking.into_dynamic()), (false, true, false));
     assert_eq!(properties(plain.into_dynamic()), (false, false, false));
     Ok(())
 }
