@@ -79,6 +79,7 @@ struct Readme;
 
 /// What may go to another thread and be shared, checked at compile time.
 const _: () = {
+    const fn send<T: Send>() {}
     const fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<Device>();
     send_and_sync::<Context>();
@@ -96,7 +97,6 @@ const _: () = {
     send_and_sync::<GraphExec<Contained>>();
     send_and_sync::<HostFn<std::cell::Cell<u8>>>();
     send_and_sync::<Error>();
-    const fn send<T: Send>() {}
     send::<Graph>();
     send::<Graph<Contained>>();
 };

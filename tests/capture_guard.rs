@@ -74,6 +74,7 @@ fn streams_and_events_outside_are_asked_and_waited_for() {
         pending.synchronize()?;
         other.synchronize()?;
         assert_eq!((complete.query()?, other.query()?), (true, true));
+        assert_eq!(other.launch_host_fn(|| 7)?.join()?, 7);
         complete.synchronize()
     });
 }

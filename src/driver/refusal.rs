@@ -37,8 +37,8 @@ impl Watch {
         Self { before: FIRST.take(), _thread: PhantomData }
     }
 
-    /// The first refusal since the begin.
-    pub(crate) fn seen(&self) -> Option<Refusal> {
+    /// The first refusal since the last begin on this thread.
+    pub(crate) fn seen() -> Option<Refusal> {
         FIRST.get()
     }
 }
@@ -57,16 +57,16 @@ mod tests {
     fn the_first_refusal_of_a_capture_is_kept() {
         let outer = Watch::begin();
         note("cuEventQuery", ErrorCode::INVALID_HANDLE);
-        assert_eq!(outer.seen(), None, "which says nothing of captures");
+        assert_eq!(Watch::seen(), None, "which says nothing of captures");
         note("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         note("cuEventQuery", ErrorCode::STREAM_CAPTURE_INVALIDATED);
         let first = Some(("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED));
-        assert_eq!(outer.seen(), first);
+        assert_eq!(Watch::seen(), first);
         let inner = Watch::begin();
-        assert_eq!(inner.seen(), None);
+        assert_eq!(Watch::seen(), None);
         note("cuCtxSynchronize", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         drop(inner);
-        assert_eq!(outer.seen(), first);
+        assert_eq!(Watch::seen(), first);
         drop(outer);
         FIRST.set(None);
     }

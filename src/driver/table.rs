@@ -106,6 +106,7 @@ macro_rules! table {
                 /// `None` where the driver is too old to have it.
                 #[inline(always)]
                 #[allow(clippy::inline_always, reason = "the name in the answer must fold into the cold path")]
+                #[allow(clippy::too_many_arguments, reason = "as many as the driver's function has")]
                 pub(crate) unsafe fn $late(&self, $($late_arg: $late_ty),*) -> Option<Answer> {
                     let function = self.$late?;
                     // SAFETY: the caller upholds the contract of the driver function.

@@ -138,8 +138,8 @@ struct Running<'s> {
     context: Context,
     /// The driver's number of it.
     id: u64,
-    watch: Watch,
     open: guard::Capture,
+    _watch: Watch,
 }
 
 impl<'s> Running<'s> {
@@ -159,10 +159,10 @@ impl<'s> Running<'s> {
         match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
             Ok(Some((id, graph))) => {
                 open.begun(id, context.number(), mode == CaptureMode::Global);
-                Ok((Self { stream, context, id, watch, open }, graph))
+                Ok((Self { stream, context, id, open, _watch: watch }, graph))
             }
             unknown => {
-                let ended = end(stream, context, &watch);
+                let ended = end(stream, context);
                 unknown.and(ended).and(Err(Error::CaptureEndedElsewhere { code: None }))
             }
         }
@@ -188,7 +188,7 @@ impl<'s> Running<'s> {
 
     fn end_now(&self) -> Result<Graph> {
         self.open.ends();
-        end(self.stream, self.context, &self.watch)
+        end(self.stream, self.context)
     }
 
     fn is_open(&self) -> bool {
@@ -198,7 +198,7 @@ impl<'s> Running<'s> {
 }
 
 /// Ends the capture of a stream.
-fn end(stream: StreamRef<'_>, context: Context, watch: &Watch) -> Result<Graph> {
+fn end(stream: StreamRef<'_>, context: Context) -> Result<Graph> {
     let mut graph: CUgraph = ptr::null_mut();
     let answer = stream.call(context, |driver, stream| {
         // SAFETY: the stream is alive, as in `begin`; the out pointer is a live local.
@@ -207,7 +207,7 @@ fn end(stream: StreamRef<'_>, context: Context, watch: &Watch) -> Result<Graph> 
     match answer.code() {
         None if graph.is_null() => Err(Error::NullHandle { what: "graph" }),
         None => Ok(Graph::own(graph, context)),
-        Some(code @ ErrorCode::STREAM_CAPTURE_INVALIDATED) => Err(match watch.seen() {
+        Some(code @ ErrorCode::STREAM_CAPTURE_INVALIDATED) => Err(match Watch::seen() {
             Some((call, code)) => Error::CaptureInvalidated { by: Some(call), code },
             None => Error::CaptureInvalidated { by: None, code },
         }),

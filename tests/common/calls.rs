@@ -387,10 +387,10 @@ public_calls! {
         })?;
         "CaptureScope::wait_event, external" => world.capture(|scope| scope.wait_event(&world.node))?;
         "CaptureScope::wait_stream" => world.capture(|scope| scope.wait_stream(scope))?;
-        "CaptureScope::status" => world.capture(|scope| scope.status())?;
+        "CaptureScope::status" => world.capture(|scope| scope.status().map(drop))?;
         "CaptureScope::keep" => world.capture(|scope| scope.keep(()))?;
         "CaptureScope::host_fn" => world.capture(|scope| scope.host_fn(|| ()))?;
-        "Stream::query, captured" => world.capture(|_| Ok(refused(world.stream.query(), |error| matches!(error, Error::Capturing { .. }))?))?;
+        "Stream::query, captured" => world.capture(|_| refused(world.stream.query(), |error| matches!(error, Error::Capturing { .. })))?;
         "Stream::query, beside a capture" => world.capture(|_| world.other.query())?;
         "Event::query, beside a capture" => world.capture(|_| world.node.query())?;
         "Stream::record_event, beside a capture" => world.capture(|_| world.other.record_event())?;
@@ -402,8 +402,14 @@ public_calls! {
         "EventScope::wait_event" => world.build(|scope| scope.wait_event(&world.node))?;
         "EventScope::host_fn" => world.build(|scope| scope.host_fn(|| ()))?;
         "EventScope::keep" => world.build(|scope| scope.keep(()))?;
-        "EventScope::fork" => world.build(|scope| Ok(drop(scope.fork())))?;
-        "EventScope::join" => world.build(|scope| Ok(scope.join(scope.fork())))?;
+        "EventScope::fork" => world.build(|scope| {
+            drop(scope.fork());
+            Ok(())
+        })?;
+        "EventScope::join" => world.build(|scope| {
+            scope.join(scope.fork());
+            Ok(())
+        })?;
         "Graph::instantiate" => world.graph().instantiate()?;
         "Graph::node_count" => world.graph().node_count()?;
         "Graph::edge_count" => world.graph().edge_count()?;

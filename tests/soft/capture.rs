@@ -289,6 +289,21 @@ fn a_slice_that_is_dropped_before_the_launch_is_used_after_free() -> Result<(), 
     Ok(())
 }
 
+/// The same attempt where launching is safe: the work of others runs at once, and no launch does it again.
+#[test]
+fn work_of_others_does_not_get_into_a_graph_that_launches_safely() -> Result<(), Box<dyn StdError>> {
+    let misuse = Scope::enter();
+    let stream = CudaContext::new(0)?.per_thread_stream();
+    let mut slice = stream.alloc_zeros::<u32>(64)?;
+    let graph = stream.as_stream().capture_events::<Box<dyn StdError>>(|_| Ok(stream.memset_zeros(&mut slice)?))?;
+    assert!(graph.is_empty()?);
+    drop(slice);
+    graph.instantiate()?.launch(&stream)?;
+    stream.synchronize()?;
+    assert_eq!(misuse.scope().take_reports(), []);
+    Ok(())
+}
+
 /// What is held in one capture does not hold another.
 #[test]
 fn a_graph_of_held_work_is_captured_and_waits_for_nothing() {

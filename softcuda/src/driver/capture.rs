@@ -27,7 +27,7 @@ pub(super) fn begin(handle: Handle, mode: u32) -> Outcome {
         return Err(codes::ILLEGAL_STATE);
     }
     let (number, graph) = (state.serial(), state.serial());
-    state.graphs.graphs.insert(graph, Graph::new(true));
+    state.graphs.all.insert(graph, Graph::new(true));
     state.captures.insert(number, Capture::new(mode, stream, graph));
     Ok(())
 }
@@ -52,7 +52,7 @@ fn end_on(state: &mut State, stream: Serial) -> Outcome<Serial> {
         return Err(codes::STREAM_CAPTURE_WRONG_THREAD);
     }
     let capture = state.captures.remove(number).ok_or(codes::ILLEGAL_STATE)?;
-    let graph = state.graphs.graphs.get_mut(&capture.graph);
+    let graph = state.graphs.all.get_mut(&capture.graph);
     let last = capture.streams.get(&stream).map_or(&[][..], Vec::as_slice);
     match graph {
         Some(graph) if !capture.is_invalidated && graph.all_come_before(last) => {
@@ -108,7 +108,7 @@ pub(super) fn info(handle: Handle, info: Info) -> Outcome {
     let Some(number) = number else { return Ok(()) };
     let state = &mut *state;
     let Some(capture) = state.captures.get_mut(number) else { return Ok(()) };
-    let Some(graph) = state.graphs.graphs.get(&capture.graph) else { return Ok(()) };
+    let Some(graph) = state.graphs.all.get(&capture.graph) else { return Ok(()) };
     let after = capture.streams.get(&stream).map_or(&[][..], Vec::as_slice);
     let nodes: Vec<Handle> = after.iter().map(|place| Handle::new(Kind::GraphNode, graph.nodes[*place].serial)).collect();
     let count = nodes.len();

@@ -6,10 +6,10 @@
 
 use super::captures::Capture;
 use super::codes::{self, Code, Outcome};
-use super::graphs::Node;
+use super::graphs::References;
 use super::handle::Handle;
 use super::modes::Mode;
-use super::node::NodeWork;
+use super::node::{Node, NodeWork};
 use super::objects::{Mark, Role, Serial};
 use super::raw::Topic;
 use super::scope::ScopeId;
@@ -137,13 +137,25 @@ impl State {
         }
         let serial = self.serial();
         let Some(number) = self.captures.of(stream) else { return false };
-        let Some(context) = self.streams.get(&stream).map(|this| this.context) else { return false };
+        let context = self.streams.get(&stream).map(|this| this.context);
         let Some(capture) = self.captures.get_mut(number) else { return false };
-        let Some(graph) = self.graphs.graphs.get_mut(&capture.graph) else { return false };
+        let Some(graph) = self.graphs.all.get_mut(&capture.graph) else { return false };
         let after = capture.streams.remove(&stream).unwrap_or_default();
         let place = graph.add(Node { serial, context, work: work(), after });
         capture.streams.insert(stream, vec![place]);
         true
+    }
+
+    /// The graph that a stream is captured into refers to user objects too.
+    pub(super) fn captured_graph_refers_to(&mut self, stream: Serial, references: &References) {
+        let capture = self.captures.of(stream).and_then(|number| self.captures.get(number));
+        let Some(graph) = capture.map(|capture| capture.graph) else { return };
+        self.graphs.refer_again(references);
+        if let Some(graph) = self.graphs.all.get_mut(&graph) {
+            for (object, count) in references {
+                *graph.references.entry(*object).or_default() += count;
+            }
+        }
     }
 
     /// What a record on a capturing stream marks.
@@ -204,7 +216,9 @@ impl State {
     /// A scope ends, and with it its captures: how many.
     pub(super) fn abandon_captures_of(&mut self, scope: ScopeId) -> usize {
         let captures = self.captures.numbers(|capture| capture.scope == scope);
-        captures.iter().for_each(|number| self.abandon_capture(*number));
+        for number in &captures {
+            self.abandon_capture(*number);
+        }
         captures.len()
     }
 

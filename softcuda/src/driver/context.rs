@@ -73,6 +73,7 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
         let ends = state.ends_of(context);
         if ends.is_empty() {
             remove(&mut state, context);
+            state.start_workers(0);
             return Ok(());
         }
         let mut points = ends;

@@ -1,14 +1,16 @@
 //! `cuGraph*`: graphs, what is in them, and executables of them.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::abi::{HostFunction, In, InOut, Out};
+use super::abi::{Argument, HostFunction, In, InOut, Out};
 use super::codes::{self, Outcome};
-use super::graphs::{Executable, Graph, Node, Plan, References};
+use super::copy::ReadyFill;
+use super::graphs::{Executable, Graph, References};
 use super::handle::{Handle, Kind, RawHandle};
 use super::job::{Pattern, UserData};
-use super::node::{Fill, NodeWork};
+use super::node::{Fill, Node, NodeWork, Plan};
 use super::objects::Serial;
 use super::raw::Topic;
 use super::state::{State, lock};
@@ -25,14 +27,14 @@ pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
 
 fn add(state: &mut State, out: Out<RawHandle>, graph: Graph) {
     let serial = state.serial();
-    state.graphs.graphs.insert(serial, graph);
+    state.graphs.all.insert(serial, graph);
     out.set(Handle::new(Kind::Graph, serial).raw());
 }
 
 /// The graph of a caller's handle, which no capture may add to.
 fn finished(state: &State, handle: Handle) -> Outcome<Serial> {
     let serial = state.graph(handle)?;
-    if state.graphs.graphs[&serial].in_capture {
+    if state.graphs.all[&serial].in_capture {
         report::add(Topic::Misuse, format_args!("graph {handle:?} is still being captured"));
         return Err(codes::INVALID_VALUE);
     }
@@ -49,7 +51,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 
 /// Nodes of a copy of a graph, and what it refers to.
 fn copy(state: &mut State, serial: Serial) -> (Vec<Node>, References) {
-    let Graph { nodes, references, .. } = &state.graphs.graphs[&serial];
+    let Graph { nodes, references, .. } = &state.graphs.all[&serial];
     let (mut nodes, references) = (nodes.clone(), references.clone());
     for node in &mut nodes {
         node.serial = state.serial();
@@ -82,14 +84,8 @@ pub(super) fn instantiate(out: Out<RawHandle>, handle: Handle, flags: u64) -> Ou
     let mut state = lock();
     let serial = finished(&state, handle)?;
     let (nodes, references) = copy(&mut state, serial);
-    let executable = Executable {
-        scope: scope::current(),
-        plan: Arc::new(Plan::new(nodes)),
-        flags,
-        references,
-        streams: std::collections::BTreeMap::new(),
-        last: None,
-    };
+    let executable =
+        Executable { scope: scope::current(), plan: Arc::new(Plan::new(&nodes)), flags, references, streams: BTreeMap::new(), last: None };
     let serial = state.serial();
     state.graphs.executables.insert(serial, executable);
     out.set(Handle::new(Kind::Executable, serial).raw());
@@ -134,7 +130,7 @@ unsafe fn list(handles: &[Handle], out: *mut RawHandle, room: usize) {
 pub(super) unsafe fn nodes(handle: Handle, out: *mut c_void, count: InOut<usize>, only_roots: bool) -> Outcome {
     let state = lock();
     let serial = state.graph(handle)?;
-    let nodes = state.graphs.graphs[&serial].nodes.iter().filter(|node| !only_roots || node.after.is_empty());
+    let nodes = state.graphs.all[&serial].nodes.iter().filter(|node| !only_roots || node.after.is_empty());
     let nodes: Vec<Handle> = nodes.map(|node| Handle::new(Kind::GraphNode, node.serial)).collect();
     if out.is_null() {
         count.set(nodes.len());
@@ -158,7 +154,7 @@ pub(super) unsafe fn edges(handle: Handle, from: *mut c_void, to: *mut c_void, d
     if from.is_null() != to.is_null() {
         return Err(codes::INVALID_VALUE);
     }
-    let graph = &state.graphs.graphs[&serial];
+    let graph = &state.graphs.all[&serial];
     let handle = |place: usize| Handle::new(Kind::GraphNode, graph.nodes[place].serial);
     let edges: Vec<(usize, usize)> = graph.edges().collect();
     if from.is_null() {
@@ -196,12 +192,12 @@ pub(super) struct Place {
     pub(super) count: usize,
 }
 
-/// Adds a node whose work, and context if it is not the current one, `work` answers.
+/// Adds a node whose work, and context if that matters, `work` answers.
 ///
 /// # Safety
 ///
 /// `place` has an array of as many handles as it says, or null.
-unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork, Serial)>) -> Outcome {
+unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork, Option<Serial>)>) -> Outcome {
     let Place { out, graph, after, count } = place;
     if after.is_null() && count != 0 {
         return Err(codes::INVALID_VALUE);
@@ -211,9 +207,11 @@ unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork,
     let mut places = Vec::with_capacity(count);
     for index in 0..count {
         // SAFETY: the caller's array has that many.
-        let handle = unsafe { <Handle as super::abi::Argument>::accept(after.wrapping_add(index).read()) }?;
+        let handle = unsafe { after.wrapping_add(index).read() };
+        // SAFETY: a handle is a number.
+        let handle = unsafe { Handle::accept(handle) }?;
         let serial = handle.serial(Kind::GraphNode).ok_or(codes::INVALID_VALUE)?;
-        let place = state.graphs.graphs[&graph].nodes.iter().position(|node| node.serial == serial).ok_or(codes::INVALID_VALUE)?;
+        let place = state.graphs.all[&graph].nodes.iter().position(|node| node.serial == serial).ok_or(codes::INVALID_VALUE)?;
         if places.contains(&place) {
             return Err(codes::INVALID_VALUE);
         }
@@ -221,7 +219,7 @@ unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork,
     }
     let (work, context) = work(&state)?;
     let serial = state.serial();
-    if let Some(graph) = state.graphs.graphs.get_mut(&graph) {
+    if let Some(graph) = state.graphs.all.get_mut(&graph) {
         graph.add(Node { serial, context, work, after: places });
     }
     out.set(Handle::new(Kind::GraphNode, serial).raw());
@@ -233,7 +231,7 @@ unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork,
 /// As for `add_node`.
 pub(super) unsafe fn add_empty(place: Place) -> Outcome {
     // SAFETY: the caller's promise.
-    unsafe { add_node(place, |state| Ok((NodeWork::Nothing, state.current()?))) }
+    unsafe { add_node(place, |_| Ok((NodeWork::Nothing, None))) }
 }
 
 /// `CUDA_HOST_NODE_PARAMS`
@@ -251,7 +249,7 @@ pub(super) unsafe fn add_host(place: Place, params: In<HostNode>) -> Outcome {
     let HostNode { function, user } = params.get();
     let function = function.ok_or(codes::INVALID_VALUE)?;
     // SAFETY: the caller's promise.
-    unsafe { add_node(place, |state| Ok((NodeWork::HostFunction(function, UserData(user)), state.current()?))) }
+    unsafe { add_node(place, |_| Ok((NodeWork::HostFunction(function, UserData(user)), None))) }
 }
 
 /// A node that records an event, or waits for one, in the event's context.
@@ -260,7 +258,7 @@ pub(super) unsafe fn add_host(place: Place, params: In<HostNode>) -> Outcome {
 ///
 /// As for `add_node`.
 pub(super) unsafe fn add_event(place: Place, event: Handle, node: fn(Serial) -> NodeWork) -> Outcome {
-    let work = |state: &State| state.event(event).map(|(serial, event)| (node(serial), event.context));
+    let work = |state: &State| state.event(event).map(|(serial, event)| (node(serial), Some(event.context)));
     // SAFETY: the caller's promise.
     unsafe { add_node(place, work) }
 }
@@ -294,8 +292,8 @@ pub(super) unsafe fn add_memset(place: Place, params: In<MemsetNode>, context: H
     let fill = Fill { target, pattern, count: width, rows: height, pitch };
     let work = |state: &State| {
         let context = state.named_context(context).map_err(|_| codes::INVALID_VALUE)?;
-        super::copy::ReadyFill::find(state, context, fill)?;
-        Ok((NodeWork::Fill(fill), context))
+        ReadyFill::find(state, context, fill)?;
+        Ok((NodeWork::Fill(fill), Some(context)))
     };
     // SAFETY: the caller's promise.
     unsafe { add_node(place, work) }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::copy::{ReadyCopy, ReadyFill};
-use super::graphs::{Executable, Node, Plan};
+use super::graphs::Executable;
 use super::handle::{Handle, Kind};
-use super::node::NodeWork;
+use super::node::{Node, NodeWork, Plan};
 use super::objects::{Point, Role, Serial, Work};
 use super::raw::Topic;
 use super::state::{State, lock};
@@ -23,7 +23,11 @@ pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
         state = peers::with_room(state, Handle::new(Kind::Event, event));
     }
     let executable = state.executable(handle)?;
-    let stream = state.stream_not_captured(stream)?;
+    let stream = state.stream_for_work(stream)?;
+    if state.is_capturing(stream) {
+        state.captures_launch(executable, stream);
+        return Ok(());
+    }
     state.launches(executable, stream)
 }
 
@@ -55,6 +59,14 @@ enum Ready<'plan> {
 }
 
 impl State {
+    /// A launch on a capturing stream is a node, which does what the executable does by now.
+    fn captures_launch(&mut self, executable: Serial, stream: Serial) {
+        let Some(this) = self.graphs.executables.get(&executable) else { return };
+        let (plan, references) = (Arc::clone(&this.plan), this.references.clone());
+        self.captures_work(stream, || NodeWork::Child(plan));
+        self.captured_graph_refers_to(stream, &references);
+    }
+
     fn launches(&mut self, executable: Serial, stream: Serial) -> Outcome {
         let Some(plan) = self.graphs.executables.get(&executable).map(|this| Arc::clone(&this.plan)) else { return Ok(()) };
         // All of it or nothing.
@@ -76,9 +88,9 @@ impl State {
             outcome = outcome.and(self.submit_node(this, ready));
             ends.push(self.end_and_moment(this));
         }
-        for (branch, (_, last)) in plan.branches.iter().enumerate() {
-            if on[branch] != stream {
-                self.comes_after(stream, &ends[*last]);
+        for (branch, on) in plan.branches.iter().zip(on) {
+            if on != stream {
+                self.comes_after(stream, &ends[branch.last]);
             }
         }
         let end = self.end_of(stream);
@@ -88,24 +100,26 @@ impl State {
 
     /// What a node does, if what it needs is there.
     fn ready<'plan>(&self, node: &'plan Node) -> Outcome<Ready<'plan>> {
-        if !self.contexts.contains_key(&node.context) {
-            report::add(Topic::Handle, format_args!("the graph has a node of context {}, which was destroyed", node.context));
+        if let Some(context) = node.context.filter(|context| !self.contexts.contains_key(context)) {
+            report::add(Topic::Handle, format_args!("the graph has a node of context {context}, which was destroyed"));
             return Err(codes::CONTEXT_IS_DESTROYED);
         }
         Ok(match &node.work {
             NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
-            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, node.context, *fill)?),
+            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, node.context.ok_or(codes::INVALID_CONTEXT)?, *fill)?),
             other => Ready::Other(other),
         })
     }
 
     /// The streams of the branches: the first one that can goes on the stream of the launch.
     fn streams_for(&mut self, executable: Serial, plan: &Plan, stream: Serial) -> Vec<Serial> {
-        let context = self.streams.get(&stream).map(|this| self.owner(this.context));
-        let on_it = plan.branches.iter().position(|(of_branch, _)| Some(self.owner(*of_branch)) == context);
+        let Some(own) = self.streams.get(&stream).map(|this| this.context) else { return vec![stream; plan.branches.len()] };
+        let is_at_home = |context: Option<Serial>| context.is_none_or(|context| self.owner(context) == self.owner(own));
+        let on_it = plan.branches.iter().position(|branch| is_at_home(branch.context));
         let mut on = Vec::with_capacity(plan.branches.len());
-        for (branch, (context, _)) in plan.branches.iter().enumerate() {
-            on.push(if Some(branch) == on_it { stream } else { self.stream_of_branch(executable, branch, *context) });
+        for (place, branch) in plan.branches.iter().enumerate() {
+            let context = branch.context.unwrap_or(own);
+            on.push(if Some(place) == on_it { stream } else { self.stream_of_branch(executable, place, context) });
         }
         on
     }
@@ -113,10 +127,11 @@ impl State {
     fn stream_of_branch(&mut self, executable: Serial, branch: usize, context: Serial) -> Serial {
         let known = self.graphs.executables.get(&executable).and_then(|this| this.streams.get(&branch)).copied();
         // They go with their context.
-        known.filter(|stream| self.streams.contains_key(stream)).unwrap_or_else(|| {
+        known.filter(|stream| self.streams.get(stream).is_some_and(|this| this.context == context)).unwrap_or_else(|| {
             let stream = self.add_stream(context, Role::Branch { executable }, 0);
-            if let Some(this) = self.graphs.executables.get_mut(&executable) {
-                this.streams.insert(branch, stream);
+            let before = self.graphs.executables.get_mut(&executable).and_then(|this| this.streams.insert(branch, stream));
+            if let Some(before) = before {
+                self.retire_stream(before);
             }
             stream
         })
@@ -185,7 +200,9 @@ impl State {
     /// Takes an executable away. What it refers to stays until its last launch has ended.
     pub(super) fn remove_executable(&mut self, executable: Serial) {
         let Some(Executable { references, streams, last, .. }) = self.graphs.executables.remove(&executable) else { return };
-        streams.into_values().for_each(|stream| self.retire_stream(stream));
+        for stream in streams.into_values() {
+            self.retire_stream(stream);
+        }
         match last {
             Some((point, _)) if !self.is_passed(point) => self.graphs.in_flight.push((point, references)),
             _ => self.graphs.give_up(references),

@@ -16,7 +16,7 @@ struct Left {
 impl State {
     /// Graphs of a scope that no capture adds to.
     pub(super) fn count_graphs(&self, scope: ScopeId) -> usize {
-        self.graphs.graphs.values().filter(|graph| graph.scope == scope && !graph.in_capture).count()
+        self.graphs.all.values().filter(|graph| graph.scope == scope && !graph.in_capture).count()
     }
 
     pub(super) fn count_executables(&self, scope: ScopeId) -> usize {
@@ -40,7 +40,7 @@ impl State {
             };
             left.report();
         }
-        let graphs = self.graphs.graphs.values_mut().map(|graph| &mut graph.scope);
+        let graphs = self.graphs.all.values_mut().map(|graph| &mut graph.scope);
         let executables = self.graphs.executables.values_mut().map(|executable| &mut executable.scope);
         let objects = self.graphs.objects.values_mut().map(|object| &mut object.scope);
         for owner in graphs.chain(executables).chain(objects).filter(|owner| **owner == scope) {

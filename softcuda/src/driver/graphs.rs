@@ -6,21 +6,9 @@ use std::sync::Arc;
 use super::abi::HostFunction;
 use super::clock::Moment;
 use super::job::UserData;
-use super::node::NodeWork;
+use super::node::{Node, Plan};
 use super::objects::{Point, Serial};
 use super::scope::{self, ScopeId};
-
-/// A node of a graph.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// What its handle says.
-    pub(super) serial: Serial,
-    /// Where it runs.
-    pub(super) context: Serial,
-    pub(super) work: NodeWork,
-    /// The nodes that it comes after, by their places, which are before its own.
-    pub(super) after: Vec<usize>,
-}
 
 /// How many references there are to each of several user objects.
 pub(super) type References = BTreeMap<Serial, u64>;
@@ -71,35 +59,6 @@ impl Graph {
     }
 }
 
-/// What an executable does: nodes in an order that dependencies allow, in branches that each run in order.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) nodes: Vec<Node>,
-    /// The branch of each node.
-    pub(super) branch_of: Vec<usize>,
-    /// The context and the last node of each branch.
-    pub(super) branches: Vec<(Serial, usize)>,
-}
-
-impl Plan {
-    /// Puts each node behind one that it comes after, if none is there yet, or else into a branch of its own.
-    pub(super) fn new(nodes: Vec<Node>) -> Self {
-        let mut branch_of: Vec<usize> = Vec::with_capacity(nodes.len());
-        let mut branches: Vec<(Serial, usize)> = Vec::new();
-        for (place, node) in nodes.iter().enumerate() {
-            let is_free = |from: &&usize| branches[branch_of[**from]] == (node.context, **from);
-            let branch = node.after.iter().find(is_free).map(|from| branch_of[*from]);
-            let branch = branch.unwrap_or_else(|| {
-                branches.push((node.context, place));
-                branches.len() - 1
-            });
-            branches[branch].1 = place;
-            branch_of.push(branch);
-        }
-        Self { nodes, branch_of, branches }
-    }
-}
-
 /// An executable graph.
 #[derive(Debug)]
 pub(super) struct Executable {
@@ -138,7 +97,7 @@ pub(super) struct Destructor {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Graphs {
-    pub(super) graphs: BTreeMap<Serial, Graph>,
+    pub(super) all: BTreeMap<Serial, Graph>,
     pub(super) executables: BTreeMap<Serial, Executable>,
     pub(super) objects: BTreeMap<Serial, UserObject>,
     /// What executables refer to that are gone while a launch of them is under way, which ends there.
@@ -151,7 +110,7 @@ pub(super) struct Graphs {
 impl Graphs {
     pub(super) const fn new() -> Self {
         Self {
-            graphs: BTreeMap::new(),
+            all: BTreeMap::new(),
             executables: BTreeMap::new(),
             objects: BTreeMap::new(),
             in_flight: Vec::new(),
@@ -163,7 +122,7 @@ impl Graphs {
     /// Where a node is.
     pub(super) fn node(&self, serial: Serial) -> Option<(&Graph, usize)> {
         let place = |graph: &Graph| graph.nodes.iter().position(|node| node.serial == serial);
-        self.graphs.values().find_map(|graph| Some((graph, place(graph)?)))
+        self.all.values().find_map(|graph| Some((graph, place(graph)?)))
     }
 
     /// Something that refers to user objects is copied.
@@ -209,7 +168,7 @@ impl Graphs {
 
     /// Takes a graph away.
     pub(super) fn remove(&mut self, serial: Serial) {
-        if let Some(graph) = self.graphs.remove(&serial) {
+        if let Some(graph) = self.all.remove(&serial) {
             self.give_up(graph.references);
         }
     }

@@ -98,7 +98,7 @@ impl State {
 
     /// The graph of a caller's handle.
     pub(super) fn graph(&self, handle: Handle) -> Outcome<Serial> {
-        let serial = handle.serial(Kind::Graph).filter(|serial| self.graphs.graphs.contains_key(serial));
+        let serial = handle.serial(Kind::Graph).filter(|serial| self.graphs.all.contains_key(serial));
         serial.ok_or_else(|| self.refuse_value(handle, Kind::Graph))
     }
 

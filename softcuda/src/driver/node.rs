@@ -1,4 +1,4 @@
-//! What the nodes of a graph do, as a launch finds it.
+//! What the nodes of a graph do, as a launch finds it, and in which order.
 
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(super) enum NodeWork {
     Record(Serial),
     /// Waits for the last record of an event.
     Wait(Serial),
+    /// What an executable does that was launched on a capturing stream.
+    Child(Arc<Plan>),
 }
 
 /// Memory that is set: `rows` of `count` patterns, `pitch` bytes from one to the next.
@@ -56,9 +58,137 @@ impl NodeWork {
             Self::Copy { .. } => 1,
             Self::Fill(_) => 2,
             Self::HostFunction(..) => 3,
+            Self::Child(_) => 4,
             Self::Nothing => 5,
             Self::Wait(_) => 6,
             Self::Record(_) => 7,
         }
+    }
+}
+
+/// A node of a graph.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// What its handle says.
+    pub(super) serial: Serial,
+    /// Where it runs, if that matters.
+    pub(super) context: Option<Serial>,
+    pub(super) work: NodeWork,
+    /// The nodes that it comes after, by their places, which are before its own.
+    pub(super) after: Vec<usize>,
+}
+
+/// What an executable does: nodes in an order that dependencies allow, in branches that each run in order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// None of them is a child.
+    pub(super) nodes: Vec<Node>,
+    /// The branch of each node.
+    pub(super) branch_of: Vec<usize>,
+    pub(super) branches: Vec<Branch>,
+}
+
+/// Nodes that run one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Branch {
+    /// Where they run, if that matters.
+    pub(super) context: Option<Serial>,
+    /// The last of them, by its place.
+    pub(super) last: usize,
+}
+
+impl Plan {
+    /// Puts each node behind one that it comes after, if none is there yet, or else into a branch of its own.
+    pub(super) fn new(nodes: &[Node]) -> Self {
+        let nodes = flat(nodes);
+        let mut branch_of: Vec<usize> = Vec::with_capacity(nodes.len());
+        let mut branches: Vec<Branch> = Vec::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let has_room = |from: &&usize| {
+                let Branch { context, last } = branches[branch_of[**from]];
+                last == **from && (context.is_none() || node.context.is_none() || context == node.context)
+            };
+            let branch = node.after.iter().find(has_room).map(|from| branch_of[*from]);
+            let branch = branch.unwrap_or_else(|| {
+                branches.push(Branch { context: None, last: place });
+                branches.len() - 1
+            });
+            branches[branch].last = place;
+            branches[branch].context = branches[branch].context.or(node.context);
+            branch_of.push(branch);
+        }
+        Self { nodes, branch_of, branches }
+    }
+}
+
+/// The nodes with those of children in their place: between what comes before a child and one that comes after all of it.
+fn flat(nodes: &[Node]) -> Vec<Node> {
+    let mut flat: Vec<Node> = Vec::with_capacity(nodes.len());
+    // Where each node has gone, or the end of it.
+    let mut places = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let after: Vec<usize> = node.after.iter().map(|from| places[*from]).collect();
+        let last = if let NodeWork::Child(child) = &node.work {
+            let first = flat.len();
+            let inside = child.nodes.iter().map(|inside| {
+                let own = inside.after.iter().map(|from| first + from);
+                let after = if inside.after.is_empty() { after.clone() } else { own.collect() };
+                Node { after, ..inside.clone() }
+            });
+            flat.extend(inside);
+            let ends = child.branches.iter().map(|branch| first + branch.last);
+            let after = if child.branches.is_empty() { after } else { ends.collect() };
+            Node { work: NodeWork::Nothing, after, context: None, ..*node }
+        } else {
+            Node { after, ..node.clone() }
+        };
+        places.push(flat.len());
+        flat.push(last);
+    }
+    flat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(work: NodeWork, after: &[usize]) -> Node {
+        Node { serial: 0, context: None, work, after: after.to_vec() }
+    }
+
+    fn nothing(after: &[usize]) -> Node {
+        node(NodeWork::Nothing, after)
+    }
+
+    fn after(plan: &Plan) -> Vec<&[usize]> {
+        plan.nodes.iter().map(|node| node.after.as_slice()).collect()
+    }
+
+    #[test]
+    fn what_follows_one_node_is_in_its_branch() {
+        let plan = Plan::new(&[nothing(&[]), nothing(&[0]), nothing(&[0]), nothing(&[1, 2])]);
+        assert_eq!(plan.branch_of, [0, 0, 1, 0]);
+        assert_eq!(plan.branches.iter().map(|branch| branch.last).collect::<Vec<_>>(), [3, 2]);
+    }
+
+    #[test]
+    fn a_branch_is_in_one_context() {
+        let of = |context| Node { context: Some(context), ..nothing(&[]) };
+        let mut nodes = [of(1), of(2), nothing(&[1]), of(1)];
+        nodes[1].after = vec![0];
+        nodes[3].after = vec![2];
+        let plan = Plan::new(&nodes);
+        assert_eq!(plan.branch_of, [0, 1, 1, 2]);
+        assert_eq!(plan.branches.iter().map(|branch| branch.context).collect::<Vec<_>>(), [Some(1), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn a_child_is_between_its_neighbours() {
+        let child = Arc::new(Plan::new(&[nothing(&[]), nothing(&[]), nothing(&[1])]));
+        let plan = Plan::new(&[nothing(&[]), node(NodeWork::Child(child), &[0]), nothing(&[1])]);
+        assert_eq!(after(&plan), [&[][..], &[0], &[0], &[2], &[1, 3], &[4]]);
+        let empty = Arc::new(Plan::new(&[]));
+        let plan = Plan::new(&[nothing(&[]), node(NodeWork::Child(empty), &[0]), nothing(&[1])]);
+        assert_eq!(after(&plan), [&[][..], &[0], &[1]]);
     }
 }

@@ -21,6 +21,8 @@ pub(super) fn copy(to: (u64, Handle), from: (u64, Handle), bytes: usize, stream:
 pub(super) fn copy_between_all_work(to: (u64, Handle), from: (u64, Handle), bytes: usize) -> Outcome {
     let mut state = lock();
     let current = state.current()?;
+    state.stream_for_work(Handle::NULL)?;
+    state.check_unsafe_call()?;
     let (to_context, from_context) = check_contexts(&state, to.1, from.1)?;
     if bytes == 0 {
         return Ok(());

@@ -52,6 +52,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
         _ => state.stream_to_destroy(handle)?,
     };
     state.retire_stream(serial);
+    // What a capture has kept may be destroyed.
+    state.start_workers(0);
     Ok(())
 }
 

@@ -80,7 +80,7 @@ pub(super) fn retain_in_graph(graph: Handle, handle: Handle, count: u32, flags: 
     }
     let object = graphs.objects.get_mut(&serial).ok_or(codes::INVALID_VALUE)?;
     object.shared += count;
-    let graph = graphs.graphs.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
+    let graph = graphs.all.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
     *graph.references.entry(serial).or_default() += count;
     Ok(())
 }
@@ -89,7 +89,7 @@ pub(super) fn release_in_graph(graph: Handle, handle: Handle, count: u32) -> Out
     let count = check_count(count)?;
     let mut state = lock();
     let (graph, serial) = (state.graph(graph)?, state.user_object(handle)?);
-    let graph = state.graphs.graphs.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
+    let graph = state.graphs.all.get_mut(&graph).ok_or(codes::INVALID_VALUE)?;
     let known = graph.references.get(&serial).copied().unwrap_or(0);
     let left = known.checked_sub(count).ok_or_else(|| {
         report::add(Topic::Misuse, format_args!("{count} references are given up, and the graph has {known}"));

@@ -163,6 +163,8 @@ pub(super) fn finish(state: Locked, points: &[Point], reached: &Reached) -> Outc
 fn wait(mut state: Locked, points: &[Point], is_over: impl Fn(&State) -> bool) -> Outcome<Locked> {
     check_wait(&state, points)?;
     state.demand(points);
+    // What was let go may be done already, and a destructor of a user object come after it.
+    state.start_workers(0);
     let told = Arc::new(Condvar::new());
     for point in points {
         while !state.is_passed(*point) && !is_over(&state) {

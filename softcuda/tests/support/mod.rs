@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod graph;
 pub(crate) mod green;
 pub(crate) mod means;
 pub(crate) mod peer;

@@ -1,0 +1,211 @@
+//! Which calls end a capture: of its own thread and of others, in each mode.
+
+mod support;
+
+use std::sync::Arc;
+use std::thread;
+
+use cudarc::driver::result::stream::StreamKind;
+use cudarc::driver::sys::CUresult::{
+    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED as UNSUPPORTED, CUDA_SUCCESS,
+};
+use cudarc::driver::sys::CUstreamCaptureMode::{
+    CU_STREAM_CAPTURE_MODE_GLOBAL as GLOBAL, CU_STREAM_CAPTURE_MODE_RELAXED as RELAXED, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL as THREAD_LOCAL,
+};
+use cudarc::driver::sys::{self, CUresult, CUstreamCaptureMode};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result};
+use softcuda::Scope;
+use support::context;
+use support::graph::{ACTIVE, INVALIDATED, begin, begin_on, end_on, record, status};
+
+fn code(result: Result<(), DriverError>) -> CUresult {
+    result.map_or_else(|error| error.0, |()| CUDA_SUCCESS)
+}
+
+/// What calls are made on, beside a capture.
+struct Beside {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    event: CudaEvent,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let context = context(0);
+        let stream = context.new_stream().expect("a stream");
+        let event = stream.record_event(None).expect("a record");
+        event.synchronize().expect("its end");
+        Self { context, stream, event }
+    }
+}
+
+type Call = (&'static str, fn(&Beside) -> CUresult);
+
+/// Calls that might disturb a capture, whatever they are about.
+const UNSAFE_CALLS: &[Call] = &[
+    // SAFETY: alive, here and below.
+    ("cuEventQuery", |beside| unsafe { sys::cuEventQuery(beside.event.cu_event()) }),
+    ("cuEventSynchronize", |beside| unsafe { sys::cuEventSynchronize(beside.event.cu_event()) }),
+    ("cuStreamQuery", |beside| unsafe { sys::cuStreamQuery(beside.stream.cu_stream()) }),
+    ("cuStreamSynchronize", |beside| unsafe { sys::cuStreamSynchronize(beside.stream.cu_stream()) }),
+    ("cuMemAlloc_v2", |_| {
+        // SAFETY: a context is current.
+        let memory = unsafe { result::malloc_sync(16) };
+        // SAFETY: allocated just now.
+        code(memory.and_then(|memory| unsafe { result::free_sync(memory) }))
+    }),
+];
+
+/// Calls that disturb none.
+const SAFE_CALLS: &[Call] = &[
+    ("cuEventRecord", |beside| record(&beside.event, &beside.stream, 0)),
+    ("cuStreamCreate", |_| {
+        let created = result::stream::create(StreamKind::NonBlocking);
+        // SAFETY: created just now.
+        code(created.and_then(|stream| unsafe { result::stream::destroy(stream) }))
+    }),
+    ("cuEventCreate", |beside| code(beside.context.new_event(None).map(drop))),
+    ("cuStreamGetId", |beside| unsafe { sys::cuStreamGetId(beside.stream.cu_stream(), &mut 0) }),
+];
+
+/// Answers of a call, and whether the capture has survived it.
+fn beside(capture: CUstreamCaptureMode, call: impl FnOnce() -> CUresult) -> (CUresult, bool) {
+    let stream = context(0).new_stream().expect("a stream");
+    assert_eq!(begin_on(stream.cu_stream(), capture), CUDA_SUCCESS);
+    let answer = call();
+    let after = status(stream.cu_stream());
+    let (end, _) = end_on(stream.cu_stream());
+    let survived = end == CUDA_SUCCESS;
+    assert_eq!(after, Ok(if survived { ACTIVE } else { INVALIDATED }));
+    assert!(survived || end == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "{end:?}");
+    (answer, survived)
+}
+
+fn on_another_thread(call: impl FnOnce() -> CUresult + Send) -> CUresult {
+    let scope = Scope::current();
+    thread::scope(|threads| {
+        let made = threads.spawn(|| {
+            let _joined = (scope != Scope::PROCESS).then(|| scope.join());
+            context(0).bind_to_thread().expect("a context");
+            call()
+        });
+        made.join().expect("no panic")
+    })
+}
+
+fn relaxed(call: impl FnOnce() -> CUresult) -> CUresult {
+    let mut mode = RELAXED;
+    // SAFETY: a valid place.
+    assert_eq!(unsafe { sys::cuThreadExchangeStreamCaptureMode(&raw mut mode) }, CUDA_SUCCESS);
+    let answer = call();
+    // SAFETY: as above.
+    assert_eq!(unsafe { sys::cuThreadExchangeStreamCaptureMode(&raw mut mode) }, CUDA_SUCCESS);
+    assert_eq!(mode, RELAXED, "it was exchanged");
+    answer
+}
+
+const ENDED: (CUresult, bool) = (UNSUPPORTED, false);
+const ALLOWED: (CUresult, bool) = (CUDA_SUCCESS, true);
+
+#[test]
+fn unsafe_calls_of_its_thread_end_a_capture_unless_one_of_them_is_relaxed() {
+    for (name, call) in UNSAFE_CALLS {
+        let made = Beside::new();
+        for (capture, answer) in [(GLOBAL, ENDED), (THREAD_LOCAL, ENDED), (RELAXED, ALLOWED)] {
+            assert_eq!(beside(capture, || call(&made)), answer, "{name} beside {capture:?}");
+            assert_eq!(beside(capture, || relaxed(|| call(&made))), ALLOWED, "{name} of a relaxed thread beside {capture:?}");
+        }
+    }
+}
+
+#[test]
+fn unsafe_calls_of_other_threads_end_global_captures() {
+    for (name, call) in UNSAFE_CALLS {
+        let made = Beside::new();
+        for (capture, answer) in [(GLOBAL, ENDED), (THREAD_LOCAL, ALLOWED), (RELAXED, ALLOWED)] {
+            assert_eq!(beside(capture, || on_another_thread(|| call(&made))), answer, "{name} beside {capture:?}");
+            assert_eq!(beside(capture, || on_another_thread(|| relaxed(|| call(&made)))), ALLOWED, "{name}, relaxed, beside {capture:?}");
+        }
+    }
+}
+
+#[test]
+fn other_calls_end_none() {
+    for (name, call) in SAFE_CALLS {
+        let made = Beside::new();
+        for capture in [GLOBAL, THREAD_LOCAL, RELAXED] {
+            assert_eq!(beside(capture, || call(&made)), ALLOWED, "{name} beside {capture:?}");
+            assert_eq!(beside(capture, || on_another_thread(|| call(&made))), ALLOWED, "{name} on another thread beside {capture:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_about_the_capture_itself_ends_it_in_any_mode() {
+    let context = context(0);
+    let calls: [(&str, fn(&CudaStream) -> CUresult); 6] = [
+        // SAFETY: alive, here and below.
+        ("cuStreamQuery", |stream| unsafe { sys::cuStreamQuery(stream.cu_stream()) }),
+        ("cuStreamSynchronize", |stream| unsafe { sys::cuStreamSynchronize(stream.cu_stream()) }),
+        ("cuStreamGetId", |stream| unsafe { sys::cuStreamGetId(stream.cu_stream(), &mut 0) }),
+        ("cuStreamGetFlags", |stream| unsafe { sys::cuStreamGetFlags(stream.cu_stream(), &mut 0) }),
+        ("cuStreamGetDevice", |stream| {
+            let mut device = 0;
+            unsafe { sys::cuStreamGetDevice(stream.cu_stream(), &raw mut device) }
+        }),
+        ("cuCtxSynchronize", |_| unsafe { sys::cuCtxSynchronize() }),
+    ];
+    for (name, call) in calls {
+        for mode in [GLOBAL, THREAD_LOCAL, RELAXED] {
+            let stream = context.new_stream().expect("a stream");
+            assert_eq!(begin_on(stream.cu_stream(), mode), CUDA_SUCCESS);
+            assert_eq!(relaxed(|| call(&stream)), UNSUPPORTED, "{name} beside {mode:?}");
+            assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "{name} beside {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_synchronous_copy_ends_a_capture() -> Result<(), DriverError> {
+    let _context = context(0);
+    // SAFETY: a context is current.
+    let memory = unsafe { result::malloc_sync(16) }?;
+    // SAFETY: alive, and the array is as long.
+    let copy = || code(unsafe { result::memcpy_dtoh_sync(&mut [0_u8; 16], memory) });
+    assert_eq!(beside(THREAD_LOCAL, copy), ENDED);
+    assert_eq!(beside(THREAD_LOCAL, || relaxed(copy)), ALLOWED);
+    // SAFETY: allocated above.
+    unsafe { result::free_sync(memory) }
+}
+
+#[test]
+fn captures_of_other_scopes_are_other_programs() -> Result<(), DriverError> {
+    let made = Beside::new();
+    let stream = made.context.new_stream()?;
+    let (scope, other) = (Scope::enter(), Scope::current());
+    assert_eq!(begin_on(stream.cu_stream(), GLOBAL), CUDA_SUCCESS);
+    drop(scope);
+    assert_ne!(Scope::current(), other);
+    assert_eq!(end_on(stream.cu_stream()).0, CUresult::CUDA_ERROR_ILLEGAL_STATE, "it has ended with its scope");
+    Ok(())
+}
+
+#[test]
+fn parallel_scopes_do_not_end_each_others_captures() -> Result<(), DriverError> {
+    let made = Beside::new();
+    let stream = made.context.new_stream()?;
+    let _own = Scope::enter();
+    begin(&stream);
+    assert_eq!(begin_on(made.stream.cu_stream(), GLOBAL), CUDA_SUCCESS);
+    let event = made.event.cu_event().expose_provenance();
+    thread::scope(|threads| {
+        let there = threads.spawn(|| {
+            let _other = Scope::enter();
+            // SAFETY: alive.
+            unsafe { sys::cuEventQuery(std::ptr::with_exposed_provenance_mut(event)) }
+        });
+        assert_eq!(there.join().expect("no panic"), CUDA_SUCCESS);
+    });
+    assert_eq!([&stream, &made.stream].map(|stream| end_on(stream.cu_stream()).0), [CUDA_SUCCESS; 2]);
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! User objects: destroyed once, on a thread of the driver, when nothing refers to them any more.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::{self, ThreadId};
+
+use cudarc::driver::sys::CUresult::{
+    CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, CUDA_SUCCESS,
+};
+use cudarc::driver::sys::{self, CUgraph, CUuserObject};
+use cudarc::driver::{DriverError, result};
+use softcuda::Scope;
+use support::graph::{Graph, begin, captured, end_on, info, join, query, record, user_object};
+use support::reported::in_every_schedule;
+use support::world::blocking;
+use support::{Hold, context, misuse, round_trips};
+
+/// An object, and the thread on which it was destroyed.
+fn watched() -> (CUuserObject, Receiver<ThreadId>) {
+    let (tell, told) = channel();
+    (user_object(move || drop(tell.send(thread::current().id()))), told)
+}
+
+fn is_there(told: &Receiver<ThreadId>) -> bool {
+    told.try_recv() == Err(TryRecvError::Empty)
+}
+
+/// Waits until it is destroyed: once, and not by this thread.
+fn check_destroyed(told: &Receiver<ThreadId>) {
+    assert_ne!(told.recv().expect("it is destroyed"), thread::current().id());
+    assert_eq!(told.recv(), Err(std::sync::mpsc::RecvError), "once");
+}
+
+/// Hands the caller's reference over.
+fn move_to(graph: CUgraph, object: CUuserObject) {
+    // SAFETY: both are alive.
+    assert_eq!(unsafe { sys::cuGraphRetainUserObject(graph, object, 1, 1) }, CUDA_SUCCESS);
+}
+
+fn release(object: CUuserObject, count: u32) -> sys::CUresult {
+    // SAFETY: alive.
+    unsafe { sys::cuUserObjectRelease(object, count) }
+}
+
+#[test]
+fn an_object_goes_with_the_last_reference_of_the_caller() {
+    let _context = context(0);
+    let (object, told) = watched();
+    // SAFETY: alive.
+    assert_eq!(unsafe { sys::cuUserObjectRetain(object, 2) }, CUDA_SUCCESS);
+    assert_eq!(release(object, 2), CUDA_SUCCESS);
+    assert!(is_there(&told));
+    assert_eq!(softcuda::live().user_objects, 1);
+    assert_eq!(release(object, 1), CUDA_SUCCESS);
+    check_destroyed(&told);
+    assert_eq!(softcuda::live().user_objects, 0);
+}
+
+#[test]
+fn graphs_clones_and_executables_keep_it() -> Result<(), DriverError> {
+    let stream = context(0).new_stream()?;
+    let (object, told) = watched();
+    let graph = captured(&stream, |stream| move_to(info(stream).expect("it captures").1, object));
+    let clone = graph.clone();
+    let [first, second] = [graph.instantiate(), clone.instantiate()];
+    drop(graph);
+    drop(first);
+    drop(clone);
+    assert!(is_there(&told));
+    drop(second);
+    check_destroyed(&told);
+    Ok(())
+}
+
+#[test]
+fn a_graph_refers_to_it_beside_the_caller() {
+    let _context = context(0);
+    let (object, told) = watched();
+    let graph = Graph::new();
+    // SAFETY: both are alive.
+    assert_eq!(unsafe { sys::cuGraphRetainUserObject(graph.0, object, 2, 0) }, CUDA_SUCCESS);
+    assert_eq!(release(object, 1), CUDA_SUCCESS);
+    // SAFETY: both are alive.
+    assert_eq!(unsafe { sys::cuGraphReleaseUserObject(graph.0, object, 1) }, CUDA_SUCCESS);
+    assert!(is_there(&told));
+    drop(graph);
+    check_destroyed(&told);
+}
+
+#[test]
+fn it_goes_with_a_capture_that_fails() -> Result<(), DriverError> {
+    let context = context(0);
+    let (stream, other) = (context.new_stream()?, context.new_stream()?);
+    let event = context.new_event(None)?;
+    let (invalidated, told_of_invalidated) = watched();
+    begin(&stream);
+    move_to(info(&stream).expect("it captures").1, invalidated);
+    assert_ne!(query(&event), CUDA_SUCCESS);
+    assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    check_destroyed(&told_of_invalidated);
+
+    let (unjoined, told_of_unjoined) = watched();
+    begin(&stream);
+    move_to(info(&stream).expect("it captures").1, unjoined);
+    join(&other, &stream);
+    assert_eq!(record(&event, &other, 1), CUDA_SUCCESS);
+    assert!(end_on(stream.cu_stream()).1.is_none());
+    check_destroyed(&told_of_unjoined);
+
+    let (abandoned, told_of_abandoned) = watched();
+    let origin = blocking(&context);
+    begin(&origin);
+    move_to(info(&origin).expect("it captures").1, abandoned);
+    // SAFETY: alive, and not used any more.
+    unsafe { result::stream::destroy(origin.cu_stream()) }?;
+    check_destroyed(&told_of_abandoned);
+    Ok(())
+}
+
+#[test]
+fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let (object, told) = watched();
+    let graph = captured(&stream, |stream| move_to(info(stream).expect("it captures").1, object));
+    let executable = graph.instantiate();
+    let hold = Hold::new(&stream);
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    drop((executable, graph));
+    round_trips(&context)?;
+    assert!(is_there(&told));
+    hold.release();
+    check_destroyed(&told);
+    drop(hold);
+    Ok(())
+}
+
+#[test]
+fn it_goes_in_every_schedule() {
+    in_every_schedule(|context, _| {
+        let (stream, other) = (context.new_stream().expect("a stream"), context.new_stream().expect("a stream"));
+        let event = context.new_event(None).expect("an event");
+        let (object, told) = watched();
+        let graph = captured(&stream, |stream| {
+            move_to(info(stream).expect("it captures").1, object);
+            join(&other, stream);
+            record(&event, &other, 1);
+            join(stream, &other);
+        });
+        let executable = graph.instantiate();
+        drop(graph);
+        for stream in [&stream, &other, &stream] {
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+        }
+        drop(executable);
+        stream.synchronize().expect("its end");
+        check_destroyed(&told);
+    });
+}
+
+#[test]
+fn a_child_keeps_what_its_executable_kept() -> Result<(), DriverError> {
+    let stream = context(0).new_stream()?;
+    let (object, told) = watched();
+    let child = captured(&stream, |stream| move_to(info(stream).expect("it captures").1, object)).instantiate();
+    let graph = captured(&stream, |stream| assert_eq!(child.launch(stream), CUDA_SUCCESS));
+    drop(child);
+    assert!(is_there(&told));
+    drop(graph);
+    check_destroyed(&told);
+    Ok(())
+}
+
+#[test]
+fn a_destructor_does_not_call_the_driver() -> Result<(), DriverError> {
+    let scope = misuse();
+    let event = Arc::new(context(0).new_event(None)?);
+    let (tell, told) = channel();
+    let inside = Arc::clone(&event);
+    let object = user_object(move || {
+        let code = query(&inside);
+        // The event is not destroyed here.
+        tell.send((code, inside)).expect("the test waits");
+    });
+    assert_eq!(release(object, 1), CUDA_SUCCESS);
+    let (code, inside) = told.recv().expect("it is destroyed");
+    assert_eq!(code, CUDA_ERROR_NOT_PERMITTED);
+    drop(inside);
+    let reports = scope.scope().take_reports();
+    assert!(reports[0].to_string().contains("the destructor of a user object cannot call the driver"), "{reports:#?}");
+    Ok(())
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let scope = misuse();
+    let _context = context(0);
+    unsafe extern "C" fn nothing(_: *mut std::ffi::c_void) {}
+    let create = |count, flags| {
+        // SAFETY: a valid place; the function takes anything.
+        unsafe { sys::cuUserObjectCreate(&mut std::ptr::null_mut(), std::ptr::null_mut(), Some(nothing), count, flags) }
+    };
+    for (count, flags) in [(0, 1), (1, 0), (1, 2), (u32::MAX, 1)] {
+        assert_eq!(create(count, flags), CUDA_ERROR_INVALID_VALUE, "{count} references, flags {flags}");
+    }
+    let (object, told) = watched();
+    let graph = Graph::new();
+    assert_eq!(release(object, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_eq!(Scope::current().reports(), []);
+    assert_eq!(release(object, 2), CUDA_ERROR_INVALID_VALUE);
+    // SAFETY: both are alive.
+    assert_eq!(unsafe { sys::cuGraphReleaseUserObject(graph.0, object, 1) }, CUDA_ERROR_INVALID_VALUE);
+    assert_eq!(scope.scope().take_reports().len(), 2, "references that are not there");
+    assert_eq!(release(object, 1), CUDA_SUCCESS);
+    check_destroyed(&told);
+    assert_eq!(release(object, 1), CUDA_ERROR_INVALID_VALUE);
+    assert!(scope.scope().take_reports()[0].to_string().contains("user object 0x"));
+}
