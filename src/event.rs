@@ -11,6 +11,7 @@ mod mode;
 mod options;
 mod properties;
 mod raw;
+mod refused;
 mod shares;
 mod status;
 mod view;
@@ -20,9 +21,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::context::Context;
 use crate::device::Device;
-use crate::driver::{Answer, CUevent, CUgraph};
+use crate::driver::Answer;
 use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::AsStream;
 use crate::poll;
@@ -303,14 +303,6 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuEventDestroy")]
     pub fn destroy(mut self) -> Result<()> {
         self.inner.destroy()
-    }
-}
-
-impl<M: Mode> Event<M> {
-    /// The driver's event, which a graph is about to have a node of: both live on until that graph is gone. The graph is
-    /// of this context, and the caller's alone, who gives it a number that no other graph has.
-    pub(crate) fn share(&self, context: Context, call: &'static str, graph: (CUgraph, u64)) -> Result<CUevent> {
-        self.inner.become_node_of(context, call, graph)
     }
 }
 

@@ -2,6 +2,7 @@
 //! wanted.
 
 mod capture;
+mod event_scope;
 mod events;
 mod exec;
 mod mode;
@@ -18,7 +19,7 @@ use crate::device::Device;
 use crate::driver::CUgraph;
 use crate::error::{Error, Result};
 use crate::handle::Object;
-pub use events::EventScope;
+pub use event_scope::EventScope;
 pub use exec::GraphExec;
 pub use mode::CaptureMode;
 pub use raw::{RawGraph, RawGraphExec};
@@ -277,6 +278,17 @@ impl<W: Work> Graph<W> {
     ///
     /// let stream = Device::get(0)?.stream()?;
     /// stream.capture_events::<Error>(|_| Ok(()))?.destroy()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// A graph that is gone cannot be destroyed again:
+    ///
+    /// ```compile_fail,E0382
+    /// use cuda_streams::{Device, Error};
+    ///
+    /// let graph = Device::get(0)?.stream()?.capture_events::<Error>(|_| Ok(()))?;
+    /// graph.destroy()?;
+    /// graph.destroy()?;
     /// # Ok::<(), Error>(())
     /// ```
     #[doc(alias = "cuGraphDestroy")]

@@ -154,6 +154,7 @@ fn what_is_known_of_a_stream_is_told() {
     });
 }
 
+/// T319
 #[test]
 fn questions_about_the_captured_stream_are_refused() {
     let [stream, other] = streams();
@@ -176,6 +177,7 @@ fn questions_about_the_captured_stream_are_refused() {
     });
 }
 
+/// T319
 #[test]
 fn waits_for_the_whole_context_are_refused() {
     let [stream] = streams();
@@ -200,6 +202,7 @@ fn the_first_stream_for_cudarc_is_refused() {
     other.to_cudarc(&new).unwrap();
 }
 
+/// T479
 #[test]
 fn an_event_of_the_capture_is_not_asked_about() {
     let [stream, other] = streams();

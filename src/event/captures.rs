@@ -5,6 +5,7 @@ use std::ffi::c_uint;
 use super::inner::Inner;
 use super::shares::{self, Build};
 use super::word::Seen;
+use super::{Event, Mode};
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUgraph};
 use crate::error::{Error, Result};
@@ -14,6 +15,14 @@ use crate::handle::{Capture, StreamRef};
 
 /// Of a record and a wait: a node of the graph.
 const EXTERNAL: c_uint = 1;
+
+impl<M: Mode> Event<M> {
+    /// The driver's event, which a graph is about to have a node of: both live on until that graph is gone. The graph is
+    /// of this context, and the caller's alone, who gives it a number that no other graph has.
+    pub(crate) fn share(&self, context: Context, call: &'static str, graph: (CUgraph, u64)) -> Result<CUevent> {
+        self.inner.become_node_of(context, call, graph)
+    }
+}
 
 impl Inner {
     /// A record while a capture of this crate is open, or of an external event.

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::flags::EventFlags;
 use super::options::Design;
+use super::shares;
 use super::word::{Seen, Word};
-use super::{captured, mismatch, shares};
 use crate::context::{Context, Relaxed};
-use crate::driver::{Answer, CUevent};
-use crate::error::{ContextName, Error, ErrorCode, IpcKind, Result};
+use crate::driver::CUevent;
+use crate::error::{ErrorCode, IpcKind, Result};
 use crate::exceptions;
 use crate::handle::{Object, RawEvent, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
@@ -321,31 +321,6 @@ impl Inner {
             (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
             _ => exceptions::check(),
         }
-    }
-
-    /// Why the driver refused a call that asks something of the last record: an event that was
-    /// captured has none.
-    #[cold]
-    pub(super) fn refused_or_captured(&self, answer: Answer, other: Context) -> Error {
-        captured(answer).unwrap_or_else(|| self.refused(answer, other))
-    }
-
-    /// Why the driver refused a call on this event and something of `other`.
-    #[cold]
-    pub(super) fn refused(&self, answer: Answer, other: Context) -> Error {
-        let home = self.home().unwrap_or(other);
-        match answer.code() {
-            Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other.name(), answer.code()),
-            Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
-                home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
-            }
-            _ => other.refused(answer),
-        }
-    }
-
-    #[cold]
-    pub(super) fn mismatch(&self, call: &'static str, other: ContextName, code: Option<ErrorCode>) -> Error {
-        mismatch(call, self.home().map_or(other, Context::name), other, code)
     }
 }
 
