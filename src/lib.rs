@@ -30,6 +30,8 @@
 //!   exception: the driver waits when it is [given back](IpcMemory::close).)
 //! * In a process that was forked from one that uses the driver, every call that needs the driver
 //!   answers [`Error::ForkedChild`], and dropping does nothing.
+//! * Inside a [host function](Stream::launch_host_fn) every such call answers [`Error::InHostFunction`], and what is
+//!   dropped is given back soon after, by another thread.
 
 mod context;
 mod current;
