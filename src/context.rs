@@ -143,7 +143,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work.
+    /// [`Error::Capturing`] while this crate captures a stream of it, or this thread any; [`Error::ContextDestroyed`];
+    /// [`Error::Driver`], also with the error of earlier work.
     ///
     /// ```
     /// cuda_streams::Device::get(0)?.context()?.synchronize()?;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use once_cell::sync::OnceCell;
 
 use super::record::Record;
-use super::{Context, Current, RawContext};
+use super::{Context, Current, RawContext, Relaxed};
 use crate::device::Device;
 use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
@@ -102,7 +102,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::Driver`], also with the error of earlier work.
+    /// As [`Context::synchronize`].
     ///
     /// ```
     /// cuda_streams::Device::get(0)?.synchronize()?;
@@ -148,6 +148,7 @@ impl Device {
     pub fn enable_peer_access(self, peer: Self) -> Result<()> {
         let (here, there) = (self.context()?, peer.context()?);
         let _current = here.enter()?;
+        let _relaxed = Relaxed::beside_captures(self.driver());
         // SAFETY: both contexts were verified just now, and this crate never releases them.
         let answer = unsafe { self.driver().cuCtxEnablePeerAccess(there.raw(), 0) };
         match answer.code() {

@@ -11,7 +11,7 @@ use crate::driver::{CUevent, CUgraph};
 use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::guard;
-use crate::handle::{Capture, StreamRef};
+use crate::handle::{Capture, StreamIn, StreamRef};
 
 /// Of a record and a wait: a node of the graph.
 const EXTERNAL: c_uint = 1;
@@ -27,9 +27,9 @@ impl<M: Mode> Event<M> {
 impl Inner {
     /// A record while a capture of this crate is open, or of an external event.
     #[cold]
-    pub(super) fn record_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn record_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuEventRecord";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         let raw = self.handle_or_bind(context, CALL)?;
         if let Some(capture) = capture
@@ -54,9 +54,9 @@ impl Inner {
 
     /// A wait while a capture of this crate is open, or for an external event.
     #[cold]
-    pub(super) fn wait_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn wait_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuStreamWaitEvent";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         if let Some(capture) = capture
             && self.is_external()
