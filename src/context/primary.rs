@@ -12,7 +12,6 @@ use crate::device::Device;
 use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
-use crate::guard;
 
 /// The primary context of one device: at most one living record.
 struct Primary {
@@ -113,7 +112,6 @@ impl Device {
         if let Some(context) = Primary::of(self)?.living()? {
             return context.synchronize();
         }
-        guard::outside_captures(None, "cuCtxSynchronize")?;
         if !self.is_active()? {
             return Ok(());
         }

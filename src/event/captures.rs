@@ -77,7 +77,9 @@ impl Inner {
                 (None, _) if !self.is_lent() => return Err(Error::Captured { call: CALL, code: None }),
                 // Two captures would become one.
                 (Some(there), Some(here)) if there != here => return Err(Error::Capturing { call: CALL }),
-                // The stream is in that capture, or joins it.
+                // The legacy default stream cannot join.
+                (Some(_), None) if stream.handle_name() == 0 => return Err(Error::Capturing { call: CALL }),
+                (Some(there), None) => guard::joins(there, context.number()),
                 _ => {}
             }
         } else if here.is_some_and(guard::is_ours) && !self.is_lent() {
