@@ -11,6 +11,7 @@ mod mode;
 mod options;
 mod properties;
 mod raw;
+mod refused;
 mod shares;
 mod status;
 mod view;
@@ -20,9 +21,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::context::Context;
 use crate::device::Device;
-use crate::driver::{Answer, CUevent, CUgraph};
+use crate::driver::Answer;
 use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::AsStream;
 use crate::poll;
@@ -100,6 +100,7 @@ impl<M: Mode> Event<M> {
     /// # Errors
     ///
     /// * [`Error::ContextMismatch`]: the event belongs to another context than the stream
+    /// * [`Error::Capturing`]: on the legacy default stream, while this crate captures a blocking stream
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work; at the first record
     ///   `OUT_OF_MEMORY`
@@ -136,6 +137,8 @@ impl<M: Mode> Event<M> {
     /// # Errors
     ///
     /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
+    /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
+    ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work
     ///
@@ -285,7 +288,8 @@ impl<M: Mode> Event<M> {
     }
 
     /// Destroys the driver's event and tells how that went, which dropping does not. Pending work
-    /// and waits that are enqueued are not affected.
+    /// and waits that are enqueued are not affected. If a graph has a node of it, the driver's event is destroyed with
+    /// the last such graph instead.
     ///
     /// # Errors
     ///
@@ -303,14 +307,6 @@ impl<M: Mode> Event<M> {
     #[doc(alias = "cuEventDestroy")]
     pub fn destroy(mut self) -> Result<()> {
         self.inner.destroy()
-    }
-}
-
-impl<M: Mode> Event<M> {
-    /// The driver's event, which a graph is about to have a node of: both live on until that graph is gone. The graph is
-    /// of this context, and the caller's alone, who gives it a number that no other graph has.
-    pub(crate) fn share(&self, context: Context, call: &'static str, graph: (CUgraph, u64)) -> Result<CUevent> {
-        self.inner.become_node_of(context, call, graph)
     }
 }
 

@@ -2,6 +2,7 @@
 //! wanted.
 
 mod capture;
+mod event_scope;
 mod events;
 mod exec;
 mod mode;
@@ -18,7 +19,7 @@ use crate::device::Device;
 use crate::driver::CUgraph;
 use crate::error::{Error, Result};
 use crate::handle::Object;
-pub use events::EventScope;
+pub use event_scope::EventScope;
 pub use exec::GraphExec;
 pub use mode::CaptureMode;
 pub use raw::{RawGraph, RawGraphExec};

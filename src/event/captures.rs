@@ -5,22 +5,31 @@ use std::ffi::c_uint;
 use super::inner::Inner;
 use super::shares::{self, Build};
 use super::word::Seen;
+use super::{Event, Mode};
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUgraph};
 use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::guard;
-use crate::handle::{Capture, StreamRef};
+use crate::handle::{Capture, StreamIn, StreamRef};
 
 /// Of a record and a wait: a node of the graph.
 const EXTERNAL: c_uint = 1;
 
+impl<M: Mode> Event<M> {
+    /// The driver's event, which a graph is about to have a node of: both live on until that graph is gone. The graph is
+    /// of this context, and the caller's alone, who gives it a number that no other graph has.
+    pub(crate) fn share(&self, context: Context, call: &'static str, graph: (CUgraph, u64)) -> Result<CUevent> {
+        self.inner.become_node_of(context, call, graph)
+    }
+}
+
 impl Inner {
     /// A record while a capture of this crate is open, or of an external event.
     #[cold]
-    pub(super) fn record_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn record_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuEventRecord";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         let raw = self.handle_or_bind(context, CALL)?;
         if let Some(capture) = capture
@@ -45,9 +54,9 @@ impl Inner {
 
     /// A wait while a capture of this crate is open, or for an external event.
     #[cold]
-    pub(super) fn wait_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn wait_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuStreamWaitEvent";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         if let Some(capture) = capture
             && self.is_external()
@@ -68,7 +77,9 @@ impl Inner {
                 (None, _) if !self.is_lent() => return Err(Error::Captured { call: CALL, code: None }),
                 // Two captures would become one.
                 (Some(there), Some(here)) if there != here => return Err(Error::Capturing { call: CALL }),
-                // The stream is in that capture, or joins it.
+                // The legacy default stream cannot join.
+                (Some(_), None) if stream.handle_name() == 0 => return Err(Error::Capturing { call: CALL }),
+                (Some(there), None) => guard::joins(there, context.number()),
                 _ => {}
             }
         } else if here.is_some_and(guard::is_ours) && !self.is_lent() {

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::flags::EventFlags;
 use super::options::Design;
+use super::shares;
 use super::word::{Seen, Word};
-use super::{captured, mismatch, shares};
 use crate::context::{Context, Relaxed};
-use crate::driver::{Answer, CUevent};
-use crate::error::{ContextName, Error, ErrorCode, IpcKind, Result};
+use crate::driver::CUevent;
+use crate::error::{ErrorCode, IpcKind, Result};
 use crate::exceptions;
 use crate::handle::{Object, RawEvent, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
@@ -72,7 +72,7 @@ impl Inner {
         let context = stream.context()?;
         let mut inner = Self::holding(create(context, design.flags)?, context, design);
         if exceptions::is_capturing() || design.external {
-            inner.record_beside_captures(stream)?;
+            inner.record_beside_captures(stream.within(context))?;
             return Ok(inner);
         }
         let raw = *inner.raw.get_mut();
@@ -185,13 +185,13 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn record(&self, stream: StreamRef<'_>) -> Result<()> {
-        if exceptions::is_capturing() {
-            return self.record_beside_captures(stream);
-        }
         let context = stream.context()?;
+        if exceptions::is_capturing() {
+            return self.record_beside_captures(stream.within(context));
+        }
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
-            None if self.is_external() => return self.record_beside_captures(stream),
+            None if self.is_external() => return self.record_beside_captures(stream.within(context)),
             None => self.handle_or_bind(context, "cuEventRecord")?,
         };
         // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
@@ -207,15 +207,18 @@ impl Inner {
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
         if self.is_never_recorded() {
-            return if self.is_external() { self.wait_beside_captures(stream) } else { exceptions::check() };
-        }
-        if exceptions::is_capturing() {
-            return self.wait_beside_captures(stream);
+            if self.is_external() {
+                return self.wait_beside_captures(stream.within(stream.context()?));
+            }
+            return exceptions::check();
         }
         let context = stream.context()?;
+        if exceptions::is_capturing() {
+            return self.wait_beside_captures(stream.within(context));
+        }
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
-            None if self.is_external() => return self.wait_beside_captures(stream),
+            None if self.is_external() => return self.wait_beside_captures(stream.within(context)),
             None => match self.handle()? {
                 Some((raw, _)) => raw,
                 None => return Ok(()),
@@ -321,31 +324,6 @@ impl Inner {
             (Some(raw), Some(home)) => unsafe { Object::Event(raw.cast()).destroy(home) },
             _ => exceptions::check(),
         }
-    }
-
-    /// Why the driver refused a call that asks something of the last record: an event that was
-    /// captured has none.
-    #[cold]
-    pub(super) fn refused_or_captured(&self, answer: Answer, other: Context) -> Error {
-        captured(answer).unwrap_or_else(|| self.refused(answer, other))
-    }
-
-    /// Why the driver refused a call on this event and something of `other`.
-    #[cold]
-    pub(super) fn refused(&self, answer: Answer, other: Context) -> Error {
-        let home = self.home().unwrap_or(other);
-        match answer.code() {
-            Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other.name(), answer.code()),
-            Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
-                home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
-            }
-            _ => other.refused(answer),
-        }
-    }
-
-    #[cold]
-    pub(super) fn mismatch(&self, call: &'static str, other: ContextName, code: Option<ErrorCode>) -> Error {
-        mismatch(call, self.home().map_or(other, Context::name), other, code)
     }
 }
 
