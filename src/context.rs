@@ -143,7 +143,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work.
+    /// [`Error::Capturing`] while this crate captures a stream of it, on whatever thread; [`Error::ContextDestroyed`];
+    /// [`Error::Driver`], also with the error of earlier work.
     ///
     /// ```
     /// cuda_streams::Device::get(0)?.context()?.synchronize()?;
@@ -151,7 +152,7 @@ impl Context {
     /// ```
     #[doc(alias = "cuCtxSynchronize")]
     pub fn synchronize(self) -> Result<()> {
-        guard::outside_captures(Some(self.number()), "cuCtxSynchronize")?;
+        guard::outside_captures(self.number(), "cuCtxSynchronize")?;
         let _current = self.enter()?;
         // SAFETY: the context is current.
         self.check(unsafe { self.driver().cuCtxSynchronize() })

@@ -100,6 +100,7 @@ impl<M: Mode> Event<M> {
     /// # Errors
     ///
     /// * [`Error::ContextMismatch`]: the event belongs to another context than the stream
+    /// * [`Error::Capturing`]: on the legacy default stream, while this crate captures a blocking stream
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work; at the first record
     ///   `OUT_OF_MEMORY`
@@ -136,6 +137,8 @@ impl<M: Mode> Event<M> {
     /// # Errors
     ///
     /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
+    /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
+    ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work
     ///
@@ -285,7 +288,8 @@ impl<M: Mode> Event<M> {
     }
 
     /// Destroys the driver's event and tells how that went, which dropping does not. Pending work
-    /// and waits that are enqueued are not affected.
+    /// and waits that are enqueued are not affected. If a graph has a node of it, the driver's event is destroyed with
+    /// the last such graph instead.
     ///
     /// # Errors
     ///

@@ -27,8 +27,8 @@ struct Open {
     number: u64,
     /// The driver's number of it, once that has begun it.
     id: Option<u64>,
-    /// The number of its context.
-    context: NonZeroU32,
+    /// The numbers of the contexts of its streams, as far as they have joined by calls of this crate.
+    contexts: Vec<NonZeroU32>,
     /// Whether the calls of every thread concern it.
     global: bool,
     /// The driver is about to end it.
@@ -65,7 +65,7 @@ impl Capture {
         let mut state = state();
         state.count += 1;
         let number = state.count;
-        state.captures.push(Open { number, id: None, context, global, is_ending: false });
+        state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false });
         Self { number, _open: open, _thread: PhantomData }
     }
 
@@ -105,17 +105,18 @@ pub(crate) fn concerns_this_thread() -> bool {
     HERE.get() > 0 || state().captures.iter().any(|open| open.global)
 }
 
-/// For a call that waits for a whole context, which no capture survives: [`Error::Capturing`] where one would end.
+/// For a call that waits for a whole context, of this number, which no capture with a stream of it survives, of whatever
+/// thread: [`Error::Capturing`] where one would end.
 #[inline]
-pub(crate) fn outside_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
+pub(crate) fn outside_captures(context: NonZeroU32, call: &'static str) -> Result<()> {
     if exceptions::is_capturing() { outside_open_captures(context, call) } else { Ok(()) }
 }
 
 #[cold]
-fn outside_open_captures(context: Option<NonZeroU32>, call: &'static str) -> Result<()> {
+fn outside_open_captures(context: NonZeroU32, call: &'static str) -> Result<()> {
     exceptions::check()?;
-    let ends = HERE.get() > 0 || state().captures.iter().any(|open| open.global || Some(open.context) == context);
-    if ends { Err(Error::Capturing { call }) } else { Ok(()) }
+    let is_captured = state().captures.iter().any(|open| open.contexts.contains(&context));
+    if is_captured { Err(Error::Capturing { call }) } else { Ok(()) }
 }
 
 /// Whether it is an open capture of this crate.
@@ -132,6 +133,15 @@ pub(crate) fn recorded(mark: u64, id: u64) -> bool {
         state.records.get_or_insert_default().insert(mark, id);
     }
     is_in_it
+}
+
+/// A stream of this context joins the capture.
+pub(crate) fn joins(id: u64, context: NonZeroU32) {
+    if let Some(open) = state().captures.iter_mut().find(|open| open.id == Some(id))
+        && !open.contexts.contains(&context)
+    {
+        open.contexts.push(context);
+    }
 }
 
 /// The open capture that the record with this mark is in.
@@ -161,16 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn a_capture_concerns_its_thread_and_its_context() {
+    fn a_capture_concerns_the_contexts_of_its_streams() {
         let (here, elsewhere) = (NonZeroU32::MAX, NonZeroU32::MIN);
         let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
-        let wait = |context| outside_captures(Some(context), "cuCtxSynchronize");
+        let wait = |context| outside_captures(context, "cuCtxSynchronize");
         let capture = Capture::begin(here, false);
-        assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), refused.clone()]);
-        std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]));
-        });
+        capture.begun(u64::MAX - 1);
+        assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]);
+        joins(u64::MAX - 1, elsewhere);
+        assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), refused]);
         drop(capture);
-        assert_eq!(wait(here), Ok(()));
+        assert_eq!([wait(here), wait(elsewhere)], [Ok(()), Ok(())]);
     }
 }

@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::reaper;
 
-pub(crate) use capturing::Capture;
 pub use capturing::CaptureStatus;
+pub(crate) use capturing::{Capture, StreamIn};
 
 /// A raw `CUstream`.
 #[doc(alias = "CUstream")]

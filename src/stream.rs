@@ -188,8 +188,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work: never
-    /// reported as "not yet".
+    /// [`Error::Capturing`] while this crate captures the stream; [`Error::ContextDestroyed`]; [`Error::Driver`], also
+    /// with the error of earlier work: never reported as "not yet".
     ///
     /// ```
     /// assert!(cuda_streams::Device::get(0)?.stream()?.query()?);

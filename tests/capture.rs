@@ -173,6 +173,9 @@ fn a_call_of_others_that_invalidates_it_is_told() {
     let result = stream.capture::<Error>(CaptureMode::default(), |scope| {
         assert_eq!(raw::query(&other), ErrorCode::STREAM_CAPTURE_UNSUPPORTED.get());
         assert_eq!(scope.status(), Ok(CaptureStatus::Invalidated));
+        // Who comes later is not blamed.
+        assert!(scope.record(Event::new()).is_err());
+        assert_eq!(stream.query(), Err(Error::Capturing { call: "cuStreamQuery" }));
         Ok(())
     });
     let code = ErrorCode::STREAM_CAPTURE_INVALIDATED;

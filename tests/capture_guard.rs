@@ -310,6 +310,20 @@ fn the_default_stream_stays_away_from_a_captured_blocking_stream() {
     default.synchronize().unwrap();
 }
 
+/// Whether the captured stream blocks or not.
+#[test]
+fn the_default_stream_does_not_join() {
+    let [stream] = streams();
+    let default = device().default_stream().unwrap();
+    let event = Event::new();
+    inside(&stream, |scope| {
+        scope.record(&event).unwrap();
+        refused("cuStreamWaitEvent", default.wait_event(&event));
+        refused("cuStreamWaitEvent", default.wait_stream(scope));
+    });
+    default.synchronize().unwrap();
+}
+
 /// What concerns a stream that does not block is open to the default stream.
 #[test]
 fn the_default_stream_works_beside_other_captures() {

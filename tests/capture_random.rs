@@ -53,9 +53,9 @@ fn seeds() -> Range<u64> {
         return seed..seed + 1;
     }
     let programs = match () {
-        () if cfg!(miri) => 8,
-        // With a sanitizer.
-        () if cfg!(softcuda_linked) => 1_000,
+        () if cfg!(miri) => 3,
+        // With a sanitizer, or one of the schedules that CI goes through.
+        () if cfg!(softcuda_linked) || std::env::var_os("SOFTCUDA_SCHEDULE").is_some() => 1_000,
         () if is_software() => 10_000,
         () => 500,
     };

@@ -19,7 +19,9 @@ use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
 use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
-use cuda_streams::{AsStream as _, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, driver_version};
+use cuda_streams::{
+    AsStream as _, CaptureMode, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, driver_version, relaxed_capture,
+};
 use forks::{Finding, Side, fork, in_child};
 
 /// The driver calls that this thread has made, where that is counted.
@@ -276,6 +278,33 @@ fn a_host_function_of_the_parent_is_over_in_a_child() {
         }
         hold.release();
         assert_eq!(done.join(), Ok(7), "the parent goes on");
+    });
+}
+
+/// The parent's capture goes on; the child has none.
+#[test]
+fn a_capture_that_was_open_at_the_fork_is_the_parents() {
+    child::run("a_capture_that_was_open_at_the_fork_is_the_parents", child::same_environment, || {
+        let (stream, mut before, mut side) = (device().stream().unwrap(), 0, None);
+        let captured = relaxed_capture(|| {
+            stream.capture::<Error>(CaptureMode::Global, |scope| {
+                scope.host_fn(|| ())?;
+                before = driver_calls();
+                side = Some(fork());
+                Ok(())
+            })
+        });
+        match side.unwrap() {
+            Side::Parent(parent) => {
+                parent.join();
+                assert_eq!(captured.unwrap().unwrap().node_count(), Ok(1));
+                use_cuda().expect("the parent goes on");
+            }
+            Side::Child(child) => child.end(|| match captured {
+                Ok(Err(Error::ForkedChild)) if driver_calls() == before => Ok(()),
+                other => Err(format!("{other:?}, {} driver calls", driver_calls() - before)),
+            }),
+        }
     });
 }
 

@@ -7,12 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use once_cell::sync::OnceCell;
 
 use super::record::Record;
-use super::{Context, Current, RawContext};
+use super::{Context, Current, RawContext, Relaxed};
 use crate::device::Device;
 use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
-use crate::guard;
 
 /// The primary context of one device: at most one living record.
 struct Primary {
@@ -102,7 +101,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::Driver`], also with the error of earlier work.
+    /// As [`Context::synchronize`].
     ///
     /// ```
     /// cuda_streams::Device::get(0)?.synchronize()?;
@@ -113,7 +112,6 @@ impl Device {
         if let Some(context) = Primary::of(self)?.living()? {
             return context.synchronize();
         }
-        guard::outside_captures(None, "cuCtxSynchronize")?;
         if !self.is_active()? {
             return Ok(());
         }
@@ -148,6 +146,7 @@ impl Device {
     pub fn enable_peer_access(self, peer: Self) -> Result<()> {
         let (here, there) = (self.context()?, peer.context()?);
         let _current = here.enter()?;
+        let _relaxed = Relaxed::beside_captures(self.driver());
         // SAFETY: both contexts were verified just now, and this crate never releases them.
         let answer = unsafe { self.driver().cuCtxEnablePeerAccess(there.raw(), 0) };
         match answer.code() {

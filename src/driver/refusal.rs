@@ -12,16 +12,26 @@ thread_local! {
     static FIRST: Cell<Option<Refusal>> = const { Cell::new(None) };
 }
 
-/// Whether this is one of the codes that speak of captures, but not the one that says that a capture has ended before.
+/// Whether this is one of the codes that speak of captures.
 fn is_of_capture(code: ErrorCode) -> bool {
-    let of_captures = ErrorCode::STREAM_CAPTURE_UNSUPPORTED..=ErrorCode::STREAM_CAPTURE_WRONG_THREAD;
-    of_captures.contains(&code) && code != ErrorCode::STREAM_CAPTURE_INVALIDATED
+    (ErrorCode::STREAM_CAPTURE_UNSUPPORTED..=ErrorCode::STREAM_CAPTURE_WRONG_THREAD).contains(&code)
+}
+
+/// Whether a capture may have ended by a call that is refused so: others it survives.
+fn may_end_a_capture(call: &str, code: ErrorCode) -> bool {
+    let survives = match call {
+        "cuEventElapsedTime" | "cuEventElapsedTime_v2" | "cuStreamBeginCapture_v2" | "cuStreamIsCapturing" => true,
+        // Of an event of several processes.
+        "cuEventRecord" => code == ErrorCode::STREAM_CAPTURE_UNSUPPORTED,
+        _ => false,
+    };
+    is_of_capture(code) && !survives
 }
 
 /// The driver has refused a call of this thread.
 #[cold]
 pub(super) fn note(call: &'static str, code: ErrorCode) {
-    if is_of_capture(code) && FIRST.get().is_none() {
+    if may_end_a_capture(call, code) && FIRST.get().is_none() {
         FIRST.set(Some((call, code)));
     }
 }
@@ -39,8 +49,10 @@ impl Watch {
     }
 
     /// The first refusal since the last begin on this thread.
+    ///
+    /// Not one that says that the capture had ended before: by a call that was not seen.
     pub(crate) fn seen() -> Option<Refusal> {
-        FIRST.get()
+        FIRST.get().filter(|(_, code)| *code != ErrorCode::STREAM_CAPTURE_INVALIDATED)
     }
 }
 
@@ -59,8 +71,8 @@ mod tests {
         let outer = Watch::begin();
         note("cuEventQuery", ErrorCode::INVALID_HANDLE);
         assert_eq!(Watch::seen(), None, "which says nothing of captures");
-        note("cuEventRecord", ErrorCode::STREAM_CAPTURE_INVALIDATED);
-        assert_eq!(Watch::seen(), None, "which is not what it ended by");
+        note("cuStreamBeginCapture_v2", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
+        assert_eq!(Watch::seen(), None, "which no capture ends by");
         note("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         note("cuEventQuery", ErrorCode::STREAM_CAPTURE_INVALIDATED);
         let first = Some(("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED));
@@ -71,6 +83,16 @@ mod tests {
         drop(inner);
         assert_eq!(Watch::seen(), first);
         drop(outer);
+        FIRST.set(None);
+    }
+
+    #[test]
+    fn who_comes_too_late_is_not_blamed() {
+        let watch = Watch::begin();
+        note("cuEventRecord", ErrorCode::STREAM_CAPTURE_INVALIDATED);
+        note("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
+        assert_eq!(Watch::seen(), None);
+        drop(watch);
         FIRST.set(None);
     }
 }

@@ -11,7 +11,7 @@ use crate::driver::{CUevent, CUgraph};
 use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::guard;
-use crate::handle::{Capture, StreamRef};
+use crate::handle::{Capture, StreamIn, StreamRef};
 
 /// Of a record and a wait: a node of the graph.
 const EXTERNAL: c_uint = 1;
@@ -27,9 +27,9 @@ impl<M: Mode> Event<M> {
 impl Inner {
     /// A record while a capture of this crate is open, or of an external event.
     #[cold]
-    pub(super) fn record_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn record_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuEventRecord";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         let raw = self.handle_or_bind(context, CALL)?;
         if let Some(capture) = capture
@@ -54,9 +54,9 @@ impl Inner {
 
     /// A wait while a capture of this crate is open, or for an external event.
     #[cold]
-    pub(super) fn wait_beside_captures(&self, stream: StreamRef<'_>) -> Result<()> {
+    pub(super) fn wait_beside_captures(&self, stream: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuStreamWaitEvent";
-        let context = stream.context()?;
+        let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
         if let Some(capture) = capture
             && self.is_external()
@@ -77,7 +77,9 @@ impl Inner {
                 (None, _) if !self.is_lent() => return Err(Error::Captured { call: CALL, code: None }),
                 // Two captures would become one.
                 (Some(there), Some(here)) if there != here => return Err(Error::Capturing { call: CALL }),
-                // The stream is in that capture, or joins it.
+                // The legacy default stream cannot join.
+                (Some(_), None) if stream.handle_name() == 0 => return Err(Error::Capturing { call: CALL }),
+                (Some(there), None) => guard::joins(there, context.number()),
                 _ => {}
             }
         } else if here.is_some_and(guard::is_ours) && !self.is_lent() {

@@ -72,7 +72,7 @@ impl Inner {
         let context = stream.context()?;
         let mut inner = Self::holding(create(context, design.flags)?, context, design);
         if exceptions::is_capturing() || design.external {
-            inner.record_beside_captures(stream)?;
+            inner.record_beside_captures(stream.within(context))?;
             return Ok(inner);
         }
         let raw = *inner.raw.get_mut();
@@ -185,13 +185,13 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn record(&self, stream: StreamRef<'_>) -> Result<()> {
-        if exceptions::is_capturing() {
-            return self.record_beside_captures(stream);
-        }
         let context = stream.context()?;
+        if exceptions::is_capturing() {
+            return self.record_beside_captures(stream.within(context));
+        }
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
-            None if self.is_external() => return self.record_beside_captures(stream),
+            None if self.is_external() => return self.record_beside_captures(stream.within(context)),
             None => self.handle_or_bind(context, "cuEventRecord")?,
         };
         // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
@@ -207,15 +207,18 @@ impl Inner {
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
         if self.is_never_recorded() {
-            return if self.is_external() { self.wait_beside_captures(stream) } else { exceptions::check() };
-        }
-        if exceptions::is_capturing() {
-            return self.wait_beside_captures(stream);
+            if self.is_external() {
+                return self.wait_beside_captures(stream.within(stream.context()?));
+            }
+            return exceptions::check();
         }
         let context = stream.context()?;
+        if exceptions::is_capturing() {
+            return self.wait_beside_captures(stream.within(context));
+        }
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
-            None if self.is_external() => return self.wait_beside_captures(stream),
+            None if self.is_external() => return self.wait_beside_captures(stream.within(context)),
             None => match self.handle()? {
                 Some((raw, _)) => raw,
                 None => return Ok(()),

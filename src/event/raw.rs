@@ -26,7 +26,8 @@ impl<M: Mode> Event<M> {
 
     /// Gives the driver's event up: whoever has the raw `CUevent` then destroys it with
     /// `cuEventDestroy`, or hands it to [`from_raw`](Self::from_raw). `None` while the event is not bound
-    /// to a context. Where its context is gone, so is the event, and the handle must not be used.
+    /// to a context. Where its context is gone, so is the event, and the handle must not be used. If a graph has a
+    /// node of it, it must not be destroyed before that graph is gone, and what was made of it.
     ///
     /// ```
     /// use cuda_streams::{Device, Event, EventOptions};

@@ -8,8 +8,8 @@ use crate::exceptions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventStatus {
-    /// Never recorded. Not told for an event that others may record: whose raw handle was given out, or that
-    /// is shared with other processes.
+    /// Never recorded. Not told for an event that others may record: whose raw handle was given out, that
+    /// is shared with other processes, or that a graph has a node of.
     NotRecorded,
     /// The work before the mark is not done.
     Pending,

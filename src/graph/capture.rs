@@ -34,7 +34,11 @@ impl Stream {
     /// * a wait of a captured stream for an event that was recorded outside, unless it is known to be complete:
     ///   [`Event::synchronize`](crate::Event::synchronize) it first, or make it
     ///   [`external`](crate::EventOptions::external)
-    /// * a record on the legacy default stream, or a wait there, while a blocking stream is captured
+    /// * a record on the legacy default stream, or a wait there, while a blocking stream is captured, and its wait for an
+    ///   event of any capture
+    ///
+    /// Of events that are not this crate's ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's) nobody knows
+    /// whether they were recorded in the capture: the driver is asked, and if they were, that ends it.
     ///
     /// An event that was recorded in a capture stands for no work: for the host it is
     /// [`Captured`](crate::EventStatus::Captured) until it is recorded again.

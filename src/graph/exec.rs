@@ -145,6 +145,7 @@ impl<W: Work> GraphExec<W> {
     #[doc(alias = "cuGraphUpload")]
     pub fn upload(&mut self, stream: impl AsStream) -> Result<()> {
         let raw = self.raw;
+        let _current = self.context.enter()?;
         self.enqueue(stream, "cuGraphUpload", |driver, stream| {
             // SAFETY: as in `run`; nothing of what it holds runs.
             unsafe { driver.cuGraphUpload(raw, stream) }

@@ -10,7 +10,8 @@ use std::ffi::c_uint;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[doc(alias = "CUstreamCaptureMode")]
 pub enum CaptureMode {
-    /// Of every thread (but one that is inside [`relaxed_capture`](crate::relaxed_capture)), while the capture is open.
+    /// Of every thread (but one that is inside [`relaxed_capture`](crate::relaxed_capture)), while the capture is open;
+    /// also a call of this crate that has begun before the capture, on another thread.
     #[doc(alias = "CU_STREAM_CAPTURE_MODE_GLOBAL")]
     Global,
     /// Of the thread of the capture.

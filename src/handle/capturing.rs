@@ -1,9 +1,10 @@
 //! Whether a stream is being captured, and in which capture.
 
 use std::ffi::c_uint;
+use std::marker::PhantomData;
 use std::ptr;
 
-use super::StreamRef;
+use super::{Home, RawStream, StreamRef};
 use crate::context::{Context, Relaxed};
 use crate::driver::{Answer, CUgraph, CUstream, Driver};
 use crate::error::{Error, ErrorCode, Result};
@@ -45,6 +46,53 @@ impl Capture {
     }
 }
 
+/// A view of a stream with its context, in two registers: what is passed on goes through memory else, also on the way
+/// past where it is used.
+#[derive(Clone, Copy)]
+pub(crate) struct StreamIn<'a> {
+    raw: RawStream,
+    context: Context,
+    _stream: PhantomData<&'a ()>,
+}
+
+impl<'a> StreamRef<'a> {
+    /// With `context`, which is the stream's.
+    #[inline]
+    pub(crate) fn within(self, context: Context) -> StreamIn<'a> {
+        StreamIn { raw: self.raw, context, _stream: PhantomData }
+    }
+}
+
+impl<'a> StreamIn<'a> {
+    pub(crate) fn context(self) -> Context {
+        self.context
+    }
+
+    pub(crate) fn view(self) -> StreamRef<'a> {
+        StreamRef { raw: self.raw, home: Home::Known(self.context), _stream: PhantomData }
+    }
+
+    /// For `call`, which ends a capture of the stream, where one of this crate is open: [`Error::Capturing`] if it would,
+    /// and what else it needs, to be kept until it is made.
+    #[cold]
+    pub(crate) fn outside_capture(self, call: &'static str) -> Result<Option<Relaxed>> {
+        match self.view().capture_for(self.context, call)? {
+            Some(_) => Err(Error::Capturing { call }),
+            None => Ok(Relaxed::beside_captures(self.context.driver())),
+        }
+    }
+
+    /// For a wait for what is enqueued on `other`: [`Error::Capturing`] if the stream is in a capture of this crate, and
+    /// `other` is not.
+    #[cold]
+    pub(crate) fn may_wait_for(self, other: StreamIn<'_>) -> Result<()> {
+        const CALL: &str = "cuStreamWaitEvent";
+        let id = |stream: StreamIn<'_>| Ok(stream.view().capture_for(stream.context, CALL)?.and_then(Capture::id));
+        let Some(here) = id(self)?.filter(|id| guard::is_ours(*id)) else { return Ok(()) };
+        if id(other)? == Some(here) { Ok(()) } else { Err(Error::Capturing { call: CALL }) }
+    }
+}
+
 impl StreamRef<'_> {
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
     /// a blocking stream is captured. `context` is the stream's.
@@ -61,27 +109,6 @@ impl StreamRef<'_> {
             CaptureStatus::Active => Some(Capture { active: Some((id, graph)) }),
             CaptureStatus::Invalidated => Some(Capture { active: None }),
         })
-    }
-
-    /// For `call`, which ends a capture of the stream, where one of this crate is open: [`Error::Capturing`] if it would,
-    /// and what else it needs, to be kept until it is made.
-    #[cold]
-    pub(crate) fn outside_capture(self, context: Context, call: &'static str) -> Result<Option<Relaxed>> {
-        match self.capture_for(context, call)? {
-            Some(_) => Err(Error::Capturing { call }),
-            None => Ok(Relaxed::beside_captures(context.driver())),
-        }
-    }
-
-    /// For a wait for what is enqueued on `other`: [`Error::Capturing`] if the stream is in a capture of this crate, and
-    /// `other` is not.
-    #[cold]
-    pub(crate) fn may_wait_for(self, other: StreamRef<'_>) -> Result<()> {
-        const CALL: &str = "cuStreamWaitEvent";
-        let here = self.capture_for(self.context()?, CALL)?.and_then(Capture::id);
-        let Some(id) = here.filter(|id| guard::is_ours(*id)) else { return Ok(()) };
-        let there = other.capture_for(other.context()?, CALL)?.and_then(Capture::id);
-        if there == Some(id) { Ok(()) } else { Err(Error::Capturing { call: CALL }) }
     }
 }
 

@@ -65,11 +65,12 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamWaitEvent")]
     pub fn wait_stream(self, other: impl AsStream) -> Result<()> {
         let other = other.as_stream();
-        if self.context()? == other.context()? && self.has_handle_of(other) {
+        let (here, there) = (self.context()?, other.context()?);
+        if here == there && self.has_handle_of(other) {
             return Ok(());
         }
         if exceptions::is_capturing() {
-            self.may_wait_for(other)?;
+            self.within(here).may_wait_for(other.within(there))?;
         }
         other.record_event()?.wait(self)
     }
@@ -83,7 +84,7 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamQuery")]
     pub fn query(self) -> Result<bool> {
         let context = self.context()?;
-        let _relaxed = if exceptions::is_capturing() { self.outside_capture(context, "cuStreamQuery")? } else { None };
+        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture("cuStreamQuery")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
         let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamQuery(stream) })?;
         if answer.code() == Some(ErrorCode::NOT_READY) {
@@ -100,7 +101,7 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamSynchronize")]
     pub fn synchronize(self) -> Result<()> {
         let context = self.context()?;
-        let _relaxed = if exceptions::is_capturing() { self.outside_capture(context, "cuStreamSynchronize")? } else { None };
+        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture("cuStreamSynchronize")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
         let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
         context.check(answer)

@@ -192,9 +192,8 @@ impl Model {
         let is_plain = here.is_none_or(|place| self.plain(place));
         match (mark, here) {
             (_, Some(_)) if self.is_external(event) => self.record(stream),
-            (Mark::New, _) | (Mark::Outside { .. }, None) => Expect::Ok,
             (Mark::Outside { .. }, Some(_)) if !is_plain => Expect::Any,
-            (Mark::Outside { is_complete: true }, Some(_)) => Expect::Ok,
+            (Mark::New, _) | (Mark::Outside { .. }, None) | (Mark::Outside { is_complete: true }, Some(_)) => Expect::Ok,
             (Mark::Outside { is_complete: false }, Some(_)) => Expect::Capturing,
             (Mark::Captured(there), _) if self.captures[there.capture].state == State::Over => Expect::Captured,
             (Mark::Captured(_), _) if !is_plain => Expect::Any,

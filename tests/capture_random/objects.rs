@@ -16,7 +16,7 @@ impl Program<'_> {
         let panics = self.random.once_in(4);
         self.log(format!("host function on {number}, which panics: {panics}"));
         let launched = stream.launch_host_fn(move || {
-            let _token = token;
+            drop(token);
             // Not told to the panic hook.
             if panics { resume_unwind(Box::new("on purpose")) } else { value }
         });

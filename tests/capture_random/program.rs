@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuda_streams::{
-    AsStream, CaptureMode, CaptureScope, Contained, Dynamic, Error, Event, EventOptions, Graph, GraphExec, HostFn, Result, Stream,
+    AsStream, CaptureMode, CaptureScope, Contained, Context, Dynamic, Error, Event, EventOptions, Graph, GraphExec, HostFn, Result, Stream,
     StreamOptions,
 };
 
@@ -118,7 +118,7 @@ impl<'m> Program<'m> {
             assert_eq!(done, Ok(true), "{self}");
         }
         self.memory.assert_passed(self.seed);
-        let done = device().context().and_then(|context| context.synchronize());
+        let done = device().context().and_then(Context::synchronize);
         self.check("cuCtxSynchronize at the end", Expect::Ok, &done);
         for (host_fn, wanted) in mem::take(&mut self.host_fns) {
             self.joined(&host_fn.join(), wanted);
@@ -168,8 +168,8 @@ impl<'m> Program<'m> {
             0..=4 => self.record(&stream, number, event),
             5..=9 => self.wait(&stream, number, event),
             10..=12 => self.wait_stream(&stream, number),
-            13 => self.ask("query", number, stream.query()),
-            14 => self.ask("synchronize", number, stream.synchronize()),
+            13 => self.ask("query", number, &stream.query()),
+            14 => self.ask("synchronize", number, &stream.synchronize()),
             15 | 16 => self.ask_event(event),
             17..=22 if depth < DEPTH => self.capture(&stream, number, depth),
             17 | 23 => self.launch_host_fn(&stream, number),
@@ -225,9 +225,9 @@ impl<'m> Program<'m> {
         }
     }
 
-    fn ask<T: Debug>(&mut self, call: &str, number: usize, result: Result<T>) {
+    fn ask<T: Debug>(&mut self, call: &str, number: usize, result: &Result<T>) {
         self.log(format!("{call} {number}"));
-        self.check(call, self.model.outside(number), &result);
+        self.check(call, self.model.outside(number), result);
     }
 
     fn ask_event(&mut self, event: usize) {
