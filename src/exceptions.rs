@@ -3,12 +3,15 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU64, global, thread_local};
 
-/// [`FORKED`], how often [`HOST_FUNCTION`] holds at this moment in any thread, and how often [`CAPTURING`].
-static EXCEPTIONS: AtomicU64 = AtomicU64::new(0);
+global! {
+    /// [`FORKED`], how often [`HOST_FUNCTION`] holds at this moment in any thread, and how often [`CAPTURING`].
+    static EXCEPTIONS: AtomicU64 = AtomicU64::new(0);
+}
 
 /// This process was forked from one that used the driver.
 const FORKED: u64 = 1;
@@ -104,7 +107,7 @@ impl Drop for Capture {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(softcuda_shuttle)))]
 mod tests {
     use super::*;
 

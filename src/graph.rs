@@ -280,6 +280,17 @@ impl<W: Work> Graph<W> {
     /// stream.capture_events::<Error>(|_| Ok(()))?.destroy()?;
     /// # Ok::<(), Error>(())
     /// ```
+    ///
+    /// A graph that is gone cannot be destroyed again:
+    ///
+    /// ```compile_fail,E0382
+    /// use cuda_streams::{Device, Error};
+    ///
+    /// let graph = Device::get(0)?.stream()?.capture_events::<Error>(|_| Ok(()))?;
+    /// graph.destroy()?;
+    /// graph.destroy()?;
+    /// # Ok::<(), Error>(())
+    /// ```
     #[doc(alias = "cuGraphDestroy")]
     pub fn destroy(mut self) -> Result<()> {
         self.give_back()

@@ -7,21 +7,26 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
 use crate::exceptions;
+use crate::sync::{Mutex, MutexGuard, global, thread_local};
 
 /// What is open now.
 struct State {
     captures: Vec<Open>,
+    /// How many have been.
+    count: u64,
     /// Which capture a record of an event is in, by the record's mark; of captures that are open.
     records: Option<HashMap<u64, u64>>,
 }
 
 struct Open {
-    /// The driver's number of it.
-    id: u64,
+    /// Which of all captures it is.
+    number: u64,
+    /// The driver's number of it, once that has begun it.
+    id: Option<u64>,
     /// The numbers of the contexts of its streams, as far as they have joined by calls of this crate.
     contexts: Vec<NonZeroU32>,
     /// Whether the calls of every thread concern it.
@@ -30,7 +35,9 @@ struct Open {
     is_ending: bool,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), records: None });
+global! {
+    static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), count: 0, records: None });
+}
 
 thread_local! {
     /// How many captures this thread has open.
@@ -44,29 +51,37 @@ fn state() -> MutexGuard<'static, State> {
 
 /// A capture of this crate that is about to begin, or open: until this is dropped.
 pub(crate) struct Capture {
-    id: Option<u64>,
+    number: u64,
     _open: exceptions::Capture,
     /// It ends on its thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Capture {
-    /// To be called before the driver is.
-    pub(crate) fn begin() -> Self {
+    /// To be called before the driver is: whatever thread asks once that has begun it is told.
+    pub(crate) fn begin(context: NonZeroU32, global: bool) -> Self {
         HERE.set(HERE.get() + 1);
-        Self { id: None, _open: exceptions::Capture::begin(), _thread: PhantomData }
+        let open = exceptions::Capture::begin();
+        let mut state = state();
+        state.count += 1;
+        let number = state.count;
+        state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false });
+        Self { number, _open: open, _thread: PhantomData }
     }
 
     /// The driver has begun it, and calls it this.
-    pub(crate) fn begun(&mut self, id: u64, context: NonZeroU32, global: bool) {
-        self.id = Some(id);
-        state().captures.push(Open { id, contexts: vec![context], global, is_ending: false });
+    pub(crate) fn begun(&self, id: u64) {
+        self.change(|open| open.id = Some(id));
     }
 
     /// The driver is about to end it: a record from now on may be none of it.
     pub(crate) fn ends(&self) {
-        if let Some(open) = state().captures.iter_mut().find(|open| Some(open.id) == self.id) {
-            open.is_ending = true;
+        self.change(|open| open.is_ending = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Open)) {
+        if let Some(open) = state().captures.iter_mut().find(|open| open.number == self.number) {
+            change(open);
         }
     }
 }
@@ -74,14 +89,13 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         HERE.set(HERE.get() - 1);
-        let Some(id) = self.id else { return };
         if exceptions::is_forked() {
             return;
         }
         let mut state = state();
-        state.captures.retain(|open| open.id != id);
+        let ended: Vec<Open> = state.captures.extract_if(.., |open| open.number == self.number).collect();
         if let Some(records) = &mut state.records {
-            records.retain(|_, capture| *capture != id);
+            records.retain(|_, capture| ended.iter().all(|open| open.id != Some(*capture)));
         }
     }
 }
@@ -107,14 +121,14 @@ fn outside_open_captures(context: NonZeroU32, call: &'static str) -> Result<()> 
 
 /// Whether it is an open capture of this crate.
 pub(crate) fn is_ours(id: u64) -> bool {
-    state().captures.iter().any(|open| open.id == id)
+    state().captures.iter().any(|open| open.id == Some(id))
 }
 
 /// An event was recorded while its stream was in this capture; `mark` is the record's. Whether the record is known to be
 /// a part of it: otherwise another thread may have ended the capture before.
 pub(crate) fn recorded(mark: u64, id: u64) -> bool {
     let mut state = state();
-    let is_in_it = state.captures.iter().any(|open| open.id == id && !open.is_ending);
+    let is_in_it = state.captures.iter().any(|open| open.id == Some(id) && !open.is_ending);
     if is_in_it {
         state.records.get_or_insert_default().insert(mark, id);
     }
@@ -123,7 +137,7 @@ pub(crate) fn recorded(mark: u64, id: u64) -> bool {
 
 /// A stream of this context joins the capture.
 pub(crate) fn joins(id: u64, context: NonZeroU32) {
-    if let Some(open) = state().captures.iter_mut().find(|open| open.id == id)
+    if let Some(open) = state().captures.iter_mut().find(|open| open.id == Some(id))
         && !open.contexts.contains(&context)
     {
         open.contexts.push(context);
@@ -135,7 +149,7 @@ pub(crate) fn capture_of(mark: u64) -> Option<u64> {
     state().records.as_ref()?.get(&mark).copied()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(softcuda_shuttle)))]
 mod tests {
     use super::*;
 
@@ -144,8 +158,8 @@ mod tests {
         let (mark, id) = (u64::MAX - 3, u64::MAX);
         assert!(!recorded(mark, id), "which nobody has begun");
         assert_eq!(capture_of(mark), None);
-        let mut capture = Capture::begin();
-        capture.begun(id, NonZeroU32::MAX, false);
+        let capture = Capture::begin(NonZeroU32::MAX, false);
+        capture.begun(id);
         assert!(recorded(mark, id) && is_ours(id) && concerns_this_thread());
         assert_eq!(capture_of(mark), Some(id));
         capture.ends();
@@ -161,8 +175,8 @@ mod tests {
         let (here, elsewhere) = (NonZeroU32::MAX, NonZeroU32::MIN);
         let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
         let wait = |context| outside_captures(context, "cuCtxSynchronize");
-        let mut capture = Capture::begin();
-        capture.begun(u64::MAX - 1, here, false);
+        let capture = Capture::begin(here, false);
+        capture.begun(u64::MAX - 1);
         assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]);
         joins(u64::MAX - 1, elsewhere);
         assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), refused]);

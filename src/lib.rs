@@ -51,6 +51,7 @@ mod poll;
 mod reaper;
 mod sharing;
 mod stream;
+mod sync;
 mod user_object;
 
 pub use context::{Context, RawContext};

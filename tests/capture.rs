@@ -58,6 +58,7 @@ fn what_is_captured_runs_with_the_launch() {
     }
 }
 
+/// T313
 #[test]
 fn a_stream_joins_by_an_event_and_leaves_by_a_wait() {
     let [stream, side] = streams();
@@ -84,6 +85,7 @@ fn a_stream_joins_by_an_event_and_leaves_by_a_wait() {
     assert_works(&side);
 }
 
+/// T30
 #[test]
 fn an_empty_capture_is_an_empty_graph() {
     let [stream] = streams();
@@ -93,6 +95,7 @@ fn an_empty_capture_is_an_empty_graph() {
     assert_works(&stream);
 }
 
+/// T27, T311
 #[test]
 fn the_status_is_that_of_the_capture() {
     let [stream, other] = streams();
@@ -122,6 +125,7 @@ impl From<Error> for Failed {
     }
 }
 
+/// T261
 #[test]
 fn the_error_of_the_closure_ends_the_capture_and_is_the_result() {
     let [stream, side] = streams();
@@ -134,6 +138,7 @@ fn the_error_of_the_closure_ends_the_capture_and_is_the_result() {
     assert_works(&side);
 }
 
+/// T261
 #[test]
 fn a_panic_ends_the_capture_and_goes_on() {
     let [stream] = streams();
@@ -221,6 +226,7 @@ fn a_capture_of_somebody_else_is_not_ended() {
     assert_works(&stream);
 }
 
+/// T257
 #[test]
 fn what_cannot_be_captured_is_refused_by_the_driver() {
     let _misuse = expect_misuse();
@@ -347,6 +353,7 @@ fn what_a_failed_capture_keeps_is_dropped() {
     assert_works(&stream);
 }
 
+/// T262
 #[test]
 fn a_host_function_runs_with_each_launch_in_its_place() {
     let [stream] = streams();
@@ -388,7 +395,7 @@ fn a_host_function_that_panics_panics_for_itself() {
     assert_works(&stream);
 }
 
-/// What is legal beside a global capture on other threads, and what is not, is the driver's to say.
+/// T33: what is legal beside a global capture on other threads, and what is not, is the driver's to say.
 #[test]
 fn the_mode_says_whose_calls_end_the_capture() {
     let misuse = expect_misuse();
@@ -408,6 +415,7 @@ fn the_mode_says_whose_calls_end_the_capture() {
     }
 }
 
+/// T314
 #[test]
 fn a_blocking_stream_is_captured_beside_the_default_stream() {
     let stream = device().stream_with(StreamOptions::new().blocking(true)).unwrap();

@@ -98,6 +98,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// How many functions are launched where one would not tell. Miri takes its time.
+const MANY: usize = if cfg!(miri) { 10 } else { 100 };
+
 /// Checks that 100 functions of a stream run in their order, each with its own number.
 fn check_order(stream: impl AsStream) -> Result<()> {
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -108,9 +111,9 @@ fn check_order(stream: impl AsStream) -> Result<()> {
             2 * number
         })
     };
-    let functions: Vec<HostFn<usize>> = (0..100).map(launch).collect::<Result<_>>()?;
+    let functions: Vec<HostFn<usize>> = (0..MANY).map(launch).collect::<Result<_>>()?;
     stream.as_stream().synchronize()?;
-    assert_eq!(*order.lock().unwrap(), (0..100).collect::<Vec<_>>());
+    assert_eq!(*order.lock().unwrap(), (0..MANY).collect::<Vec<_>>());
     for (number, function) in functions.into_iter().enumerate() {
         assert!(function.is_finished());
         assert_eq!(function.join()?, 2 * number);
@@ -209,7 +212,7 @@ fn many_threads_launch_on_their_own_streams_and_on_one() -> Result<()> {
             let shared = &shared;
             scope.spawn(move || {
                 let [own] = streams();
-                for number in 0..20 {
+                for number in 0..MANY / 5 {
                     let functions = [&own, shared].map(|stream| stream.launch_host_fn(move || (thread, number)).unwrap());
                     for function in functions {
                         assert_eq!(function.join(), Ok((thread, number)));
@@ -251,11 +254,11 @@ fn dropping_it_lets_it_run() -> Result<()> {
     let [stream] = streams();
     let (results, captures, (tell, told)) = (Drops::new(), Drops::new(), channel());
     let hold = Hold::new(&stream);
-    let (result, captured) = (results.counted(), captures.counted());
+    let (returned, taken_along) = (results.counted(), captures.counted());
     drop(stream.launch_host_fn(move || {
-        let _captured = captured;
+        let _until_its_end = taken_along;
         tell.send(thread::current().id()).unwrap();
-        result
+        returned
     })?);
     assert_eq!((captures.count(), results.count()), (0, 0));
     hold.release();
@@ -368,7 +371,7 @@ fn it_is_refused_while_the_stream_is_captured_and_the_capture_goes_on() -> Resul
 fn launching_on_another_stream_and_waiting_leave_a_capture_alone() -> Result<()> {
     let [stream, other] = streams();
     let theirs = stream.to_cudarc(&CudaContext::new(0).unwrap())?;
-    let held = other.launch_host_fn(|| 1)?;
+    let early = other.launch_host_fn(|| 1)?;
     let hold = Hold::new(&other);
     let (awaited, dropped) = (other.launch_host_fn(|| 2)?, other.launch_host_fn(|| ())?);
     let nodes = captured(&theirs, || {
@@ -377,7 +380,7 @@ fn launching_on_another_stream_and_waiting_leave_a_capture_alone() -> Result<()>
         let mut awaited = pin!(awaited);
         assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(dropped);
-        assert_eq!(held.join(), Ok(1));
+        assert_eq!(early.join(), Ok(1));
         assert_eq!(returns_after_release(hold, || function.join()), Ok(3));
         assert_eq!(block_on(awaited), Ok(2));
     });
@@ -400,14 +403,14 @@ fn join_is_refused_inside() -> Result<()> {
 /// What ends inside is given back, by a thread that may call the driver.
 #[test]
 fn what_is_dropped_inside_is_given_back_later() -> Result<()> {
-    let [stream, plain, lent, held] = streams();
+    let [stream, plain, lent, busy] = streams();
     let cudarc = CudaContext::new(0).unwrap();
     let loan = Arc::downgrade(&lent.to_cudarc(&cudarc)?);
     assert_eq!(loan.strong_count(), 1, "the stream has the only share");
     let memory = IpcMemory::new(device(), 1)?;
     let slice = IpcMemory::new(device(), 64)?.into_cudarc::<u8>(&cudarc.default_stream(), 64).map_err(|(_, error)| error)?;
-    let hold = Hold::new(&held);
-    let pending = held.record_event()?;
+    let hold = Hold::new(&busy);
+    let pending = busy.record_event()?;
     let dropped = (plain, stream.record_event()?, Event::new(), lent, pending, memory, slice);
     inside(&stream, move || drop(dropped));
     // The memory waits for all work of the context, and all that is given up later waits for the memory.

@@ -130,9 +130,11 @@ fn t451_the_process_that_exported_a_handle_cannot_open_it() -> Result<()> {
     // One that this crate knows nothing of, so that the driver says it.
     let mut handle = [0_u8; 64];
     let other = bound()?;
+    let raw = other.as_raw().expect("it is bound");
     // SAFETY: a live local of 64 bytes, and an event that lives.
-    let code = unsafe { raw::cuIpcGetEventHandle(handle.as_mut_ptr().cast(), other.as_raw().expect("it is bound")) };
-    assert_eq!(code, raw::SUCCESS);
+    let mut export = || unsafe { raw::cuIpcGetEventHandle(handle.as_mut_ptr().cast(), raw) };
+    assert_eq!(export(), ErrorCode::INVALID_CONTEXT.get(), "none is current");
+    assert_eq!(device().context()?.with_current(export)?, raw::SUCCESS);
     let error = open(handle.into());
     assert_eq!(error, Error::OwnHandle { what: IpcKind::Event, code: Some(ErrorCode::INVALID_CONTEXT) });
     Ok(())
@@ -160,11 +162,14 @@ fn a_handle_is_forgotten_with_its_event() -> Result<()> {
         assert_ne!(error, Error::OwnHandle { what: IpcKind::Event, code: None }, "that the driver has to say");
         assert!(error.code().is_some(), "{error:?}");
     }
-    // The next event may be where the last one was.
-    let first = bound()?;
-    let handle = first.ipc_handle()?;
-    drop(first);
-    assert_ne!(bound()?.ipc_handle()?, handle);
+    // The next event may be where the last one was, and has the handle that the driver says.
+    drop(bound()?.ipc_handle()?);
+    let (next, mut handle) = (bound()?, [0_u8; 64]);
+    let known = next.ipc_handle()?;
+    let raw = next.as_raw().expect("it is bound");
+    // SAFETY: a live local of 64 bytes, and an event that lives.
+    let code = device().context()?.with_current(|| unsafe { raw::cuIpcGetEventHandle(handle.as_mut_ptr().cast(), raw) })?;
+    assert_eq!((code, known), (raw::SUCCESS, handle.into()));
     Ok(())
 }
 

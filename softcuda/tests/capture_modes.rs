@@ -15,8 +15,8 @@ use cudarc::driver::sys::CUstreamCaptureMode::{
 use cudarc::driver::sys::{self, CUresult, CUstreamCaptureMode};
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result};
 use softcuda::Scope;
-use support::context;
 use support::graph::{ACTIVE, INVALIDATED, begin, begin_on, end_on, record, status};
+use support::{context, misuse};
 
 fn code(result: Result<(), DriverError>) -> CUresult {
     result.map_or_else(|error| error.0, |()| CUDA_SUCCESS)
@@ -43,10 +43,13 @@ type Call = (&'static str, fn(&Beside) -> CUresult);
 
 /// Calls that might disturb a capture, whatever they are about.
 const UNSAFE_CALLS: &[Call] = &[
-    // SAFETY: alive, here and below.
+    // SAFETY: alive.
     ("cuEventQuery", |beside| unsafe { sys::cuEventQuery(beside.event.cu_event()) }),
+    // SAFETY: alive.
     ("cuEventSynchronize", |beside| unsafe { sys::cuEventSynchronize(beside.event.cu_event()) }),
+    // SAFETY: alive.
     ("cuStreamQuery", |beside| unsafe { sys::cuStreamQuery(beside.stream.cu_stream()) }),
+    // SAFETY: alive.
     ("cuStreamSynchronize", |beside| unsafe { sys::cuStreamSynchronize(beside.stream.cu_stream()) }),
     ("cuMemAlloc_v2", |_| {
         // SAFETY: a context is current.
@@ -65,6 +68,7 @@ const SAFE_CALLS: &[Call] = &[
         code(created.and_then(|stream| unsafe { result::stream::destroy(stream) }))
     }),
     ("cuEventCreate", |beside| code(beside.context.new_event(None).map(drop))),
+    // SAFETY: alive.
     ("cuStreamGetId", |beside| unsafe { sys::cuStreamGetId(beside.stream.cu_stream(), &mut 0) }),
 ];
 
@@ -142,17 +146,23 @@ fn other_calls_end_none() {
 
 #[test]
 fn what_is_about_the_capture_itself_ends_it_in_any_mode() {
+    type CallOn = fn(&CudaStream) -> CUresult;
     let context = context(0);
-    let calls: [(&str, fn(&CudaStream) -> CUresult); 6] = [
-        // SAFETY: alive, here and below.
+    let calls: [(&str, CallOn); 6] = [
+        // SAFETY: alive.
         ("cuStreamQuery", |stream| unsafe { sys::cuStreamQuery(stream.cu_stream()) }),
+        // SAFETY: alive.
         ("cuStreamSynchronize", |stream| unsafe { sys::cuStreamSynchronize(stream.cu_stream()) }),
+        // SAFETY: alive.
         ("cuStreamGetId", |stream| unsafe { sys::cuStreamGetId(stream.cu_stream(), &mut 0) }),
+        // SAFETY: alive.
         ("cuStreamGetFlags", |stream| unsafe { sys::cuStreamGetFlags(stream.cu_stream(), &mut 0) }),
         ("cuStreamGetDevice", |stream| {
             let mut device = 0;
+            // SAFETY: alive, and a valid place.
             unsafe { sys::cuStreamGetDevice(stream.cu_stream(), &raw mut device) }
         }),
+        // SAFETY: a context is current.
         ("cuCtxSynchronize", |_| unsafe { sys::cuCtxSynchronize() }),
     ];
     for (name, call) in calls {
@@ -179,14 +189,14 @@ fn a_synchronous_copy_ends_a_capture() -> Result<(), DriverError> {
 }
 
 #[test]
-fn captures_of_other_scopes_are_other_programs() -> Result<(), DriverError> {
-    let made = Beside::new();
-    let stream = made.context.new_stream()?;
-    let (scope, other) = (Scope::enter(), Scope::current());
+fn a_capture_ends_with_its_scope() -> Result<(), DriverError> {
+    let outer = misuse();
+    let stream = context(0).new_stream()?;
+    let inner = Scope::enter();
     assert_eq!(begin_on(stream.cu_stream(), GLOBAL), CUDA_SUCCESS);
-    drop(scope);
-    assert_ne!(Scope::current(), other);
-    assert_eq!(end_on(stream.cu_stream()).0, CUresult::CUDA_ERROR_ILLEGAL_STATE, "it has ended with its scope");
+    drop(inner);
+    assert_eq!(end_on(stream.cu_stream()).0, CUresult::CUDA_ERROR_ILLEGAL_STATE);
+    assert_eq!(outer.scope().take_reports().len(), 1);
     Ok(())
 }
 

@@ -7,12 +7,16 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use cudarc::driver::sys::CUgraphNodeType::{
+    CU_GRAPH_NODE_TYPE_EMPTY as EMPTY, CU_GRAPH_NODE_TYPE_EVENT_RECORD as RECORD, CU_GRAPH_NODE_TYPE_HOST as HOST,
+    CU_GRAPH_NODE_TYPE_WAIT_EVENT as WAIT,
+};
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUDA_HOST_NODE_PARAMS, CUDA_MEMSET_NODE_PARAMS, CUgraphNode, CUresult};
 use cudarc::driver::{CudaContext, CudaEvent, DriverError, result};
-use support::graph::{Graph, Kind, captured, query};
+use support::graph::{Graph, captured, query};
 use support::reported::in_every_schedule;
-use support::world::blocking;
+use support::world::{blocking, legacy};
 use support::{context, misuse};
 
 /// Adds a node by one of the functions for that.
@@ -63,10 +67,6 @@ fn a_graph_of_events_and_host_functions() {
         host(&graph, &[both], &calls);
         assert_eq!(graph.edges(), [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4)]);
         assert_eq!(graph.roots(), [root]);
-        use Kind::{
-            CU_GRAPH_NODE_TYPE_EMPTY as EMPTY, CU_GRAPH_NODE_TYPE_EVENT_RECORD as RECORD, CU_GRAPH_NODE_TYPE_HOST as HOST,
-            CU_GRAPH_NODE_TYPE_WAIT_EVENT as WAIT,
-        };
         assert_eq!(graph.kinds(), [EMPTY, HOST, WAIT, RECORD, HOST]);
         let clone = graph.clone();
         assert_eq!((clone.kinds(), clone.edges()), (graph.kinds(), graph.edges()));
@@ -229,4 +229,30 @@ fn branches_of_several_devices() -> Result<(), DriverError> {
         unsafe { result::stream::destroy(stream.cu_stream()) }?;
     }
     Ok(())
+}
+
+#[test]
+fn all_branches_keep_to_the_rules_of_the_legacy_stream() -> Result<(), DriverError> {
+    let context = context(0);
+    let (origin, other) = (context.new_stream()?, context.new_stream()?);
+    let (left, right) = (context.new_event(None)?, context.new_event(None)?);
+    let graph = captured(&origin, |origin| {
+        support::graph::join(&other, origin);
+        assert_eq!(support::graph::record(&left, origin, 1), CUDA_SUCCESS);
+        assert_eq!(support::graph::record(&right, &other, 1), CUDA_SUCCESS);
+        support::graph::join(origin, &other);
+    });
+    let executable = graph.instantiate();
+    let (dependent, legacy) = (blocking(&context), legacy(&context));
+    for (held, launched) in [(&legacy, &dependent), (&dependent, &legacy)] {
+        let hold = support::Hold::new(held);
+        assert_eq!(executable.launch(launched), CUDA_SUCCESS);
+        support::round_trips(&context)?;
+        assert_eq!([&left, &right].map(query), [CUDA_ERROR_NOT_READY; 2]);
+        hold.release();
+        launched.synchronize()?;
+        assert_eq!([&left, &right].map(query), [CUDA_SUCCESS; 2]);
+    }
+    // SAFETY: alive, and not used any more.
+    unsafe { result::stream::destroy(dependent.cu_stream()) }
 }

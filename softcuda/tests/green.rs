@@ -12,6 +12,9 @@ use support::reported::{check_reported, check_silent, in_every_schedule};
 use support::world::{World, from_device, non_blocking, set, settle};
 use support::{Hold, ONE, add, context, misuse};
 
+/// The default stream of the calling thread.
+const PER_THREAD: CUstream = std::ptr::without_provenance_mut(2);
+
 fn event() -> CUevent {
     result::event::create(CUevent_flags::CU_EVENT_DEFAULT).expect("an event")
 }
@@ -47,7 +50,13 @@ fn a_stream_knows_its_green_context_and_the_primary_one() {
         let made_there = non_blocking(&primary);
         assert_eq!([contexts_of(made_there.cu_stream()), contexts_of(null_mut())], [of_green; 2]);
         destroy(&made_there);
+        // SAFETY: the default stream of the thread.
+        let per_thread = answer(null_mut(), |out| unsafe { sys::cuStreamGetCtx(PER_THREAD, out) });
+        assert_eq!(per_thread, Err(CUresult::CUDA_ERROR_INVALID_HANDLE), "it has none");
     });
+    // SAFETY: the stream is alive, and neither place has to be there.
+    let nowhere = unsafe { sys::cuStreamGetCtx_v2(stream.cu_stream(), null_mut(), null_mut()) };
+    assert_eq!(nowhere, CUresult::CUDA_SUCCESS);
     // SAFETY: null is the current context.
     let id = || answer(0, |out| unsafe { sys::cuCtxGetId(null_mut(), out) });
     assert_ne!(id(), green.current(id));
@@ -71,6 +80,8 @@ fn events_are_of_one_family() {
     // SAFETY: both are alive.
     assert!(unsafe { result::event::elapsed(of_primary, of_green) }.expect("a time across") >= 0.0);
     destroy(&ordinary);
+    // SAFETY: alive, and not used any more.
+    unsafe { result::stream::destroy(stream) }.expect("its end");
     green.destroy().expect("its end");
     for event in [of_primary, of_green] {
         // SAFETY: alive.
@@ -78,12 +89,10 @@ fn events_are_of_one_family() {
         // SAFETY: alive, and not used any more.
         unsafe { result::event::destroy(event) }.expect("its end");
     }
-    // SAFETY: alive, and not used any more.
-    unsafe { result::stream::destroy(stream) }.expect("its end");
 }
 
 #[test]
-fn a_stream_whose_green_context_is_gone_can_only_be_destroyed() {
+fn a_stream_whose_green_context_is_gone_answers_that() {
     let _misuse = misuse();
     let primary = context(0);
     let green = Green::of(&primary);
@@ -104,8 +113,9 @@ fn a_stream_whose_green_context_is_gone_can_only_be_destroyed() {
     assert_eq!(softcuda::reports(), [], "the documentation says what is answered");
     assert_eq!((live().streams, live().events), (1, 1));
     // SAFETY: it was not destroyed yet.
-    unsafe { result::stream::destroy(stream) }.expect("its end");
-    assert_eq!(live().streams, 0);
+    assert_eq!(unsafe { sys::cuStreamDestroy_v2(stream) }, CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_eq!(live().streams, 0, "the caller has done what is documented");
+    assert_eq!(softcuda::reports(), []);
     let stale = [
         // SAFETY: the software driver refuses what is not alive.
         unsafe { sys::cuGreenCtxDestroy(destroyed) },
@@ -169,6 +179,45 @@ fn the_primary_context_waits_for_its_green_ones_but_not_the_other_way() {
     });
 }
 
+#[test]
+fn the_end_of_a_green_context_waits_for_nothing() {
+    in_every_schedule(|primary, _| {
+        let green = Green::of(primary);
+        let (stream, behind) = (green.stream(), event());
+        let hold = Hold::new(&stream);
+        set_one_word(&stream);
+        // SAFETY: both are alive.
+        unsafe { result::event::record(behind, stream.cu_stream()) }.expect("a record");
+        green.destroy().expect("its end");
+        // SAFETY: alive.
+        assert_eq!(unsafe { sys::cuEventQuery(behind) }, CUresult::CUDA_ERROR_NOT_READY);
+        hold.release();
+        // SAFETY: it was not destroyed yet.
+        assert_eq!(unsafe { sys::cuStreamQuery(stream.cu_stream()) }, CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
+        result::ctx::synchronize().expect("a wait for what it has left, too");
+        drop(hold);
+        // SAFETY: it was not destroyed yet.
+        assert_eq!(unsafe { sys::cuStreamDestroy_v2(stream.cu_stream()) }, CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
+        // SAFETY: alive.
+        assert_eq!(unsafe { sys::cuEventQuery(behind) }, CUresult::CUDA_SUCCESS);
+        // SAFETY: alive, and not used any more.
+        unsafe { result::event::destroy(behind) }.expect("its end");
+    });
+}
+
+#[test]
+fn without_a_descriptor_it_has_all_of_the_device() {
+    let primary = context(0);
+    // SAFETY: no descriptor.
+    let raw = answer(null_mut(), |out| unsafe { sys::cuGreenCtxCreate(out, null_mut(), 0, DEFAULT_STREAM) });
+    let raw = raw.expect("a green context");
+    // SAFETY: it is alive.
+    let context = answer(null_mut(), |out| unsafe { sys::cuCtxFromGreenCtx(out, raw) }).expect("a context");
+    assert_eq!((context, primary.cu_ctx() == context), (raw.cast(), false), "the same handle");
+    // SAFETY: alive, and not used any more.
+    unsafe { sys::cuGreenCtxDestroy(raw) }.result().expect("its end");
+}
+
 /// Work on memory of its own.
 fn set_one_word(stream: &CudaStream) {
     // SAFETY: the stream is alive.
@@ -228,11 +277,14 @@ fn a_green_context_retains_the_primary_one() {
         unsafe { sys::cuStreamQuery(stream) },
         // SAFETY: as above.
         unsafe { sys::cuGreenCtxDestroy(second) },
+        // SAFETY: as above.
+        unsafe { sys::cuStreamQuery(stream) },
     ];
-    assert_eq!(codes, [CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED; 2]);
+    let over = CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    assert_eq!(codes, [CUresult::CUDA_SUCCESS, CUresult::CUDA_SUCCESS, over], "a green context outlives the reset");
     assert!(!active());
     let topics: Vec<_> = softcuda::reports().iter().map(softcuda::Report::topic).collect();
-    assert_eq!(topics, [Topic::Leak, Topic::Handle, Topic::Handle]);
+    assert_eq!(topics, [Topic::Leak, Topic::Handle], "of the stream");
 }
 
 #[test]
@@ -243,13 +295,8 @@ fn what_a_green_context_cannot_be_made_from_is_refused() {
         // SAFETY: the descriptor is one, or null.
         answer(null_mut(), |out| unsafe { sys::cuGreenCtxCreate(out, descriptor, device, flags) }).expect_err("it is refused")
     };
-    let refused = [
-        create(descriptor(0), 0, 0),
-        create(descriptor(0), 0, 2),
-        create(null_mut(), 0, DEFAULT_STREAM),
-        create(descriptor(1), 0, DEFAULT_STREAM),
-    ];
-    assert_eq!(refused, [CUresult::CUDA_ERROR_INVALID_VALUE; 4]);
+    let refused = [create(descriptor(0), 0, 0), create(descriptor(0), 0, 2), create(descriptor(1), 0, DEFAULT_STREAM)];
+    assert_eq!(refused, [CUresult::CUDA_ERROR_INVALID_VALUE; 3]);
     assert_eq!(create(descriptor(0), 2, DEFAULT_STREAM), CUresult::CUDA_ERROR_INVALID_DEVICE);
     let green = Green::of(&primary);
     // SAFETY: it is alive.
@@ -262,6 +309,7 @@ fn what_a_green_context_cannot_be_made_from_is_refused() {
         unsafe { sys::cuGreenCtxDestroy(primary.cu_ctx().cast()) },
     ];
     assert_eq!(taken_for_another, [CUresult::CUDA_ERROR_INVALID_CONTEXT; 2]);
+    assert_eq!(green.context(), green.raw.cast(), "which makes the handle a context's");
     // SAFETY: it is refused.
     let ended_as_another = unsafe { sys::cuCtxDestroy_v2(green.context()) };
     assert_eq!(ended_as_another, CUresult::CUDA_ERROR_INVALID_CONTEXT);

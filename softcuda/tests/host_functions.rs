@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_PERMITTED, CUDA_SUCCESS};
-use cudarc::driver::{CudaStream, DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use support::green::{Green, destroy};
 use support::{context, misuse, round_trips};
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -46,12 +47,10 @@ fn running(stream: &Arc<CudaStream>, is_running: &Arc<AtomicBool>) -> Result<Sen
     Ok(end)
 }
 
-#[test]
-fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> {
-    let context = context(0);
-    let (first, second) = (context.new_stream()?, context.new_stream()?);
+/// A host function of `second` waits for one of `first`.
+fn check_one_at_a_time(context: &Arc<CudaContext>, first: &Arc<CudaStream>, second: &Arc<CudaStream>) -> Result<(), DriverError> {
     let is_running = Arc::new(AtomicBool::new(false));
-    let end = running(&first, &is_running)?;
+    let end = running(first, &is_running)?;
 
     // What is no host function goes on.
     let mut data = second.clone_htod(&[1_u32; 4])?;
@@ -60,14 +59,33 @@ fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> 
 
     let overlaps = Arc::new(AtomicBool::new(false));
     let (seen, first_runs) = (Arc::clone(&overlaps), Arc::clone(&is_running));
-    enqueue(&second, move || seen.store(first_runs.load(Ordering::SeqCst), Ordering::SeqCst))?;
+    enqueue(second, move || seen.store(first_runs.load(Ordering::SeqCst), Ordering::SeqCst))?;
     let behind = second.record_event(None)?;
-    round_trips(&context)?;
+    round_trips(context)?;
     assert_eq!(behind.try_is_complete(), Ok(false));
     drop(end);
     behind.synchronize()?;
     assert!(!overlaps.load(Ordering::SeqCst), "two host functions ran at a time");
     first.synchronize()
+}
+
+#[test]
+fn a_host_function_waits_for_one_of_another_stream() -> Result<(), DriverError> {
+    let context = context(0);
+    check_one_at_a_time(&context, &context.new_stream()?, &context.new_stream()?)
+}
+
+#[test]
+fn a_host_function_of_a_green_context_waits_for_one_of_the_primary_context() -> Result<(), DriverError> {
+    let context = context(0);
+    let green = Green::of(&context);
+    let (ordinary, of_green) = (context.new_stream()?, green.stream());
+    check_one_at_a_time(&context, &ordinary, &of_green)?;
+    check_one_at_a_time(&context, &of_green, &ordinary)?;
+    of_green.synchronize()?;
+    destroy(&of_green);
+    green.destroy().expect("its end");
+    Ok(())
 }
 
 #[test]

@@ -36,17 +36,17 @@ fn a_handle_that_says_nothing_is_refused() {
             let (event, memory) = (CUipcEventHandle::parse(&link.hear()), CUipcMemHandle::parse(&link.hear()));
             for byte in [0, 0xff] {
                 assert_eq!(import_event(Bytes::of([byte; 64])), Err(CUDA_ERROR_MAP_FAILED));
-                assert_eq!(import_memory(Bytes::of([byte; 64])), Err(CUDA_ERROR_MAP_FAILED));
+                assert_eq!(import_memory(Bytes::of([byte; 64])), Err(CUDA_ERROR_INVALID_VALUE));
             }
             assert_eq!(import_event(Bytes::of(memory.bytes())), Err(CUDA_ERROR_MAP_FAILED), "it is of memory");
-            assert_eq!(import_memory(Bytes::of(event.bytes())), Err(CUDA_ERROR_MAP_FAILED), "it is of an event");
+            assert_eq!(import_memory(Bytes::of(event.bytes())), Err(CUDA_ERROR_INVALID_VALUE), "it is of an event");
             for bit in 0..512 {
                 let flip = |mut bytes: [u8; 64]| {
                     bytes[bit / 8] ^= 1 << (bit % 8);
                     bytes
                 };
                 assert_eq!(import_event(Bytes::of(flip(event.bytes()))), Err(CUDA_ERROR_MAP_FAILED), "bit {bit}");
-                assert_eq!(import_memory(Bytes::of(flip(memory.bytes()))), Err(CUDA_ERROR_MAP_FAILED), "bit {bit}");
+                assert_eq!(import_memory(Bytes::of(flip(memory.bytes()))), Err(CUDA_ERROR_INVALID_VALUE), "bit {bit}");
             }
             for length in 0..64 {
                 let mut bytes = [0; 64];
@@ -90,12 +90,13 @@ fn events_are_exported_by_their_creator_and_opened_by_others() {
     with_second(
         "events_are_exported_by_their_creator_and_opened_by_others",
         |link| {
-            let _context = context(0);
+            let context = context(0);
             let event = interprocess_event();
             let handle = export_event(event).expect("a handle");
             assert_eq!(import_event(handle), Err(CUDA_ERROR_INVALID_CONTEXT), "this process has exported it");
             // SAFETY: a null pointer is refused.
             assert_eq!(unsafe { sys::cuIpcGetEventHandle(std::ptr::null_mut(), event) }, CUDA_ERROR_INVALID_VALUE);
+            assert_eq!(export_event(std::ptr::null_mut()).err(), Some(CUDA_ERROR_INVALID_VALUE), "it is none");
             let plain = answer(std::ptr::null_mut(), |out| {
                 // SAFETY: a context is current.
                 unsafe { sys::cuEventCreate(out, 2) }
@@ -103,8 +104,9 @@ fn events_are_exported_by_their_creator_and_opened_by_others() {
             let plain = plain.expect("an event");
             assert_eq!(export_event(plain).err(), Some(CUDA_ERROR_INVALID_HANDLE), "it was not created so");
             destroy(plain);
-            // Exports need no context.
             without_a_context();
+            assert_eq!(export_event(event).err(), Some(CUDA_ERROR_INVALID_CONTEXT), "no context is current");
+            context.bind_to_thread().expect("current again");
             export(link, event);
             link.expect("done");
             destroy(event);
@@ -174,7 +176,7 @@ fn a_handle_opens_what_was_exported_and_nothing_else() {
         |link| {
             let _context = context(0);
             let handle = CUipcMemHandle::parse(&link.hear());
-            let refused = Err(CUDA_ERROR_MAP_FAILED);
+            let refused = Err(CUDA_ERROR_INVALID_HANDLE);
             for bytes in [1, 4095, 4097, 8192, 1 << 40, u64::MAX] {
                 assert_eq!(import_memory(changed(handle, BYTES, |_| bytes)), refused, "{bytes} bytes");
             }

@@ -11,16 +11,20 @@ use cudarc::driver::sys::CUresult::{
 };
 use cudarc::driver::sys::{self, CUgraph, CUuserObject};
 use cudarc::driver::{DriverError, result};
-use softcuda::Scope;
-use support::graph::{Graph, begin, captured, end_on, info, join, query, record, user_object};
-use support::reported::in_every_schedule;
-use support::world::blocking;
+use softcuda::{Schedule, Scope};
+use support::graph::{Graph, begin, captured, end_on, info, join, query, record, set, user_object};
+use support::reported::{check_reported, check_silent, in_every_schedule};
+use support::world::{World, blocking, non_blocking};
 use support::{Hold, context, misuse, round_trips};
 
 /// An object, and the thread on which it was destroyed.
 fn watched() -> (CUuserObject, Receiver<ThreadId>) {
     let (tell, told) = channel();
-    (user_object(move || drop(tell.send(thread::current().id()))), told)
+    let object = user_object(move || {
+        // Nobody listens any more where a test has failed.
+        let _ = tell.send(thread::current().id());
+    });
+    (object, told)
 }
 
 fn is_there(told: &Receiver<ThreadId>) -> bool {
@@ -138,6 +142,38 @@ fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
 }
 
 #[test]
+fn who_is_told_that_it_goes_comes_after_the_launches() {
+    let context = context(0);
+    // With others nothing runs before a wait.
+    let _scope = Scope::enter().scheduled(Schedule::Plain);
+    let world = World::of(&context, non_blocking);
+    let World { first: stream, second: other, data, .. } = &world;
+    let executables = || {
+        let (object, told) = watched();
+        let graph = captured(stream, |stream| {
+            move_to(info(stream).expect("it captures").1, object);
+            assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS);
+        });
+        ([graph.instantiate(), graph.instantiate()], told)
+    };
+    let ([first, second], told) = executables();
+    check_silent("a memset once it is destroyed", || {
+        assert_eq!(first.launch(stream), CUDA_SUCCESS);
+        assert_eq!(second.launch(stream), CUDA_SUCCESS);
+        drop((second, first));
+        check_destroyed(&told);
+        assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
+    });
+    other.synchronize().expect("its end");
+    let (executables, _told) = executables();
+    check_reported("a memset before", &["cuMemsetD32Async: the write of", "after the write of", "by cuGraphLaunch"], || {
+        assert_eq!(executables[0].launch(stream), CUDA_SUCCESS);
+        assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
+    });
+    stream.synchronize().expect("its end");
+}
+
+#[test]
 fn it_goes_in_every_schedule() {
     in_every_schedule(|context, _| {
         let (stream, other) = (context.new_stream().expect("a stream"), context.new_stream().expect("a stream"));
@@ -195,9 +231,9 @@ fn a_destructor_does_not_call_the_driver() -> Result<(), DriverError> {
 
 #[test]
 fn wrong_arguments_are_refused() {
+    unsafe extern "C" fn nothing(_: *mut std::ffi::c_void) {}
     let scope = misuse();
     let _context = context(0);
-    unsafe extern "C" fn nothing(_: *mut std::ffi::c_void) {}
     let create = |count, flags| {
         // SAFETY: a valid place; the function takes anything.
         unsafe { sys::cuUserObjectCreate(&mut std::ptr::null_mut(), std::ptr::null_mut(), Some(nothing), count, flags) }

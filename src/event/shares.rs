@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::context::Context;
 use crate::driver::{CUevent, CUgraph};
 use crate::error::Result;
 use crate::exceptions;
 use crate::handle::Object;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, global};
 use crate::user_object;
 
 /// The number of its context and its address, which recurs only after it is destroyed.
@@ -34,9 +35,13 @@ struct Share {
     is_given_up: bool,
 }
 
-static SHARES: Mutex<Option<HashMap<Key, Share>>> = Mutex::new(None);
-/// How many events are in the table: mostly none.
-static SHARED: AtomicUsize = AtomicUsize::new(0);
+global! {
+    static SHARES: Mutex<Option<HashMap<Key, Share>>> = Mutex::new(None);
+}
+global! {
+    /// How many events are in the table: mostly none.
+    static SHARED: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// Never held during a driver call, and not taken in a forked child.
 fn shares() -> MutexGuard<'static, Option<HashMap<Key, Share>>> {

@@ -153,7 +153,7 @@ impl<'s> Running<'s> {
         let context = stream.context()?;
         reaper::drain();
         // Before the driver begins it: from then on other calls must know.
-        let mut open = guard::Capture::begin();
+        let open = guard::Capture::begin(context.number(), mode == CaptureMode::Global);
         let watch = Watch::begin();
         let answer = stream.call(context, |driver, stream| {
             // SAFETY: the stream is alive: its context is, and the view borrows it; the mode is one of the driver's.
@@ -162,7 +162,7 @@ impl<'s> Running<'s> {
         context.check(answer)?;
         match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
             Ok(Some((id, graph))) => {
-                open.begun(id, context.number(), mode == CaptureMode::Global);
+                open.begun(id);
                 Ok((Self { stream, context, id, open, _watch: watch }, graph))
             }
             unknown => {

@@ -90,8 +90,9 @@ impl IpcMemory {
     /// # Errors
     ///
     /// * [`Error::OwnHandle`]: this process has exported it
-    /// * [`Error::IpcRefused`]: the driver finds nothing by this handle (`MAP_FAILED`, also for 64 zeros), or
-    ///   `NOT_SUPPORTED`
+    /// * [`Error::IpcRefused`]: this is no handle of memory (`INVALID_VALUE`, also for 64 zeros), its process is gone
+    ///   (`INVALID_HANDLE`), or `NOT_SUPPORTED`. A driver need not notice a handle that was changed, or whose memory was
+    ///   freed (580.159.04 opened such ones).
     /// * those of [`Device::context`]; [`Error::Driver`] as the driver answers (`PEER_ACCESS_UNSUPPORTED`,
     ///   `TOO_MANY_PEERS`)
     ///

@@ -98,6 +98,7 @@ functions! {
     fn cuStreamGetFlags(stream: RawStream, flags: *mut u32);
     fn cuStreamGetPriority(stream: RawStream, priority: *mut i32);
     fn cuStreamQuery(stream: RawStream);
+    fn cuStreamSynchronize(stream: RawStream);
     fn cuStreamBeginCapture_v2(stream: RawStream, mode: u32);
     fn cuStreamEndCapture(stream: RawStream, graph: *mut *mut c_void);
     fn cuGraphDestroy(graph: *mut c_void);
@@ -137,6 +138,18 @@ pub(crate) fn destroy_graph(graph: RawGraph) {
 pub(crate) fn query(stream: &Stream) -> u32 {
     // SAFETY: the stream is alive.
     unsafe { cuStreamQuery(stream.as_raw()) }
+}
+
+/// A wait of the host, as [`query`].
+pub(crate) fn synchronize(stream: &Stream) -> u32 {
+    // SAFETY: the stream is alive.
+    unsafe { cuStreamSynchronize(stream.as_raw()) }
+}
+
+/// A query of an event that the caller knows to be alive.
+pub(crate) fn event_query(event: RawEvent) -> u32 {
+    // SAFETY: the event is alive, says the caller.
+    unsafe { cuEventQuery(event) }
 }
 
 /// The driver's number of a device.

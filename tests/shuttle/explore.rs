@@ -2,10 +2,13 @@
 //!
 //! A wake-up that is lost is a deadlock, which shuttle reports with the order that led to it.
 
+mod calls;
+
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
+use calls::{Context, Event, Shared, Stream, call, context, event, stream, with_context};
 use explore::driver::raw::{RawAccess, RawKernel, RawLaunch};
 use explore::driver::{self, codes};
 use shuttle::rand::{Rng as _, thread_rng};
@@ -18,28 +21,6 @@ const RANDOM: usize = 4_000;
 const PCT: usize = 4_000;
 /// How many places of a run PCT changes its mind in.
 const DEPTH: usize = 3;
-
-type Stream = *mut c_void;
-type Event = *mut c_void;
-type Context = *mut c_void;
-
-/// A handle that threads share.
-#[derive(Clone, Copy)]
-struct Shared(*mut c_void);
-
-// SAFETY: handles are numbers, which any thread may pass to the driver.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-/// One call of the driver, which must succeed.
-macro_rules! call {
-    ($function:ident($($argument:expr),* $(,)?)) => {{
-        // SAFETY: the tests pass live handles and places.
-        let code = unsafe { driver::$function($($argument),*) };
-        assert_eq!(code, codes::SUCCESS, stringify!($function));
-    }};
-}
 
 /// Runs a program in many orders, under each schedule.
 fn explore(program: fn()) {
@@ -61,36 +42,6 @@ fn explore(program: fn()) {
 fn threads() -> u64 {
     // SAFETY: takes numbers.
     unsafe { driver::softcuda_live(driver::raw::LIVE_THREADS, 0, driver::raw::ALL_DEVICES) }
-}
-
-/// The primary context of device 0, current on this thread.
-fn context() -> Context {
-    let mut context = ptr::null_mut();
-    call!(cuDevicePrimaryCtxRetain(&raw mut context, 0));
-    call!(cuCtxSetCurrent(context));
-    context
-}
-
-/// Runs `f` on another thread, with the context current there.
-fn with_context<T: Send + 'static>(context: Context, f: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
-    let context = Shared(context);
-    thread::spawn(move || {
-        let context = context;
-        call!(cuCtxSetCurrent(context.0));
-        f()
-    })
-}
-
-fn stream(flags: u32) -> Stream {
-    let mut stream = ptr::null_mut();
-    call!(cuStreamCreate(&raw mut stream, flags));
-    stream
-}
-
-fn event() -> Event {
-    let mut event = ptr::null_mut();
-    call!(cuEventCreate(&raw mut event, 2));
-    event
 }
 
 /// What host functions do: each notes its number, and that no other runs beside it.

@@ -78,16 +78,13 @@ fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static 
                 let leaks = ["Destroy", "Free"].iter().any(|end| function.contains(end))
                     || function == "cuCtxGetId" && (result.is_ok() || gives_back)
                     || function == "cuCtxPushCurrent_v2" && gives_back;
-                match result {
-                    Err(error) => {
-                        assert_eq!(error, Error::Driver { call: function, code: ErrorCode::new(code).unwrap() }, "{what}");
-                        check_text(&error, function, text);
-                    }
-                    Ok(()) => {
-                        let is_silent = SILENT.iter().any(|(silent, _)| *silent == function)
-                            || function == SILENT_BEHIND_HOST_FN && (name.contains("launch_host_fn") || name.starts_with("HostFn::"));
-                        assert!(is_silent, "{what}: it is not told");
-                    }
+                if let Err(error) = result {
+                    assert_eq!(error, Error::Driver { call: function, code: ErrorCode::new(code).unwrap() }, "{what}");
+                    check_text(&error, function, text);
+                } else {
+                    let is_silent = SILENT.iter().any(|(silent, _)| *silent == function)
+                        || function == SILENT_BEHIND_HOST_FN && (name.contains("launch_host_fn") || name.starts_with("HostFn::"));
+                    assert!(is_silent, "{what}: it is not told");
                 }
                 if function == "cuCtxPopCurrent_v2" {
                     put_back(before);

@@ -69,7 +69,7 @@ fn launching_asks_of_captures_and_makes_a_mark() {
     assert_eq!(expect(&DESTROY, || function.join()), 7);
     let function = stream.launch_host_fn(|| ()).unwrap();
     stream.synchronize().unwrap();
-    expect(&[], || Ok(assert!(function.is_finished())));
+    assert!(expect(&[], || Ok(function.is_finished())));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn asking_for_one_that_is_pending_is_a_relaxed_query() {
     let hold = Hold::new(&stream);
     let function = stream.launch_host_fn(|| ()).unwrap();
     let look = [("cuCtxGetId", 1), ("cuEventQuery", 1), ("cuThreadExchangeStreamCaptureMode", 2)];
-    expect(&look, || Ok(assert!(!function.is_finished())));
+    assert!(!expect(&look, || Ok(function.is_finished())));
     hold.release();
     function.join().unwrap();
 }
@@ -228,6 +228,8 @@ fn what_was_captured_after_all_is_given_up_by_who_waits() {
     let others: Vec<_> = (0..10).map(|_| counts.launch(&stream).unwrap()).collect();
     (0..3).for_each(|_| graph.launch().unwrap());
     stream.synchronize().unwrap();
-    others.into_iter().for_each(|function| function.join().unwrap());
+    for function in others {
+        function.join().unwrap();
+    }
     counts.expect(10, 11);
 }

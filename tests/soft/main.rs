@@ -21,6 +21,8 @@ mod dead_context;
 #[cfg(not(miri))]
 mod failures;
 #[cfg(not(miri))]
+mod graph_example;
+#[cfg(not(miri))]
 mod host_fn;
 #[cfg(not(miri))]
 mod ipc;

@@ -43,7 +43,7 @@ fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
     both_ways(|producer, consumer| consumer.wait_stream(producer))
 }
 
-/// T335: with the first device's context current, whose stream is held.
+/// T335, T356: with the first device's context current, whose stream is held.
 #[test]
 fn t335_a_host_function_waits_for_an_event_of_the_other_device() -> Result<()> {
     let [first, second] = streams();

@@ -14,9 +14,9 @@ use libloading::Library;
 use softcuda::Choice;
 
 use crate::code::Code;
-use crate::structs::{Access, IpcHandle, Location, Operation, PoolProperties, Resource};
+use crate::structs::{Access, Edge, HostParameters, IpcHandle, Location, MemsetParameters, Operation, PoolProperties, Resource};
 
-/// A context, stream, event, module, function, memory pool or resource descriptor. The driver judges it; nothing here follows it.
+/// A context, stream, event, graph, node, module, function, memory pool or the like. The driver judges it; nothing here follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Handle(pub(crate) usize);
@@ -36,6 +36,9 @@ pub(crate) type Out<'a, T> = Option<&'a mut T>;
 
 /// A host function; `None` is the null pointer.
 pub(crate) type HostFunction = Option<extern "C" fn(*mut c_void)>;
+
+/// A callback of a stream.
+pub(crate) type Callback = Option<extern "C" fn(Handle, u32, *mut c_void)>;
 
 macro_rules! functions {
     ($($name:ident($($argument:ident: $kind:ty),*);)*) => {
@@ -231,6 +234,56 @@ functions! {
         parameters: *const *const c_void, extra: *const *const c_void
     );
     cuLaunchHostFunc(stream: Handle, function: HostFunction, user: *mut c_void);
+    cuStreamAddCallback(stream: Handle, callback: Callback, user: *mut c_void, flags: u32);
+
+    cuStreamBeginCapture_v2(stream: Handle, mode: u32);
+    cuStreamBeginCaptureToGraph(
+        stream: Handle, graph: Handle, dependencies: *const Handle, edges: *const Edge, count: usize, mode: u32
+    );
+    cuStreamEndCapture(stream: Handle, graph: Out<'_, Handle>);
+    cuStreamGetCaptureInfo(stream: Handle, status: Out<'_, u32>, id: Out<'_, u64>);
+    cuStreamGetCaptureInfo_v2(
+        stream: Handle, status: Out<'_, u32>, id: Out<'_, u64>, graph: Out<'_, Handle>,
+        dependencies: Out<'_, *const Handle>, count: Out<'_, usize>
+    );
+    cuStreamGetCaptureInfo_v3(
+        stream: Handle, status: Out<'_, u32>, id: Out<'_, u64>, graph: Out<'_, Handle>,
+        dependencies: Out<'_, *const Handle>, edges: Out<'_, *const Edge>, count: Out<'_, usize>
+    );
+
+    cuGraphCreate(graph: Out<'_, Handle>, flags: u32);
+    cuGraphClone(clone: Out<'_, Handle>, graph: Handle);
+    cuGraphDestroy(graph: Handle);
+    cuGraphGetNodes(graph: Handle, nodes: *mut Handle, count: Out<'_, usize>);
+    cuGraphGetRootNodes(graph: Handle, nodes: *mut Handle, count: Out<'_, usize>);
+    cuGraphGetEdges(graph: Handle, from: *mut Handle, to: *mut Handle, count: Out<'_, usize>);
+    cuGraphGetEdges_v2(graph: Handle, from: *mut Handle, to: *mut Handle, edges: *mut Edge, count: Out<'_, usize>);
+    cuGraphNodeGetType(node: Handle, kind: Out<'_, u32>);
+    cuGraphDestroyNode(node: Handle);
+    cuGraphAddDependencies(graph: Handle, from: *const Handle, to: *const Handle, count: usize);
+    cuGraphAddEmptyNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize);
+    cuGraphAddEventRecordNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, event: Handle);
+    cuGraphAddEventWaitNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, event: Handle);
+    cuGraphAddHostNode(
+        node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, parameters: Option<&HostParameters>
+    );
+    cuGraphAddMemsetNode(
+        node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize,
+        parameters: Option<&MemsetParameters>, context: Handle
+    );
+    cuGraphAddChildGraphNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, child: Handle);
+    cuGraphEventRecordNodeGetEvent(node: Handle, event: Out<'_, Handle>);
+    cuGraphInstantiateWithFlags(executable: Out<'_, Handle>, graph: Handle, flags: u64);
+    cuGraphInstantiate_v2(executable: Out<'_, Handle>, graph: Handle, node: Out<'_, Handle>, log: *mut c_char, bytes: usize);
+    cuGraphExecDestroy(executable: Handle);
+    cuGraphUpload(executable: Handle, stream: Handle);
+    cuGraphLaunch(executable: Handle, stream: Handle);
+
+    cuUserObjectCreate(object: Out<'_, Handle>, data: *mut c_void, destroy: HostFunction, count: u32, flags: u32);
+    cuUserObjectRetain(object: Handle, count: u32);
+    cuUserObjectRelease(object: Handle, count: u32);
+    cuGraphRetainUserObject(graph: Handle, object: Handle, count: u32, flags: u32);
+    cuGraphReleaseUserObject(graph: Handle, object: Handle, count: u32);
 }
 
 impl Driver {

@@ -7,8 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::slots::LIMIT;
+use crate::structs::HostParameters;
 
 type Work = Box<dyn FnOnce() + Send>;
+type Repeated = Box<dyn Fn() + Send + Sync>;
 
 /// Enqueues `work` on `stream`.
 pub(crate) fn enqueue(driver: &Driver, stream: Handle, work: impl FnOnce() + Send + 'static) -> Code {
@@ -25,6 +27,26 @@ pub(crate) fn enqueue(driver: &Driver, stream: Handle, work: impl FnOnce() + Sen
 extern "C" fn run(user: *mut c_void) {
     // SAFETY: `enqueue` made it by `Box::into_raw`, and the driver runs a host function once.
     let work = unsafe { Box::from_raw(user.cast::<Work>()) };
+    // A panic must not reach the driver. The probe sees that the function's effect is missing.
+    let _ = catch_unwind(AssertUnwindSafe(work));
+}
+
+/// What a host function that may run many times gets: never freed, since a graph may run it at any time.
+pub(crate) fn repeated(work: impl Fn() + Send + Sync + 'static) -> HostParameters {
+    let work: Repeated = Box::new(work);
+    let work: &'static Repeated = Box::leak(Box::new(work));
+    HostParameters { function: Some(run_again), user: std::ptr::from_ref(work).cast_mut().cast() }
+}
+
+/// Enqueues `work` on `stream`, which may capture it.
+pub(crate) fn enqueue_repeated(driver: &Driver, stream: Handle, work: impl Fn() + Send + Sync + 'static) -> Code {
+    let HostParameters { function, user } = repeated(work);
+    driver.cuLaunchHostFunc(stream, function, user)
+}
+
+extern "C" fn run_again(user: *mut c_void) {
+    // SAFETY: `repeated` leaked it, and nobody has it but by shared reference.
+    let work = unsafe { &*user.cast::<Repeated>() };
     // A panic must not reach the driver. The probe sees that the function's effect is missing.
     let _ = catch_unwind(AssertUnwindSafe(work));
 }

@@ -20,6 +20,7 @@ mod comparison;
 mod driver;
 mod fixture;
 mod forked;
+mod graphs;
 mod handles;
 mod hold;
 mod host_function;
@@ -34,6 +35,7 @@ mod runner;
 mod slots;
 mod structs;
 mod twins;
+mod user_objects;
 
 pub use child::run as run_child;
 pub use comparison::{Difference, Excuses, breakdowns, differences, explanation, unexplaining};

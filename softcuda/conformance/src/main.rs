@@ -3,11 +3,12 @@
 use std::env;
 use std::fs;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use softcuda_conformance::{Driver, PEER, Probes, Runner, record, run_child, run_peer, today};
 
 const USAGE: &str = "\
-usage: conformance [--golden FILE] [--date DAY] [--unrecorded] [--only PREFIX] [--verbose]
+usage: conformance [--golden FILE] [--date DAY] [--unrecorded] [--only PREFIX] [--deadline N] [--verbose]
 
 Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a line for each.
 
@@ -15,7 +16,8 @@ Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a 
   --date DAY       the day in the recording, if the clock of the machine is not to be trusted
   --unrecorded     the probes that no golden holds yet, instead of those that the goldens hold
   --only PREFIX    only the probes whose names begin so
-  --verbose        lets the messages of the child processes through";
+  --deadline N     a probe that takes longer than N seconds hangs, 60 if not said
+  --verbose        lets the messages of the child processes through, and tells each outcome as it comes";
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -25,6 +27,7 @@ struct Arguments {
     unrecorded: bool,
     only: String,
     verbose: bool,
+    deadline: Option<Duration>,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
             "--date" => parsed.date = Some(value()?),
             "--only" => parsed.only = value()?,
             "--unrecorded" => parsed.unrecorded = true,
+            "--deadline" => parsed.deadline = Some(seconds(&value()?)?),
             "--verbose" => parsed.verbose = true,
             _ => return Err(format!("{argument} is no option\n\n{USAGE}")),
         }
@@ -61,6 +65,10 @@ fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
         return Err("a golden holds the whole probe list; --golden excludes --only and --unrecorded".to_owned());
     }
     Ok(parsed)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| format!("{text:?} is no number of seconds"))
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
@@ -74,7 +82,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
         (None, true) => Probes::Unrecorded,
         (None, false) => Probes::Recorded,
     };
-    let runner = Runner { program, verbose: arguments.verbose, probes, only: arguments.only, deadline: Runner::DEADLINE };
+    let runner = Runner {
+        program,
+        verbose: arguments.verbose,
+        probes,
+        only: arguments.only,
+        deadline: arguments.deadline.unwrap_or(Runner::DEADLINE),
+    };
     let recording = record(driver, &runner, arguments.date.unwrap_or_else(today))?;
     print!("{recording}");
     match arguments.golden {

@@ -14,6 +14,11 @@ enum Part {
 }
 
 impl Outcome {
+    /// What `probe` sees in each case, one after the other.
+    pub(crate) fn each<T>(cases: impl IntoIterator<Item = T>, probe: impl FnMut(T) -> Self) -> Self {
+        Self(cases.into_iter().map(probe).flat_map(|outcome| outcome.0).collect())
+    }
+
     /// Adds `next` behind what is there.
     pub(crate) fn and(mut self, next: impl Into<Self>) -> Self {
         self.0.extend(next.into().0);

@@ -2,6 +2,14 @@
 
 use crate::probe::Probe;
 
+mod capture;
+mod capture_calls;
+mod capture_info;
+mod capture_made;
+mod capture_modes;
+mod capture_streams;
+mod captured_events;
+mod captured_host_functions;
 mod context;
 mod copies;
 mod device;
@@ -10,7 +18,13 @@ mod event;
 mod fault;
 mod fault_calls;
 mod fork;
+mod fork_graphs;
 mod gone;
+mod graph;
+mod graph_events;
+mod graph_launch;
+mod graph_nodes;
+mod graph_waits;
 mod green;
 mod green_streams;
 mod held;
@@ -19,6 +33,7 @@ mod host_memory;
 mod init;
 mod inside;
 mod ipc;
+mod ipc_graphs;
 mod ipc_peers;
 mod launch;
 mod legacy;
@@ -34,7 +49,9 @@ mod primary;
 mod stale;
 mod stream;
 mod two;
+mod two_graphs;
 mod two_memory;
+mod user_object;
 mod value;
 mod value_arguments;
 mod wait;
@@ -61,7 +78,31 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 4] = [ipc::PROBES, ipc_peers::PROBES, green::PROBES, green_streams::PROBES];
+    let subjects: [&'static [Probe]; 23] = [
+        ipc::PROBES,
+        ipc_peers::PROBES,
+        green::PROBES,
+        green_streams::PROBES,
+        capture::PROBES,
+        capture_streams::PROBES,
+        capture_info::PROBES,
+        capture_calls::HERE,
+        capture_calls::ELSEWHERE,
+        capture_calls::UNLOAD,
+        capture_modes::PROBES,
+        capture_modes::MATRIX,
+        captured_events::PROBES,
+        graph::PROBES,
+        graph_nodes::PROBES,
+        graph_launch::PROBES,
+        graph_events::PROBES,
+        graph_waits::PROBES,
+        user_object::PROBES,
+        captured_host_functions::PROBES,
+        ipc_graphs::PROBES,
+        two_graphs::PROBES,
+        fork_graphs::PROBES,
+    ];
     subjects.into_iter().flatten()
 }
 

@@ -19,7 +19,7 @@ use crate::probes::Probes;
 pub struct Runner {
     /// The program that runs probes when it is called with `--child` and their names.
     pub program: PathBuf,
-    /// Lets the children's messages through.
+    /// Lets the children's messages through, and tells each outcome on the standard error output as it comes.
     pub verbose: bool,
     /// Of these probes.
     pub probes: Probes,
@@ -65,10 +65,11 @@ impl Runner {
         while let Some(first) = probes.first() {
             let mut child = self.spawn(driver, probes)?;
             let lines = child.stdout.take().map(lines_of).ok_or("a child has no output")?;
-            let done = take(&lines, self.deadline, probes, outcomes);
+            let done = self.take(&lines, probes, outcomes);
             probes = &probes[done.count..];
             let status = end(&mut child, done.hung)?;
             if let (Some(probe), Some(outcome)) = (probes.first(), unexpected(status, done.hung)) {
+                self.tell(probe, &outcome);
                 outcomes.insert(probe.name, outcome);
                 probes = &probes[1..];
             } else if done.count == 0 {
@@ -77,6 +78,30 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// Takes a line for each probe, then the end of the output; gives up when either is late. When all
+    /// lines are there, nothing is left to learn from a process that does not end.
+    fn take(&self, lines: &Receiver<String>, probes: &[&'static Probe], outcomes: &mut HashMap<&'static str, String>) -> Done {
+        let mut count = 0;
+        loop {
+            let patience = if count < probes.len() { self.deadline } else { self.deadline.min(END) };
+            match (lines.recv_timeout(patience), probes.get(count)) {
+                (Ok(outcome), Some(probe)) => {
+                    self.tell(probe, &outcome);
+                    outcomes.insert(probe.name, outcome)
+                }
+                (Ok(_), None) => continue,
+                (Err(error), _) => return Done { count, hung: error == RecvTimeoutError::Timeout },
+            };
+            count += 1;
+        }
+    }
+
+    fn tell(&self, probe: &Probe, outcome: &str) {
+        if self.verbose {
+            eprintln!("conformance: {}: {outcome}", probe.name);
+        }
     }
 
     fn spawn(&self, driver: &Driver, probes: &[&Probe]) -> Result<Child, String> {
@@ -123,21 +148,6 @@ fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
 struct Done {
     count: usize,
     hung: bool,
-}
-
-/// Takes a line for each probe, then the end of the output; gives up when either is late. When all
-/// lines are there, nothing is left to learn from a process that does not end.
-fn take(lines: &Receiver<String>, deadline: Duration, probes: &[&'static Probe], outcomes: &mut HashMap<&'static str, String>) -> Done {
-    let mut count = 0;
-    loop {
-        let patience = if count < probes.len() { deadline } else { deadline.min(END) };
-        match (lines.recv_timeout(patience), probes.get(count)) {
-            (Ok(outcome), Some(probe)) => outcomes.insert(probe.name, outcome),
-            (Ok(_), None) => continue,
-            (Err(error), _) => return Done { count, hung: error == RecvTimeoutError::Timeout },
-        };
-        count += 1;
-    }
 }
 
 /// Waits for the end of a child that has closed its output, or puts an end to it.

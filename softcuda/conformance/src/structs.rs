@@ -1,6 +1,9 @@
 //! Structures that the driver takes by pointer, laid out as its headers declare them.
 
+use std::ffi::c_void;
 use std::fmt;
+
+use crate::driver::HostFunction;
 
 /// `CUstreamBatchMemOpParams`: a union, here with the members of all kinds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,5 +121,38 @@ impl Resource {
     }
 }
 
+/// `CUgraphEdgeData`
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Edge([u8; 8]);
+
+/// `CUDA_MEMSET_NODE_PARAMS`
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct MemsetParameters {
+    pub(crate) to: u64,
+    pub(crate) pitch: usize,
+    pub(crate) value: u32,
+    pub(crate) element_bytes: u32,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl MemsetParameters {
+    /// Writes one word.
+    pub(crate) const fn word(to: u64, value: u32) -> Self {
+        Self { to, pitch: 0, value, element_bytes: 4, width: 1, height: 1 }
+    }
+}
+
+/// `CUDA_HOST_NODE_PARAMS`
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct HostParameters {
+    pub(crate) function: HostFunction,
+    pub(crate) user: *mut c_void,
+}
+
+const _: () = assert!(size_of::<MemsetParameters>() == 40 && size_of::<HostParameters>() == 16);
 const _: () = assert!(size_of::<Operation>() == 48 && size_of::<PoolProperties>() == 88 && size_of::<Access>() == 12);
 const _: () = assert!(size_of::<Resource>() == 144);

@@ -10,10 +10,10 @@ use super::codes::Code;
 use super::entry::{self, driver_api};
 use super::handle::{Handle, RawHandle};
 use super::launch::Config;
-use super::mem_op::Kind::{Wait, Write};
-use super::mem_op::{self, Operation};
+use super::value_operation::Kind::{Wait, Write};
+use super::value_operation::Operation;
 use super::word::Width::{Bits32, Bits64};
-use super::{context, device, errors, event, function, host_function, launch, limit, module, primary, stream, thread, version};
+use super::{context, device, errors, event, function, host_function, launch, limit, mem_op, module, primary, stream, thread, version};
 
 mod graph;
 mod green;

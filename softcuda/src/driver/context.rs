@@ -47,7 +47,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     }
     let state = lock();
     let context = state.named_context(handle)?;
-    let is_green = state.contexts[&context].green_of.is_some();
+    let is_green = handle.kind() == Some(Kind::GreenContext);
     if is_green || state.primaries.iter().any(|primary| primary.context == Some(context)) {
         return Err(codes::INVALID_CONTEXT);
     }
@@ -66,8 +66,8 @@ pub(super) fn check_end(state: &State, context: Serial) -> Outcome {
 /// Takes a context away once its work is done.
 pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
     check_end(&state, context)?;
-    for (_, part) in state.contexts.iter_mut().filter(|(id, this)| **id == context || this.green_of == Some(context)) {
-        part.ends = true;
+    if let Some(context) = state.contexts.get_mut(&context) {
+        context.ends = true;
     }
     loop {
         let ends = state.ends_of(context);
@@ -86,15 +86,9 @@ pub(super) fn end(mut state: Locked, context: Serial) -> Outcome {
     }
 }
 
-/// Takes a context away whose work is done. A green one leaves what it was used with to its primary context.
+/// Takes a context away whose work is done.
 fn remove(state: &mut State, context: Serial) {
-    if state.owner(context) != context {
-        state.remove_green_context(context);
-        return;
-    }
-    for green in state.green_contexts_of(context) {
-        state.remove_green_context(green);
-    }
+    state.keep_green_contexts(context);
     report_leak(state, context);
     state.remove_context(context);
 }

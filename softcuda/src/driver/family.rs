@@ -1,15 +1,17 @@
 //! Green contexts: parts of a primary context, with streams of their own and its memory, events and modules.
 
-use super::objects::{Role, Serial};
+use super::handle::{Handle, Kind};
+use super::objects::{Activity, Role, Serial};
 use super::state::State;
 
 impl State {
     /// A green context of a primary one.
     pub(super) fn add_green_context(&mut self, primary: Serial) -> Serial {
-        let (handle, device, flags) = (self.free_context_handle(), self.contexts[&primary].device, self.contexts[&primary].flags);
-        let green = self.add_context(handle, device, flags);
+        let handle = Handle::new(Kind::GreenContext, self.last_context + 1);
+        let green = self.add_context(handle, self.contexts[&primary].device, self.contexts[&primary].flags);
         if let Some(context) = self.contexts.get_mut(&green) {
             context.green_of = Some(primary);
+            context.is_named = false;
         }
         self.order.becomes_green(green, primary);
         green
@@ -20,20 +22,37 @@ impl State {
         context == whole || self.owner(context) == whole
     }
 
-    /// The green contexts of a primary one.
-    pub(super) fn green_contexts_of(&self, primary: Serial) -> Vec<Serial> {
-        self.contexts.iter().filter(|(_, context)| context.green_of == Some(primary)).map(|(green, _)| *green).collect()
+    /// The handle of a context, for a caller: that of a green one is a context's from now on.
+    pub(super) fn name_context(&mut self, context: Serial) -> Handle {
+        self.contexts.get_mut(&context).map_or(Handle::NULL, |context| {
+            context.is_named = true;
+            context.handle
+        })
     }
 
-    /// Takes a green context away. Its work must be done. Streams that were created in it stay, to be destroyed.
+    /// Takes a green context away. Its streams stay for the work that they have: nothing can be enqueued on them any more,
+    /// and those that were created are to be destroyed.
     pub(super) fn remove_green_context(&mut self, green: Serial) {
         let primary = self.owner(green);
-        self.streams.retain(|_, stream| stream.context != green || (!stream.destroyed && matches!(stream.role, Role::Created { .. })));
         for stream in self.streams.values_mut().filter(|stream| stream.context == green) {
             stream.detached = true;
+            stream.destroyed |= !matches!(stream.role, Role::Created { .. });
+            // The legacy stream of the primary context is nothing to it.
+            stream.role = Role::Created { non_blocking: true };
             stream.context = primary;
         }
+        self.streams.retain(|_, stream| !stream.detached || !stream.destroyed || !stream.is_idle() || stream.activity != Activity::Free);
         self.order.end_green_context(green);
-        self.contexts.remove(&green);
+        let busy = self.contexts.remove(&green).map(|green| green.busy);
+        if let Some(primary) = self.contexts.get_mut(&primary) {
+            primary.busy.extend(busy.into_iter().flatten());
+        }
+    }
+
+    /// Green contexts outlive the end of their primary context, without what was its own.
+    pub(super) fn keep_green_contexts(&mut self, primary: Serial) {
+        for green in self.contexts.values_mut().filter(|context| context.green_of == Some(primary)) {
+            green.green_of = None;
+        }
     }
 }

@@ -74,7 +74,8 @@ pub(super) fn instantiate(out: Out<RawHandle>, handle: Handle, flags: u64) -> Ou
     const UPLOAD: u64 = 2;
     const DEVICE_LAUNCH: u64 = 4;
     const NODE_PRIORITY: u64 = 8;
-    if flags & !(AUTO_FREE | UPLOAD | DEVICE_LAUNCH | NODE_PRIORITY) != 0 {
+    let known = flags & !(AUTO_FREE | UPLOAD | DEVICE_LAUNCH | NODE_PRIORITY) == 0;
+    if !known || flags & (AUTO_FREE | DEVICE_LAUNCH) == AUTO_FREE | DEVICE_LAUNCH {
         return Err(codes::INVALID_VALUE);
     }
     if flags & DEVICE_LAUNCH != 0 {

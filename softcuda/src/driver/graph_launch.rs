@@ -10,16 +10,17 @@ use super::codes::{self, Outcome};
 use super::copy::{ReadyCopy, ReadyFill};
 use super::graphs::Executable;
 use super::handle::{Handle, Kind};
+use super::mem_op::ReadyOperations;
 use super::node::{Node, NodeWork, Plan};
 use super::objects::{Point, Role, Serial, Work};
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{event, host_function, launch as kernel_launch, peers, report, scope, stream as streams};
+use super::{event, host_function, launch as kernel_launch, peers, report, stream as streams};
 
 /// Launches an executable; after its last launch, wherever that was made.
 pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
-    for event in state.executable(handle).map(|executable| recorded_by(&state, executable)).unwrap_or_default() {
+    for event in recorded_by(&state, handle) {
         state = peers::with_room(state, Handle::new(Kind::Event, event));
     }
     let executable = state.executable(handle)?;
@@ -43,8 +44,9 @@ pub(super) fn upload(handle: Handle, stream: Handle) -> Outcome {
 }
 
 /// The events that an executable records.
-fn recorded_by(state: &State, executable: Serial) -> Vec<Serial> {
-    let nodes = state.graphs.executables.get(&executable).map_or(&[][..], |executable| &executable.plan.nodes);
+fn recorded_by(state: &State, handle: Handle) -> Vec<Serial> {
+    let executable = handle.serial(Kind::Executable).and_then(|serial| state.graphs.executables.get(&serial));
+    let nodes = executable.map_or(&[][..], |executable| &executable.plan.nodes);
     nodes.iter().filter_map(|node| if let NodeWork::Record(event) = node.work { Some(event) } else { None }).collect()
 }
 
@@ -55,6 +57,7 @@ type End = (Point, Option<Moment>);
 enum Ready<'plan> {
     Copy(ReadyCopy),
     Fill(ReadyFill),
+    Values(ReadyOperations),
     Other(&'plan NodeWork),
 }
 
@@ -73,7 +76,8 @@ impl State {
         let ready: Vec<Ready<'_>> = plan.nodes.iter().map(|node| self.ready(node)).collect::<Outcome<_>>()?;
         let on = self.streams_for(executable, &plan, stream);
         self.comes_after_the_last(executable, stream);
-        self.order.arrive(stream, scope::current());
+        // For the rules of the legacy stream, which concern all branches.
+        self.submit(stream, None, Work::Wait);
         let start = self.end_and_moment(stream);
         let mut ends: Vec<End> = Vec::with_capacity(ready.len());
         let mut outcome = Ok(());
@@ -104,9 +108,11 @@ impl State {
             report::add(Topic::Handle, format_args!("the graph has a node of context {context}, which was destroyed"));
             return Err(codes::CONTEXT_IS_DESTROYED);
         }
+        let context = || node.context.ok_or(codes::INVALID_CONTEXT);
         Ok(match &node.work {
             NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
-            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, node.context.ok_or(codes::INVALID_CONTEXT)?, *fill)?),
+            NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, context()?, *fill)?),
+            NodeWork::Values(operations) => Ready::Values(ReadyOperations::find(self, context()?, operations)?),
             other => Ready::Other(other),
         })
     }
@@ -172,6 +178,10 @@ impl State {
                 fill.submit(self, stream);
                 return Ok(());
             }
+            Ready::Values(operations) => {
+                operations.submit(self, stream);
+                return Ok(());
+            }
             Ready::Other(work) => work,
         };
         match work {
@@ -202,6 +212,9 @@ impl State {
         let Some(Executable { references, streams, last, .. }) = self.graphs.executables.remove(&executable) else { return };
         for stream in streams.into_values() {
             self.retire_stream(stream);
+        }
+        if let Some((_, Some(end))) = &last {
+            self.graphs.needed_until(&references, end);
         }
         match last {
             Some((point, _)) if !self.is_passed(point) => self.graphs.in_flight.push((point, references)),

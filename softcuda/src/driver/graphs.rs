@@ -84,6 +84,8 @@ pub(super) struct UserObject {
     pub(super) owned: u64,
     /// Those of graphs and executables.
     pub(super) shared: u64,
+    /// The ends of launches that needed it, of executables that are gone; one a stream.
+    pub(super) needed: Vec<Moment>,
 }
 
 /// A destructor that is to run on a thread.
@@ -92,6 +94,8 @@ pub(super) struct Destructor {
     pub(super) scope: ScopeId,
     pub(super) destroy: HostFunction,
     pub(super) user: UserData,
+    /// What has passed when it runs, and so is known to who frees memory in it.
+    pub(super) passed: Vec<Moment>,
 }
 
 /// All of them.
@@ -134,6 +138,16 @@ impl Graphs {
         }
     }
 
+    /// What refers to user objects has been launched, until this.
+    pub(super) fn needed_until(&mut self, references: &References, end: &Moment) {
+        for serial in references.keys() {
+            if let Some(object) = self.objects.get_mut(serial) {
+                object.needed.retain(|other| other.actor != end.actor || other.count > end.count);
+                object.needed.push(end.clone());
+            }
+        }
+    }
+
     /// Something that refers to user objects is gone.
     pub(super) fn give_up(&mut self, references: References) {
         for (serial, count) in references {
@@ -147,8 +161,8 @@ impl Graphs {
     /// Destroys a user object that nobody refers to.
     pub(super) fn destroy_if_unused(&mut self, serial: Serial) {
         let is_unused = self.objects.get(&serial).is_some_and(|object| object.owned == 0 && object.shared == 0);
-        if is_unused && let Some(UserObject { scope, destroy, user, .. }) = self.objects.remove(&serial) {
-            self.destructors.push_back(Destructor { scope, destroy, user });
+        if is_unused && let Some(UserObject { scope, destroy, user, needed, .. }) = self.objects.remove(&serial) {
+            self.destructors.push_back(Destructor { scope, destroy, user, passed: needed });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::abi::Out;
-use super::codes::{self, Outcome};
+use super::codes::{self, Code, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::ipc_handle::{self, Contents, IpcHandle, Shared};
 use super::objects::{Event, Serial};
@@ -22,10 +22,10 @@ pub(super) fn own() -> Outcome<Peer> {
     Peer::own().ok_or(codes::NOT_SUPPORTED)
 }
 
-/// What a handle of another process says.
-pub(super) fn contents(handle: &IpcHandle) -> Outcome<Contents> {
+/// What a handle of another process says; `refusal` if it says nothing.
+pub(super) fn contents(handle: &IpcHandle, refusal: Code) -> Outcome<Contents> {
     let own = own()?;
-    let contents = Contents::of(handle).ok_or(codes::MAP_FAILED)?;
+    let contents = Contents::of(handle).ok_or(refusal)?;
     if contents.peer == own { Err(codes::INVALID_CONTEXT) } else { Ok(contents) }
 }
 
@@ -33,6 +33,10 @@ pub(super) fn contents(handle: &IpcHandle) -> Outcome<Contents> {
 pub(super) fn export(out: Out<IpcHandle>, handle: Handle) -> Outcome {
     let peer = own()?;
     let mut state = lock();
+    state.current()?;
+    if handle == Handle::NULL {
+        return Err(codes::INVALID_VALUE);
+    }
     let (serial, event) = state.event(handle)?;
     let (descriptor, token) = match &event.sharing {
         Sharing::Never | Sharing::Imported(_) => return Err(codes::INVALID_HANDLE),
@@ -83,7 +87,7 @@ fn share(state: &mut State, serial: Serial, own: Peer) -> Outcome<(u32, u64)> {
 pub(super) fn import(out: Option<Out<RawHandle>>, handle: &IpcHandle) -> Outcome {
     let context = lock().current()?;
     let out = out.ok_or(codes::INVALID_VALUE)?;
-    let contents = contents(handle)?;
+    let contents = contents(handle, codes::MAP_FAILED)?;
     let Contents { peer, descriptor, token, shared: Shared::Event { device } } = contents else { return Err(codes::MAP_FAILED) };
     // Files are looked for without the lock.
     let tickets = Tickets::of(own()?, peer, descriptor, token).ok_or(codes::MAP_FAILED)?;

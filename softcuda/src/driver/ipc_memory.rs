@@ -19,7 +19,7 @@ use super::state::lock;
 pub(super) fn export(out: Out<IpcHandle>, address: u64) -> Outcome {
     let peer = own()?;
     let state = lock();
-    state.check()?;
+    state.current()?;
     let (_, allocation) = state.memory.around(address).ok_or_else(|| {
         let freed = state.freed.describe(address);
         report::add(Topic::Memory, format_args!("{address:#x} is in no live allocation{freed}"));
@@ -38,22 +38,25 @@ pub(super) fn export(out: Out<IpcHandle>, address: u64) -> Outcome {
 }
 
 /// The same address each time in a context, as long as it is open.
+///
+/// As a real driver, other than for events: what is no handle of memory is an invalid value, and what is gone an invalid
+/// handle. Of the flags only one is looked at.
 pub(super) fn import(out: Option<Out<u64>>, handle: &IpcHandle, flags: u32) -> Outcome {
     const LAZY_ENABLE_PEER_ACCESS: u32 = 1;
     let context = lock().current()?;
     let out = out.ok_or(codes::INVALID_VALUE)?;
-    if flags != LAZY_ENABLE_PEER_ACCESS {
+    if flags & LAZY_ENABLE_PEER_ACCESS == 0 {
         return Err(codes::INVALID_VALUE);
     }
-    let Contents { peer, descriptor, token, shared } = contents(handle)?;
-    let Shared::Memory { device, export, offset, bytes } = shared else { return Err(codes::MAP_FAILED) };
-    let Ok(device) = device::index(device.cast_signed()) else { return Err(codes::MAP_FAILED) };
+    let Contents { peer, descriptor, token, shared } = contents(handle, codes::INVALID_VALUE)?;
+    let Shared::Memory { device, export, offset, bytes } = shared else { return Err(codes::INVALID_VALUE) };
+    let Ok(device) = device::index(device.cast_signed()) else { return Err(codes::INVALID_VALUE) };
     if let Some(address) = lock().memory.import_again(context, token) {
         out.set(address);
         return Ok(());
     }
     // Files are looked for without the lock.
-    let import = Import::new(peer, &Exported { descriptor, export, token, offset, bytes }).ok_or(codes::MAP_FAILED)?;
+    let import = Import::new(peer, &Exported { descriptor, export, token, offset, bytes }).ok_or(codes::INVALID_HANDLE)?;
     let mut state = lock();
     state.check_again(context)?;
     // Another thread may have been faster.

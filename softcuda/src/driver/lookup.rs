@@ -16,7 +16,8 @@ impl State {
     /// The context of a caller's handle.
     pub(super) fn named_context(&self, handle: Handle) -> Outcome<Serial> {
         self.context_at(handle).ok_or_else(|| {
-            if handle.kind() == Some(Kind::Context) {
+            let is_live_green = handle.serial(Kind::GreenContext).is_some_and(|green| self.contexts.contains_key(&green));
+            if matches!(handle.kind(), Some(Kind::Context | Kind::GreenContext)) && !is_live_green {
                 report::add(Topic::Handle, format_args!("context {handle:?} was destroyed"));
                 codes::CONTEXT_IS_DESTROYED
             } else {
@@ -57,6 +58,10 @@ impl State {
             }
             Handle::PER_THREAD_STREAM => {
                 let context = self.current_place()?;
+                // Seen on a real driver: a green context has none.
+                if self.contexts[&context].handle.kind() == Some(Kind::GreenContext) {
+                    return Err(codes::INVALID_HANDLE);
+                }
                 Ok(self.per_thread_stream(context))
             }
             _ => self.created_stream(handle),

@@ -11,28 +11,13 @@ use super::codes::{self, Outcome};
 use super::handle::Handle;
 use super::job::Job;
 use super::memory::{self, Origin};
+use super::node::NodeWork;
 use super::objects::{Serial, Work};
 use super::raw::Topic;
 use super::report;
 use super::state::{State, lock};
+use super::value_operation::{Kind, Operation};
 use super::word::{Condition, ValueWait, ValueWrite, Width, Word};
-
-/// What a stream does with a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Wait,
-    Write,
-}
-
-/// One operation, as a caller asks for it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Operation {
-    pub(super) kind: Kind,
-    pub(super) width: Width,
-    pub(super) address: u64,
-    pub(super) value: u64,
-    pub(super) flags: u32,
-}
 
 /// One operation of a batch: `CUstreamBatchMemOpParams`, a union, of which a caller has written the words
 /// that belong to the operation.
@@ -53,9 +38,11 @@ const MOST: u32 = 255;
 /// One operation.
 pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
     let mut state = lock();
-    let stream = state.stream_not_captured(stream)?;
-    let work = operation.work(&state, stream)?;
-    enqueue(&mut state, stream, operation, work);
+    let stream = state.stream_for_work(stream)?;
+    let work = operation.work(&state, state.streams[&stream].context)?;
+    if !state.captures_work(stream, || NodeWork::Values([operation].into())) {
+        enqueue(&mut state, stream, operation, work);
+    }
     Ok(())
 }
 
@@ -66,7 +53,8 @@ pub(super) fn operate(stream: Handle, operation: Operation) -> Outcome {
 /// `params` is null or an array of `count`, each with all that the documentation has for its operation.
 pub(super) unsafe fn batch(stream: Handle, count: u32, params: *const Params, flags: u32) -> Outcome {
     let mut state = lock();
-    let stream = state.stream_not_captured(stream)?;
+    let stream = state.stream_for_work(stream)?;
+    let context = state.streams[&stream].context;
     if params.is_null() || count == 0 || count > MOST || flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
@@ -76,13 +64,31 @@ pub(super) unsafe fn batch(stream: Handle, count: u32, params: *const Params, fl
         let params = unsafe { params.wrapping_add(index).read() };
         // SAFETY: the caller has written what belongs to the operation.
         if let Some(operation) = unsafe { params.operation() }? {
-            works.push((operation, operation.work(&state, stream)?));
+            works.push((operation, operation.work(&state, context)?));
         }
     }
-    for (operation, work) in works {
-        enqueue(&mut state, stream, operation, work);
+    if !state.captures_work(stream, || NodeWork::Values(works.iter().map(|(operation, _)| *operation).collect())) {
+        for (operation, work) in works {
+            enqueue(&mut state, stream, operation, work);
+        }
     }
     Ok(())
+}
+
+/// Operations of a graph whose words are there.
+pub(super) struct ReadyOperations(Vec<(Operation, Work)>);
+
+impl ReadyOperations {
+    pub(super) fn find(state: &State, context: Serial, operations: &[Operation]) -> Outcome<Self> {
+        let ready = operations.iter().map(|operation| Ok((*operation, operation.work(state, context)?)));
+        ready.collect::<Outcome<_>>().map(Self)
+    }
+
+    pub(super) fn submit(self, state: &mut State, stream: Serial) {
+        for (operation, work) in self.0 {
+            enqueue(state, stream, operation, work);
+        }
+    }
 }
 
 fn enqueue(state: &mut State, stream: Serial, operation: Operation, work: Work) {
@@ -156,12 +162,12 @@ impl Params {
 
 impl Operation {
     /// The work, if the word is there and the flags are known.
-    fn work(self, state: &State, stream: Serial) -> Outcome<Work> {
+    fn work(self, state: &State, context: Serial) -> Outcome<Work> {
         match self.kind {
             Kind::Wait => {
                 let condition = condition(self.flags)?;
                 let over = Arc::new(AtomicBool::new(false));
-                let wait = ValueWait { word: self.word(state, stream)?, condition, value: self.value, over };
+                let wait = ValueWait { word: self.word(state, context)?, condition, value: self.value, over };
                 Ok(Work::Run(Job::ValueWait(wait)))
             }
             Kind::Write => {
@@ -169,14 +175,14 @@ impl Operation {
                 if self.flags != 0 {
                     return Err(codes::INVALID_VALUE);
                 }
-                Ok(Work::Write(ValueWrite { word: self.word(state, stream)?, value: self.value }))
+                Ok(Work::Write(ValueWrite { word: self.word(state, context)?, value: self.value }))
             }
         }
     }
 
     /// Aligned, live, reached by the stream's device, and neither managed, which is documented not to work,
     /// nor of a pool, which was seen not to.
-    fn word(self, state: &State, stream: Serial) -> Outcome<Word> {
+    fn word(self, state: &State, context: Serial) -> Outcome<Word> {
         let bytes = self.width.bytes();
         if self.address == 0 || !self.address.is_multiple_of(bytes as u64) {
             return Err(codes::INVALID_VALUE);
@@ -186,7 +192,7 @@ impl Operation {
             codes::INVALID_VALUE
         })?;
         let is_fit = !matches!(allocation.origin, Origin::Managed | Origin::Pool(_));
-        if !is_fit || !state.is_reachable(state.streams[&stream].context, allocation) {
+        if !is_fit || !state.is_reachable(context, allocation) {
             return Err(codes::INVALID_VALUE);
         }
         Word::new(span, self.width).ok_or(codes::INVALID_VALUE)

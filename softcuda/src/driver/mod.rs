@@ -10,19 +10,21 @@
 //! | `sync`, `codes`, `abi`, `handle`, `fork`, `raw`, `absent` | locks and threads; result codes; arguments; handles; forked children; what is agreed with the control API; what hardware has more of |
 //! | `scope`, `calls`, `report`, `setting`, `mode`, `pageable`, `version`, `profile` | groups of threads, counted and injected calls, reports, what the driver pretends to be |
 //! | `pace`, `discard` | schedules of scopes; what is dropped without the lock |
-//! | `thread` | current contexts |
+//! | `modes`, `thread` | modes of captures, current contexts |
 //! | `entry` | what every call goes through |
 //! | `os`, `peer`, `memory_file` | what the standard library lacks; processes; files in memory that several of them map |
 //! | `ipc_handle`, `tickets`, `sharing` | handles for other processes; records of events that they share |
 //! | `device`, `ranges`, `exports`, `device_file`, `buffer`, `pools`, `memory` | devices, parts of files, what of them is exported, files with the devices' memory, bytes, pools, allocations |
 //! | `word`, `peer_wait`, `ptx`, `kernel`, `job` | words that streams wait for, and other processes, PTX, twins, work for threads |
-//! | `clock`, `objects`, `order` | clocks; streams, events and contexts; who knows what came before |
+//! | `clock`, `mark`, `objects`, `order` | clocks; records in captures; streams, events and contexts; who knows what came before |
+//! | `side`, `value_operation`, `node`, `graphs`, `captures` | what copies and memory operations are about; nodes, graphs, user objects, captures |
 //! | `history`, `races` | who touched which bytes; what is said of unordered accesses |
 //! | `orphans`, `freed`, `state`, `family` | what is gone; all of it behind one lock; green contexts as parts of others |
-//! | `per_thread`, `lookup`, `checks` | default streams of threads; handles of callers; unordered accesses |
+//! | `per_thread`, `lookup`, `checks`, `capturing` | default streams of threads; handles of callers; unordered accesses; what captures allow |
+//! | `flights`, `graph_leaks` | launches whose executables are gone; what scopes leave of graphs |
 //! | `value_waits`, `schedule`, `demand`, `worker` | streams that words hold, what may go next, what a schedule holds back, and the threads it goes on |
 //! | `peers` | order by way of other processes |
-//! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `ipc`, `ipc_memory`, `module`, `function`, `launch`, `mem_op`, `host_function`, `errors` | what answers the functions |
+//! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `ipc`, `ipc_memory`, `module`, `function`, `launch`, `mem_op`, `host_function`, `capture`, `graph`, `graph_launch`, `user_object`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
 use std::ffi::c_void;
@@ -72,6 +74,7 @@ mod launch;
 mod limit;
 mod lookup;
 mod managed;
+mod mark;
 mod mem_op;
 mod memory;
 mod memory_file;
@@ -115,6 +118,7 @@ mod tickets;
 #[cfg(not(softcuda_linked))]
 mod unsupported;
 mod user_object;
+mod value_operation;
 mod value_waits;
 mod version;
 mod word;

@@ -9,6 +9,7 @@ use super::objects::Serial;
 use super::ptx::Entry;
 use super::raw::RawAccess;
 use super::side::Side;
+use super::value_operation::Operation;
 
 /// What a node does. Addresses are looked up at each launch.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) enum NodeWork {
     Record(Serial),
     /// Waits for the last record of an event.
     Wait(Serial),
+    /// Waits for words, and writes words.
+    Values(Arc<[Operation]>),
     /// What an executable does that was launched on a capturing stream.
     Child(Arc<Plan>),
 }
@@ -62,6 +65,7 @@ impl NodeWork {
             Self::Nothing => 5,
             Self::Wait(_) => 6,
             Self::Record(_) => 7,
+            Self::Values(_) => 12,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::device;
 use super::handle::{Handle, Kind};
 use super::job::{Job, Wait};
 use super::kernel::Registration;
+use super::mark::Mark;
 use super::ptx::Entry;
 use super::scope::{self, ScopeId};
 use super::sharing::Sharing;
@@ -159,7 +160,7 @@ pub(super) struct Stream {
     pub(super) waiters: Vec<(u64, Waiter)>,
     /// Its handle is gone; it ends with its last task.
     pub(super) destroyed: bool,
-    /// Its green context is gone: it can be destroyed, and nothing else.
+    /// Its green context is gone: nothing can be done with it but what ends it.
     pub(super) detached: bool,
 }
 
@@ -293,14 +294,6 @@ pub(super) struct Event {
     pub(super) captured: Option<Mark>,
 }
 
-/// A record in a capture.
-#[derive(Clone, Debug)]
-pub(super) struct Mark {
-    pub(super) capture: Serial,
-    /// The nodes that come before it, by their places.
-    pub(super) nodes: Vec<usize>,
-}
-
 /// A record of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
@@ -315,13 +308,15 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) handle: Handle,
+    /// The handle is known as a context's: that of a green one only once a function has answered it as one.
+    pub(super) is_named: bool,
     /// Who created it.
     pub(super) scope: ScopeId,
     /// It only waits for its work: the handle may be another context's from now on.
     pub(super) ends: bool,
     pub(super) device: usize,
     pub(super) flags: u32,
-    /// The primary context that it is a green one of, whose memory and events it uses.
+    /// The primary context that it is a green one of, whose memory and events it uses, unless that is gone.
     pub(super) green_of: Option<Serial>,
     pub(super) legacy: Serial,
     /// Default streams by the number of their thread.
@@ -332,7 +327,7 @@ pub(super) struct Context {
     pub(super) peers: [bool; device::COUNT],
     /// Limits that were set.
     pub(super) limits: BTreeMap<u32, usize>,
-    /// Host functions run one at a time: whether one does, and the streams whose turn comes, in order.
+    /// Host functions run one at a time, with those of green contexts: whether one does, and the streams whose turn comes, in order.
     pub(super) in_host_function: bool,
     pub(super) host_function_turns: BTreeMap<u64, Serial>,
 }

@@ -12,9 +12,8 @@ use super::{device, profile};
 const INVALID: u32 = 0;
 const MULTIPROCESSORS: u32 = 1;
 
-/// Uses of a split: finer parts without guarantees for clusters, and parts for the largest clusters.
+/// A use of a split: finer parts without guarantees for clusters. Others change nothing, unknown ones too.
 const IGNORE_COSCHEDULING: u32 = 1;
-const LARGEST_CLUSTERS: u32 = 2;
 
 /// `CUdevResource`: some of a device's multiprocessors.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +98,6 @@ pub(super) unsafe fn split(
     if whole.kind != MULTIPROCESSORS {
         return Err(codes::INVALID_RESOURCE_TYPE);
     }
-    if uses & !(IGNORE_COSCHEDULING | LARGEST_CLUSTERS) != 0 {
-        return Err(codes::INVALID_VALUE);
-    }
     let granularity = Granularity::of(uses);
     let size = fewest.max(granularity.fewest).checked_next_multiple_of(granularity.alignment);
     let size = size.filter(|size| *size <= whole.count && whole.is_part == 0).ok_or(codes::INVALID_RESOURCE_CONFIGURATION)?;
@@ -109,6 +105,9 @@ pub(super) unsafe fn split(
     if parts.is_null() {
         count.set(most);
         return Ok(());
+    }
+    if count.get() == 0 {
+        return Err(codes::INVALID_VALUE);
     }
     let made = count.get().min(most);
     for index in 0..made as usize {
@@ -152,7 +151,7 @@ pub(super) unsafe fn describe(out: Out<RawHandle>, resources: *const Resource, c
 const COUNT_BITS: u32 = 16;
 const MOST: u32 = (1 << COUNT_BITS) - 1;
 
-/// The device of a descriptor.
+/// The device of a descriptor, unless it is null.
 pub(super) fn device_of(descriptor: Handle) -> Option<usize> {
     usize::try_from(descriptor.serial(Kind::Resources)? >> COUNT_BITS).ok()
 }
@@ -197,7 +196,8 @@ mod tests {
         assert_eq!(sizes(&whole, 1, 0, 0), Ok((vec![8], 124)));
         assert_eq!(sizes(&whole, 1, IGNORE_COSCHEDULING, 3), Ok((vec![4], 128)));
         assert_eq!(sizes(&whole, 1, 0, 133), Err(codes::INVALID_RESOURCE_CONFIGURATION));
-        assert_eq!(sizes(&whole, 1, 4, 8), Err(codes::INVALID_VALUE));
+        assert_eq!(sizes(&whole, 1, 4, 8), Ok((vec![8], 124)));
+        assert_eq!(sizes(&whole, 0, 0, 8), Err(codes::INVALID_VALUE), "none are asked for");
         let part = Resource::new(1, 64, true);
         assert_eq!(sizes(&part, 1, 0, 8), Err(codes::INVALID_RESOURCE_CONFIGURATION));
         assert_eq!(sizes(&Resource::new(1, 0, true), 1, 0, 8), Err(codes::INVALID_RESOURCE_TYPE), "nothing was left");

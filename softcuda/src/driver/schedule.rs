@@ -174,10 +174,11 @@ impl State {
         }
     }
 
-    /// Whether a host function of this stream may run: one does at a time in a context.
+    /// Whether a host function of this stream may run: one does at a time in a context and its green ones.
     fn take_host_function_turn(&mut self, stream: Serial) -> bool {
         let Some(this) = self.streams.get(&stream) else { return true };
-        let Some(context) = self.contexts.get_mut(&this.context) else { return true };
+        let owner = self.owner(this.context);
+        let Some(context) = self.contexts.get_mut(&owner) else { return true };
         if context.in_host_function {
             // What was held has the turn that it was let go with, or it would be up to threads.
             let turn = this.queue.front().and_then(|task| task.turn).unwrap_or_else(|| {
@@ -245,7 +246,8 @@ impl State {
 
     /// No host function of a context runs any more. The stream whose turn it is.
     fn free_host_function(&mut self, context: Serial) -> Option<Serial> {
-        let context = self.contexts.get_mut(&context)?;
+        let owner = self.owner(context);
+        let context = self.contexts.get_mut(&owner)?;
         context.in_host_function = false;
         let (_, turn) = context.host_function_turns.pop_first()?;
         self.unblock(turn);
@@ -265,13 +267,15 @@ impl State {
             self.give_up(stream, scope, woken);
         }
         // Only now, so that none of these has the turn of one that is lost.
-        let contexts: Vec<Serial> = self.contexts.iter().filter(|(_, context)| !context.in_host_function).map(|(id, _)| *id).collect();
+        let contexts: Vec<Serial> =
+            self.contexts.iter().filter(|(_, this)| this.green_of.is_none() && !this.in_host_function).map(|(id, _)| *id).collect();
         woken.extend(contexts.into_iter().filter_map(|context| self.free_host_function(context)));
         self.wake_callers();
     }
 
     /// Lets a stream go on to what is not of a scope that has faulted.
     fn give_up(&mut self, stream: Serial, scope: ScopeId, woken: &mut Vec<Serial>) {
+        let Some(owner) = self.streams.get(&stream).map(|stream| self.owner(stream.context)) else { return };
         let Some(this) = self.streams.get_mut(&stream) else { return };
         this.let_go_of_scope(scope);
         if this.activity == Activity::Running {
@@ -281,7 +285,7 @@ impl State {
         } else if let Some(task) = this.queue.front().filter(|task| task.scope == scope) {
             let had_its_turn = this.activity == Activity::Ready && matches!(task.work.job(), Some(Job::HostFunction(..)));
             this.activity = Activity::Free;
-            if let Some(context) = self.contexts.get_mut(&this.context) {
+            if let Some(context) = self.contexts.get_mut(&owner) {
                 context.host_function_turns.retain(|_, waiting| *waiting != stream);
                 context.in_host_function &= !had_its_turn;
             }

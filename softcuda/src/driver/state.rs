@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) captures: Captures,
     pub(super) graphs: Graphs,
     last_serial: Serial,
-    last_context: Serial,
+    pub(super) last_context: Serial,
 }
 
 global! {
@@ -105,7 +105,7 @@ impl State {
 
     /// The live context `handle`.
     pub(super) fn context_at(&self, handle: Handle) -> Option<Serial> {
-        self.contexts.iter().find(|(_, context)| context.handle == handle && !context.ends).map(|(id, _)| *id)
+        self.contexts.iter().find(|(_, context)| context.handle == handle && context.is_named && !context.ends).map(|(id, _)| *id)
     }
 
     /// Whether a context that was found earlier, under the lock, still lives and works.
@@ -218,6 +218,7 @@ impl State {
             id,
             Context {
                 handle,
+                is_named: true,
                 scope: scope::current(),
                 ends: false,
                 device,

@@ -51,10 +51,12 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
         }
         _ => state.stream_to_destroy(handle)?,
     };
+    let detached = state.streams[&serial].detached;
     state.retire_stream(serial);
     // What a capture has kept may be destroyed.
     state.start_workers(0);
-    Ok(())
+    // The documentation has it that this is to be called all the same: the caller owes nothing more.
+    if detached { Err(codes::CONTEXT_IS_DESTROYED) } else { Ok(()) }
 }
 
 pub(super) fn query(handle: Handle) -> Outcome {
@@ -140,17 +142,20 @@ pub(super) fn context(handle: Handle, out: Out<RawHandle>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let context = state.streams[&serial].context;
-    out.set(state.contexts[&context].handle.raw());
+    out.set(state.name_context(context).raw());
     Ok(())
 }
 
 /// The green context, and the context whose memory it uses; for other streams null, and theirs.
-pub(super) fn contexts(handle: Handle, context: Out<RawHandle>, green: Out<RawHandle>) -> Outcome {
+pub(super) fn contexts(handle: Handle, context: Option<Out<RawHandle>>, green: Option<Out<RawHandle>>) -> Outcome {
     let mut state = lock();
     let serial = state.stream(handle)?;
     let place = state.streams[&serial].context;
-    context.set(state.contexts[&state.owner(place)].handle.raw());
-    green.set(green_handle(&state, place).raw());
+    for (out, handle) in [(context, state.contexts[&state.owner(place)].handle), (green, green_handle(&state, place))] {
+        if let Some(out) = out {
+            out.set(handle.raw());
+        }
+    }
     Ok(())
 }
 
@@ -162,8 +167,8 @@ pub(super) fn green_context(handle: Handle, out: Out<RawHandle>) -> Outcome {
 }
 
 fn green_handle(state: &State, context: Serial) -> Handle {
-    let green = state.contexts[&context].green_of.map(|_| Handle::new(Kind::GreenContext, context));
-    green.unwrap_or(Handle::NULL)
+    let handle = state.contexts[&context].handle;
+    if handle.kind() == Some(Kind::GreenContext) { handle } else { Handle::NULL }
 }
 
 pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {

@@ -29,7 +29,7 @@ pub(super) fn create(out: Out<RawHandle>, user: *mut c_void, destroy: Option<Hos
     }
     let mut state = lock();
     let serial = state.serial();
-    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0 };
+    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0, needed: Vec::new() };
     state.graphs.objects.insert(serial, object);
     out.set(Handle::new(Kind::UserObject, serial).raw());
     Ok(())

@@ -95,7 +95,10 @@ fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
 }
 
 /// Runs the destructor of a user object.
-fn destroy(state: Locked, destructor: &Destructor) -> Locked {
+fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
+    for moment in &destructor.passed {
+        state.order.learn_moment(destructor.scope, moment);
+    }
     drop(state);
     discard::empty();
     scope::enter(destructor.scope);

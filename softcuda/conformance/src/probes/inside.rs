@@ -107,7 +107,7 @@ fn inside(driver: &'static Driver, calls: fn(&Driver, Made) -> Outcome) -> Outco
     })
 }
 
-fn answer(driver: &'static Driver, stream: Handle, calls: impl FnOnce(&Driver) -> Outcome + Send + 'static) -> Outcome {
+pub(super) fn answer(driver: &'static Driver, stream: Handle, calls: impl FnOnce(&Driver) -> Outcome + Send + 'static) -> Outcome {
     let (tells, told) = mpsc::channel();
     enqueue(driver, stream, move || {
         let _ = tells.send(calls(driver));

@@ -88,14 +88,17 @@ pub(super) const PROBES: &[Probe] = &[
         let memory = f.memory(1, 0);
         [NOWHERE, 0, memory.address].map(|address| f.driver.cuIpcCloseMemHandle(address)).into()
     }),
-    Probe::bare("share: mode of captures to 2, 1, 0, 3, none", |f| {
+    Probe::bare("share: mode of captures to 2, 1, 0, 3", |f| {
         let modes = [2, 1, 0, 3].map(|mode| {
             let mut mode = mode;
             let code = f.driver.cuThreadExchangeStreamCaptureMode(Some(&mut mode));
             Outcome::from(code).and(mode.to_string())
         });
-        let modes = modes.into_iter().reduce(Outcome::and).unwrap_or("none".into());
-        modes.and(f.driver.cuThreadExchangeStreamCaptureMode(None))
+        modes.into_iter().reduce(Outcome::and).unwrap_or("none".into())
+    }),
+    Probe::alone("share: mode of captures to none", |d| {
+        d.cuInit(0);
+        d.cuThreadExchangeStreamCaptureMode(None).into()
     }),
 ];
 

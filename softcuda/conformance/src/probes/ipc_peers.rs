@@ -237,33 +237,33 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// With the primary context current, and a second process.
-fn both(driver: &'static Driver, probe: impl FnOnce(&Fixture, &mut Peer) -> Outcome) -> Outcome {
+pub(super) fn both(driver: &'static Driver, probe: impl FnOnce(&Fixture, &mut Peer) -> Outcome) -> Outcome {
     Fixture::alone(driver, |f| probe(f, &mut Peer::new()))
 }
 
-fn words<const N: usize>(words: [String; N]) -> Outcome {
+pub(super) fn words<const N: usize>(words: [String; N]) -> Outcome {
     words.into_iter().map(Outcome::from).reduce(Outcome::and).unwrap_or("nothing".into())
 }
 
-fn export(f: &Fixture, event: Handle) -> IpcHandle {
+pub(super) fn export(f: &Fixture, event: Handle) -> IpcHandle {
     let mut handle = IpcHandle::ZERO;
     f.driver.cuIpcGetEventHandle(Some(&mut handle), event);
     handle
 }
 
 /// A new event of the second process.
-fn exported_there(peer: &mut Peer) -> IpcHandle {
+pub(super) fn exported_there(peer: &mut Peer) -> IpcHandle {
     peer.ask("event");
     peer.handle("export 0")
 }
 
-fn opened(f: &Fixture, handle: IpcHandle) -> Handle {
+pub(super) fn opened(f: &Fixture, handle: IpcHandle) -> Handle {
     let mut event = Handle::NULL;
     check(f, f.driver.cuIpcOpenEventHandle(Some(&mut event), handle));
     event
 }
 
-fn opened_memory(f: &Fixture, handle: IpcHandle) -> u64 {
+pub(super) fn opened_memory(f: &Fixture, handle: IpcHandle) -> u64 {
     let mut memory = 0;
     check(f, f.driver.cuIpcOpenMemHandle_v2(Some(&mut memory), handle, 1));
     memory

@@ -115,7 +115,7 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Probes with the primary context of device 1; that of device 0 stays current.
-fn on_other(f: &Fixture, probe: impl FnOnce(&Fixture, Handle) -> Outcome) -> Outcome {
+pub(super) fn on_other(f: &Fixture, probe: impl FnOnce(&Fixture, Handle) -> Outcome) -> Outcome {
     let mut context = Handle::NULL;
     let code = f.driver.cuDevicePrimaryCtxRetain(Some(&mut context), 1);
     if !code.is_success() {

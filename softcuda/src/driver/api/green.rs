@@ -51,6 +51,6 @@ driver_api! {
     cuStreamGetGreenCtx(stream: Handle, green: Out<RawHandle>) => stream::green_context(stream, green);
 
     /// A stream's context, and its green context or null.
-    cuStreamGetCtx_v2(stream: Handle, context: Out<RawHandle>, green: Out<RawHandle>)
+    cuStreamGetCtx_v2(stream: Handle, context: Option<Out<RawHandle>>, green: Option<Out<RawHandle>>)
         => stream::contexts(stream, context, green);
 }

@@ -1,0 +1,122 @@
+//! Misuse of graphs is reported: races, memory that is gone, events and executables that were destroyed.
+
+mod support;
+
+use std::sync::Arc;
+
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
+use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, result};
+use softcuda::Scope;
+use support::graph::{captured, join, raw_event, set};
+use support::reported::{check_reported, check_silent, in_every_schedule_with_a_world};
+use support::world::World;
+use support::{context, misuse};
+
+#[test]
+fn unordered_work_beside_a_launch_is_reported() {
+    in_every_schedule_with_a_world(|world| {
+        let World { first: stream, second: other, data, .. } = world;
+        let executable = captured(stream, |stream| assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS)).instantiate();
+        stream.synchronize().expect("idle");
+        check_reported("a memset on another stream", &["cuMemsetD32Async: the write of", "after the write of", "by cuGraphLaunch"], || {
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+            set(*data, 2, 16, other);
+        });
+        check_silent("after an event", || {
+            join(stream, other);
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+            join(other, stream);
+            set(*data, 2, 16, other);
+        });
+        check_reported("a launch on another stream", &["cuGraphLaunch: the write of", "by cuMemsetD32Async"], || {
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+        });
+    });
+}
+
+#[test]
+fn branches_that_nothing_orders_are_reported() {
+    in_every_schedule_with_a_world(|world| {
+        let World { first: stream, second: other, data, .. } = world;
+        let graph = captured(stream, |stream| {
+            join(other, stream);
+            assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS);
+            assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
+            join(stream, other);
+        });
+        let executable = graph.instantiate();
+        check_reported("", &["cuGraphLaunch: the write of", "a branch of the executable graph 0x", "by cuGraphLaunch"], || {
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+        });
+    });
+}
+
+#[test]
+fn an_event_that_was_destroyed_is_reported_and_not_recorded() -> Result<(), DriverError> {
+    let scope = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let event = raw_event();
+    let executable = captured(&stream, |stream| {
+        // SAFETY: both are alive.
+        assert_eq!(unsafe { sys::cuEventRecordWithFlags(event, stream.cu_stream(), 1) }, CUDA_SUCCESS);
+    })
+    .instantiate();
+    // SAFETY: alive; the graph is misuse from now on.
+    unsafe { result::event::destroy(event) }?;
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    stream.synchronize()?;
+    let reports = scope.scope().take_reports();
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    assert!(reports[0].to_string().contains("cuGraphLaunch: the graph records, or waits for, event 0x"), "{}", reports[0]);
+    Ok(())
+}
+
+#[test]
+fn memory_that_was_freed_is_reported_and_not_touched() -> Result<(), DriverError> {
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let _scope = Scope::enter();
+    let (mut gone, kept) = (stream.clone_htod(&[1_u32; 4])?, stream.clone_htod(&[1_u32; 4])?);
+    stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+    stream.memset_zeros(&mut gone)?;
+    let graph = stream.end_capture(CUgraphInstantiate_flags(0))?.expect("a graph");
+    drop(gone);
+    check_reported("a memset", &["cuGraphLaunch: 16 bytes at 0x", "are not all in one live allocation, freed by cuMemFree"], || {
+        assert_eq!(graph.launch().map_err(|error| error.0), Err(CUDA_ERROR_INVALID_VALUE));
+    });
+    assert_eq!(stream.clone_dtoh(&kept)?, [1; 4]);
+    // SAFETY: a context is current.
+    let pinned = unsafe { result::malloc_host(16, 0) }?;
+    let (to, from) = (pinned.expose_provenance() as u64, read_address(&kept, &stream));
+    let graph = captured(&stream, |stream| {
+        // SAFETY: alive for now.
+        assert_eq!(unsafe { sys::cuMemcpyAsync(to, from, 16, stream.cu_stream()) }, CUDA_SUCCESS);
+    });
+    let executable = graph.instantiate();
+    // SAFETY: nothing uses it yet.
+    unsafe { result::free_host(pinned) }?;
+    check_reported("page-locked memory", &["cuGraphLaunch: 16 bytes at 0x", "freed by cuMemFreeHost"], || {
+        assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_VALUE);
+    });
+    stream.synchronize()
+}
+
+fn read_address(data: &cudarc::driver::CudaSlice<u32>, stream: &Arc<CudaStream>) -> CUdeviceptr {
+    data.device_ptr(stream).0
+}
+
+#[test]
+fn a_stale_executable_is_refused() -> Result<(), DriverError> {
+    let scope = misuse();
+    let stream = context(0).new_stream()?;
+    let executable = captured(&stream, |_| ()).instantiate();
+    let raw = executable.0;
+    drop(executable);
+    // SAFETY: the software driver finds out that it is gone.
+    assert_eq!(unsafe { sys::cuGraphLaunch(raw, stream.cu_stream()) }, CUDA_ERROR_INVALID_VALUE);
+    let reports = scope.scope().take_reports();
+    assert!(reports[0].times() == 1 && reports[0].to_string().contains("executable graph 0x"), "{reports:#?}");
+    Ok(())
+}

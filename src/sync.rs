@@ -1,0 +1,14 @@
+//! What the files that are explored under shuttle take from the standard library; tests/shuttle gives them its own.
+
+pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::thread_local;
+
+/// A static. Each run under shuttle has its own.
+macro_rules! global {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        $(#[$attribute])*
+        static $name: $type = $value;
+    };
+}
+pub(crate) use global;

@@ -1,0 +1,97 @@
+//! What the crate's files take from the rest of it, where that is more than is explored.
+
+/// As far as the files have it.
+pub(crate) mod error {
+    pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub(crate) enum Error {
+        ForkedChild,
+        InHostFunction,
+        Capturing { call: &'static str },
+    }
+}
+
+pub(crate) mod driver {
+    use std::ffi::{c_uint, c_void};
+
+    pub(crate) type CUevent = *mut c_void;
+    pub(crate) type CUgraph = *mut c_void;
+
+    pub(crate) struct Driver;
+
+    pub(crate) struct Answer(u32);
+
+    impl Answer {
+        pub(crate) fn is_ok(&self) -> bool {
+            self.0 == explore::driver::codes::SUCCESS
+        }
+    }
+
+    impl Driver {
+        #[expect(non_snake_case, reason = "as the crate calls it")]
+        pub(crate) unsafe fn cuThreadExchangeStreamCaptureMode(&self, mode: *mut c_uint) -> Answer {
+            // SAFETY: the caller's contract.
+            Answer(unsafe { explore::driver::cuThreadExchangeStreamCaptureMode(mode) })
+        }
+    }
+}
+
+pub(crate) mod context {
+    use std::num::NonZeroU32;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Context;
+
+    impl Context {
+        pub(crate) fn number(self) -> NonZeroU32 {
+            NonZeroU32::MIN
+        }
+    }
+}
+
+/// Events that are destroyed are counted.
+pub(crate) mod handle {
+    use shuttle::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::context::Context;
+    use crate::driver::CUevent;
+    use crate::error::Result;
+
+    shuttle::lazy_static! {
+        pub(crate) static ref DESTROYED: AtomicUsize = AtomicUsize::new(0);
+    }
+
+    #[derive(Clone, Copy)]
+    pub(crate) enum Object {
+        Event(CUevent),
+    }
+
+    // SAFETY: a number.
+    unsafe impl Send for Object {}
+
+    impl Object {
+        pub(crate) unsafe fn destroy(self, _context: Context) -> Result<()> {
+            DESTROYED.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+}
+
+/// A graph is a list of what is to be done when it is gone.
+pub(crate) mod user_object {
+    use shuttle::sync::Mutex;
+
+    use crate::context::Context;
+    use crate::driver::CUgraph;
+    use crate::error::Result;
+
+    pub(crate) type Graph = Mutex<Vec<Box<dyn FnOnce() + Send>>>;
+
+    pub(crate) unsafe fn attach(_context: Context, graph: CUgraph, give_up: impl FnOnce() + Send + 'static) -> Result<()> {
+        // SAFETY: the tests pass graphs that live.
+        let graph = unsafe { &*graph.cast::<Graph>() };
+        graph.lock().unwrap().push(Box::new(give_up));
+        Ok(())
+    }
+}
