@@ -154,6 +154,7 @@ impl Context {
     pub fn synchronize(self) -> Result<()> {
         guard::outside_captures(self.number(), "cuCtxSynchronize")?;
         let _current = self.enter()?;
+        let _relaxed = Relaxed::beside_captures(self.driver());
         // SAFETY: the context is current.
         self.check(unsafe { self.driver().cuCtxSynchronize() })
     }

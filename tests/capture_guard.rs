@@ -2,16 +2,18 @@
 
 mod common;
 
+use std::ptr;
 use std::time::Duration;
 
+use common::contexts::SecondContext;
 use common::device;
 use common::hold::Hold;
 use common::raw;
 use common::streams;
 use common::world::foreign_event;
 use cuda_streams::{
-    AsEvent, AsStream, CaptureMode, CaptureScope, CaptureStatus, Error, ErrorCode, Event, EventOptions, EventStatus, IpcMemory, Result,
-    Stream, StreamOptions, relaxed_capture,
+    AsEvent, AsStream, CaptureMode, CaptureScope, CaptureStatus, Context, Error, ErrorCode, Event, EventOptions, EventStatus,
+    ExternalStream, IpcMemory, Result, Stream, StreamOptions, relaxed_capture,
 };
 use cudarc::driver::CudaContext;
 
@@ -187,6 +189,32 @@ fn waits_for_the_whole_context_are_refused() {
         Ok(())
     });
     device().synchronize().unwrap();
+}
+
+/// Of a context the driver waits while streams of another are captured; but not once its streams have joined.
+#[test]
+fn another_context_is_waited_for_unless_it_has_joined() {
+    let [stream] = streams();
+    let second = SecondContext::new(device());
+    // SAFETY: it lives until the end of the test, and what is made in it does not outlive it.
+    let context = unsafe { Context::from_raw(second.as_raw()) }.unwrap();
+    let mut handle = ptr::null_mut();
+    let create = || {
+        // SAFETY: a context is current, and the out pointer a live local.
+        unsafe { raw::cuStreamCreate(&raw mut handle, 1) }
+    };
+    assert_eq!(context.with_current(create), Ok(raw::SUCCESS));
+    // SAFETY: created just now, and destroyed at the end.
+    let there = unsafe { ExternalStream::from_raw(handle) }.unwrap();
+    inside(&stream, |scope| {
+        context.synchronize().unwrap();
+        there.wait_stream(scope).unwrap();
+        refused("cuCtxSynchronize", context.synchronize());
+        scope.wait_stream(&there).unwrap();
+    });
+    context.synchronize().unwrap();
+    // SAFETY: nobody uses it any more.
+    assert_eq!(unsafe { raw::cuStreamDestroy_v2(handle) }, raw::SUCCESS);
 }
 
 /// cudarc waits when it makes the first stream of a context.
