@@ -308,32 +308,6 @@ fn a_capture_that_was_open_at_the_fork_is_the_parents() {
     });
 }
 
-/// A host function of the parent's runs there: a child has no part in it, and no thread that could tell.
-#[test]
-fn a_host_function_of_the_parent_is_over_in_a_child() {
-    child::run("a_host_function_of_the_parent_is_over_in_a_child", child::same_environment, || {
-        let stream = device().stream().unwrap();
-        let hold = Hold::new(&stream);
-        let launch = || stream.launch_host_fn(|| 7).unwrap();
-        let (asked, joined, mut awaited, dropped, done) = (launch(), launch(), pin!(launch()), launch(), launch());
-        let poll = |awaited: Pin<&mut HostFn<i32>>| awaited.poll(&mut Context::from_waker(Waker::noop()));
-        assert!(poll(awaited.as_mut()).is_pending());
-        match fork() {
-            Side::Parent(parent) => parent.join(),
-            Side::Child(child) => child.end(|| {
-                refused([("is_finished", &|| if asked.is_finished() { Err(Error::ForkedChild) } else { Ok(()) })])?;
-                without_a_driver_call("waiting", || (joined.join(), poll(awaited.as_mut()))).and_then(|answers| match answers {
-                    (Err(Error::ForkedChild), Poll::Ready(Err(Error::ForkedChild))) => Ok(()),
-                    other => Err(format!("{other:?}")),
-                })?;
-                without_a_driver_call("dropping", || drop((asked, dropped)))
-            }),
-        }
-        hold.release();
-        assert_eq!(done.join(), Ok(7), "the parent goes on");
-    });
-}
-
 /// Locks that other threads hold at the fork stay locked in the child.
 #[test]
 fn a_child_never_waits_for_threads_that_it_does_not_have() {
