@@ -11,7 +11,6 @@ use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use common::hold::Hold;
-use common::words::Words;
 use common::{device, returns_after_release, streams};
 use cuda_streams::{AsStream, Device, Error, Event, EventStatus, ExternalStream, HostFn, IpcMemory, Result, Stream};
 use cudarc::driver::{CudaContext, CudaStream, sys};
@@ -177,9 +176,13 @@ fn t487_an_event_behind_it_is_pending_while_it_runs() -> Result<()> {
     function.join()
 }
 
-/// T475: what was copied to the host before is there.
+/// T475: what was copied to the host before is there. Not under Miri: to copy to it cudarc borrows the memory anew,
+/// after which the address is not to be used.
+#[cfg(not(miri))]
 #[test]
 fn t475_it_sees_the_data_of_earlier_work() -> Result<()> {
+    use common::words::Words;
+
     let [stream] = streams();
     let (source, mut on_the_host) = (Words::new(device(), 475), Words::on_the_host());
     let address = on_the_host.as_slice().expect("nobody uses it").as_ptr().expose_provenance();
