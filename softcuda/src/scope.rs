@@ -14,7 +14,8 @@ use crate::software::required;
 /// enqueues belongs to its scope: [`live`](crate::live) counts it there, the scope's [`Schedule`] holds
 /// for it, and what is found out about it later is a report of that scope. A scope ends with the last
 /// guard of those that have entered it. Its work then goes, and what is left of it, and found out later,
-/// is the process's. A kernel of it that fails then is reported there, and is nobody's fault.
+/// is the process's. A kernel of it that fails then is reported there, and is nobody's fault. Captures, graphs and
+/// user objects that it leaves are reported where its last thread goes back to; its captures are over.
 ///
 /// Two scopes that were entered are as two programs on one device: a wait for a whole context
 /// (`cuCtxSynchronize`, `cuMemFree`) in the one does not wait for what the schedule of the other holds

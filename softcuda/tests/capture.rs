@@ -114,14 +114,14 @@ fn only_the_stream_that_began_ends_it() -> Result<(), DriverError> {
 }
 
 #[test]
-fn only_the_thread_that_began_ends_it_unless_it_is_relaxed() -> Result<(), DriverError> {
+fn only_the_thread_that_began_gets_the_graph_unless_it_is_relaxed() -> Result<(), DriverError> {
     let context = context(0);
     let stream = context.new_stream()?;
     for mode in [CU_STREAM_CAPTURE_MODE_GLOBAL, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL] {
         assert_eq!(begin_on(stream.cu_stream(), mode), CUDA_SUCCESS);
         let there = thread::scope(|threads| threads.spawn(|| end_on(stream.cu_stream()).0).join());
         assert_eq!(there.expect("no panic"), CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
-        drop(end(&stream));
+        assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_ILLEGAL_STATE, "it is over all the same");
     }
     assert_eq!(begin_on(stream.cu_stream(), CU_STREAM_CAPTURE_MODE_RELAXED), CUDA_SUCCESS);
     let there = thread::scope(|threads| threads.spawn(|| end_on(stream.cu_stream()).0).join());
@@ -147,6 +147,9 @@ fn captures_stay_apart() -> Result<(), DriverError> {
     assert_eq!(record(&event, &first, 0), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     assert_eq!(end_on(first.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     assert_eq!(wait(&first, &outside, 0), CUDA_SUCCESS);
+    let never = context.new_event(None)?;
+    let graph = captured(&first, |first| assert_eq!(wait(first, &never, 0), CUDA_SUCCESS, "there is nothing to wait for"));
+    assert_eq!(graph.nodes().len(), 0);
     Ok(())
 }
 
@@ -169,6 +172,11 @@ fn a_captured_event_is_none_until_it_is_recorded_again() -> Result<(), DriverErr
     let elapsed = unsafe { result::event::elapsed(event.cu_event(), event.cu_event()) };
     assert_eq!(elapsed.map_err(|error| error.0), Err(CUDA_ERROR_INVALID_VALUE));
     assert_eq!(wait(&other, &event, 0), CUDA_ERROR_INVALID_VALUE);
+    for flags in [0, 1] {
+        begin(&other);
+        assert_eq!(wait(&other, &event, flags), CUDA_ERROR_INVALID_VALUE);
+        assert_eq!(end_on(other.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    }
     event.record(&other)?;
     other.synchronize()?;
     assert_eq!(query(&event), CUDA_SUCCESS);

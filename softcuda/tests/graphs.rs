@@ -9,11 +9,13 @@ use cudarc::driver::sys::CUgraphNodeType::{
     CU_GRAPH_NODE_TYPE_HOST as HOST, CU_GRAPH_NODE_TYPE_KERNEL as KERNEL, CU_GRAPH_NODE_TYPE_MEMCPY as COPY,
     CU_GRAPH_NODE_TYPE_MEMSET as SET,
 };
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
+use cudarc::driver::sys::CUresult::{
+    CUDA_ERROR_NOT_READY, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, CUDA_SUCCESS,
+};
 use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaFunction, CudaStream, DriverError, PushKernelArg, result};
 use softcuda::Schedule;
-use support::graph::{Kind, captured, join, query, record, set, wait};
+use support::graph::{Kind, begin, captured, end_on, join, query, record, set, wait};
 use support::reported::{check_silent, in_every_schedule, in_every_schedule_with_a_world};
 use support::world::{World, host_function};
 use support::{Hold, ONE, add, context, round_trips};
@@ -190,7 +192,7 @@ fn external_nodes_record_and_wait_at_each_launch() {
 }
 
 #[test]
-fn pageable_memory_is_used_when_its_turn_comes() -> Result<(), DriverError> {
+fn pageable_memory_is_read_at_each_launch() -> Result<(), DriverError> {
     let context = context(0);
     let stream = context.new_stream()?;
     // SAFETY: a context is current.
@@ -208,6 +210,8 @@ fn pageable_memory_is_used_when_its_turn_comes() -> Result<(), DriverError> {
         // SAFETY: the last launch is done.
         unsafe { from.write([value]) };
         assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+        // SAFETY: it was read at the launch.
+        unsafe { from.write([0]) };
         stream.synchronize()?;
         // SAFETY: the copy is done.
         assert_eq!(unsafe { to.read() }, [value]);
@@ -217,29 +221,41 @@ fn pageable_memory_is_used_when_its_turn_comes() -> Result<(), DriverError> {
 }
 
 #[test]
-fn a_launch_on_a_capturing_stream_is_a_node() {
+fn a_child_runs_between_its_neighbours() {
     in_every_schedule_with_a_world(|world| {
-        let kernel = add(&world.context);
         let World { first: stream, second: other, data, .. } = world;
+        let kernel = add(&world.context);
         let child = captured(stream, |stream| {
             launch_add(&kernel, *data, 1, stream);
             join(other, stream);
             launch_add(&kernel, *data + 16, 1, other);
             launch_add(&kernel, *data + 32, 1, stream);
             join(stream, other);
-        })
-        .instantiate();
-        let graph = captured(stream, |stream| {
-            assert_eq!(set(*data, 0, 16, stream), CUDA_SUCCESS);
-            assert_eq!(child.launch(stream), CUDA_SUCCESS);
-            assert_eq!(child.launch(stream), CUDA_SUCCESS);
         });
+        let graph = captured(stream, |stream| assert_eq!(set(*data, 0, 16, stream), CUDA_SUCCESS));
+        for _ in 0..2 {
+            let last = graph.nodes().pop().expect("a node");
+            // SAFETY: all are alive.
+            let code = unsafe { sys::cuGraphAddChildGraphNode(&mut std::ptr::null_mut(), graph.0, &raw const last, 1, child.0) };
+            assert_eq!(code, CUDA_SUCCESS);
+        }
         assert_eq!(graph.kinds(), [SET, Kind::CU_GRAPH_NODE_TYPE_GRAPH, Kind::CU_GRAPH_NODE_TYPE_GRAPH]);
         drop(child);
         let executable = graph.instantiate();
         assert_eq!(executable.launch(stream), CUDA_SUCCESS);
         assert_eq!([0, 16, 32].map(|offset| read(*data + offset, stream)), [2; 3]);
     });
+}
+
+#[test]
+fn a_launch_is_not_captured() -> Result<(), DriverError> {
+    let stream = context(0).new_stream()?;
+    let executable = captured(&stream, |_| ()).instantiate();
+    begin(&stream);
+    assert_eq!(executable.launch(&stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    stream.synchronize()
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub(super) fn not_allocated(freed: &Freed, address: u64) -> codes::Code {
 pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> Outcome {
     let mut state = lock();
     let stream = state.stream_not_captured(stream)?;
+    state.check_unsafe_call()?;
     let context = state.streams[&stream].context;
     let device = state.contexts[&context].device;
     let pool = state.memory.pools.current_of(device);
@@ -109,6 +110,7 @@ pub(super) fn allocate_ordered(out: Out<u64>, bytes: usize, stream: Handle) -> O
 pub(super) fn allocate_from(out: Out<u64>, bytes: usize, pool: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
     let stream = state.stream_not_captured(stream)?;
+    state.check_unsafe_call()?;
     let pool = pool.serial(Kind::Pool).ok_or(codes::INVALID_VALUE)?;
     state.memory.pools.get(pool)?;
     allocate_in_order(out, bytes, state, stream, pool)
@@ -129,7 +131,11 @@ fn allocate_in_order(out: Out<u64>, bytes: usize, state: Locked, stream: Serial,
 
 pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
     let mut state = lock();
-    let stream = state.stream_not_captured(stream)?;
+    let stream = state.stream_for_work(stream)?;
+    if state.is_capturing(stream) {
+        // No node has allocated it.
+        return Err(codes::INVALID_VALUE);
+    }
     if address == 0 {
         return Ok(());
     }

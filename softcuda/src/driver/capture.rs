@@ -8,6 +8,7 @@ use super::handle::{Handle, Kind, RawHandle};
 use super::modes::Mode;
 use super::objects::{Role, Serial};
 use super::state::{State, lock};
+use super::worker;
 
 /// What a stream is to captures, as C numbers it.
 mod status {
@@ -32,38 +33,40 @@ pub(super) fn begin(handle: Handle, mode: u32) -> Outcome {
     Ok(())
 }
 
-/// Answers the graph. A capture that was invalidated, or has streams that did not join, is over as well, without one.
-pub(super) fn end(handle: Handle, out: Out<RawHandle>) -> Outcome {
+/// Answers the graph. A capture that was invalidated, or has streams that did not join, is over as well, without one,
+/// and so is one that another thread ends, which may not: seen on a real driver.
+pub(super) fn end(handle: Handle, out: Option<Out<RawHandle>>) -> Outcome {
     let mut state = lock();
     let stream = state.stream(handle)?;
     let ended = end_on(&mut state, stream);
-    state.start_workers(0);
-    out.set(ended.map_or(Handle::NULL, |graph| Handle::new(Kind::Graph, graph)).raw());
+    if let (Ok(graph), None) = (ended, &out) {
+        // Nobody could destroy it.
+        state.graphs.remove(graph);
+    }
+    set(out, ended.map_or(Handle::NULL, |graph| Handle::new(Kind::Graph, graph)).raw());
+    worker::destroy_unused(state);
     ended.map(drop)
 }
 
 fn end_on(state: &mut State, stream: Serial) -> Outcome<Serial> {
     let number = state.captures.of(stream).ok_or(codes::ILLEGAL_STATE)?;
-    let capture = state.captures.get(number).ok_or(codes::ILLEGAL_STATE)?;
-    if capture.origin != stream {
+    if state.captures.get(number).is_some_and(|capture| capture.origin != stream) {
         return Err(state.break_captures(&[number], codes::STREAM_CAPTURE_UNMATCHED));
     }
-    if !State::may_end(capture) {
-        return Err(codes::STREAM_CAPTURE_WRONG_THREAD);
-    }
     let capture = state.captures.remove(number).ok_or(codes::ILLEGAL_STATE)?;
-    let graph = state.graphs.all.get_mut(&capture.graph);
     let last = capture.streams.get(&stream).map_or(&[][..], Vec::as_slice);
-    match graph {
-        Some(graph) if !capture.is_invalidated && graph.all_come_before(last) => {
+    let graph = state.graphs.all.get_mut(&capture.graph);
+    let code = match graph {
+        _ if capture.is_invalidated => codes::STREAM_CAPTURE_INVALIDATED,
+        _ if !capture.is_for_this_thread() => codes::STREAM_CAPTURE_WRONG_THREAD,
+        Some(graph) if graph.come_before(&capture.nodes, last) => {
             graph.in_capture = false;
-            Ok(capture.graph)
+            return Ok(capture.graph);
         }
-        _ => {
-            state.graphs.remove(capture.graph);
-            Err(if capture.is_invalidated { codes::STREAM_CAPTURE_INVALIDATED } else { codes::STREAM_CAPTURE_UNJOINED })
-        }
-    }
+        _ => codes::STREAM_CAPTURE_UNJOINED,
+    };
+    state.graphs.remove(capture.graph);
+    Err(code)
 }
 
 /// The stream of a caller's handle. The legacy one is nothing that could be asked for while it depends on a capture,

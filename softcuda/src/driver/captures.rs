@@ -20,6 +20,8 @@ pub(super) struct Capture {
     pub(super) graph: Serial,
     /// The streams in it, each with the nodes that its next one comes after.
     pub(super) streams: BTreeMap<Serial, Vec<usize>>,
+    /// The nodes that it has made, by their places: callers may add others to the graph.
+    pub(super) nodes: Vec<usize>,
     /// Something was done that cannot be captured.
     pub(super) is_invalidated: bool,
     /// What callers were told of these nodes, by stream.
@@ -35,9 +37,15 @@ impl Capture {
             origin,
             graph,
             streams: BTreeMap::from([(origin, Vec::new())]),
+            nodes: Vec::new(),
             is_invalidated: false,
             told: BTreeMap::new(),
         }
+    }
+
+    /// Whether the calling thread may end it.
+    pub(super) fn is_for_this_thread(&self) -> bool {
+        self.mode == Mode::Relaxed || self.thread == thread::number()
     }
 
     /// Whether a call of the calling thread that might be unsafe ends it.

@@ -4,12 +4,9 @@
 //! other work come after it, is refused and invalidates the capture. So does a call that is unsafe beside a
 //! capture whatever it is about, unless its thread has said otherwise.
 
-use super::captures::Capture;
 use super::codes::{self, Code, Outcome};
-use super::graphs::References;
 use super::handle::Handle;
 use super::mark::Mark;
-use super::modes::Mode;
 use super::node::{Node, NodeWork};
 use super::objects::{Role, Serial};
 use super::raw::Topic;
@@ -42,7 +39,7 @@ impl State {
     pub(super) fn stream_outside_captures(&mut self, handle: Handle) -> Outcome<Serial> {
         let stream = self.stream(handle)?;
         if !self.captures.is_empty() {
-            self.check_target(stream)?;
+            self.check_implicit(stream)?;
             self.check_not_capturing(stream)?;
         }
         Ok(stream)
@@ -128,7 +125,7 @@ impl State {
     /// Why nothing can be asked of an event that was recorded in a capture last, whose capture it ends.
     #[cold]
     pub(super) fn refuse_captured(&mut self, mark: Serial) -> Code {
-        if self.captures.get(mark).is_some() { self.break_captures(&[mark], codes::CAPTURED_EVENT) } else { codes::INVALID_VALUE }
+        if self.is_active(mark) { self.break_captures(&[mark], codes::CAPTURED_EVENT) } else { codes::INVALID_VALUE }
     }
 
     /// Makes work of a capturing stream a node. False if the stream does not capture.
@@ -143,20 +140,9 @@ impl State {
         let Some(graph) = self.graphs.all.get_mut(&capture.graph) else { return false };
         let after = capture.streams.remove(&stream).unwrap_or_default();
         let place = graph.add(Node { serial, context, work: work(), after });
+        capture.nodes.push(place);
         capture.streams.insert(stream, vec![place]);
         true
-    }
-
-    /// The graph that a stream is captured into refers to user objects too.
-    pub(super) fn captured_graph_refers_to(&mut self, stream: Serial, references: &References) {
-        let capture = self.captures.of(stream).and_then(|number| self.captures.get(number));
-        let Some(graph) = capture.map(|capture| capture.graph) else { return };
-        self.graphs.refer_again(references);
-        if let Some(graph) = self.graphs.all.get_mut(&graph) {
-            for (object, count) in references {
-                *graph.references.entry(*object).or_default() += count;
-            }
-        }
     }
 
     /// What a record on a capturing stream marks.
@@ -172,15 +158,11 @@ impl State {
     /// Lets a stream wait for a record that was captured: it joins the capture.
     pub(super) fn waits_for_mark(&mut self, stream: Serial, mark: &Mark) -> Outcome {
         let own = self.captures.of(stream);
-        let Some(capture) = self.captures.get(mark.capture) else { return Err(codes::INVALID_VALUE) };
-        if capture.is_invalidated {
-            return Err(codes::STREAM_CAPTURE_INVALIDATED);
-        }
         if let Some(other) = own.filter(|own| *own != mark.capture) {
             return Err(self.break_captures(&[other, mark.capture], codes::STREAM_CAPTURE_MERGE));
         }
         if self.streams.get(&stream).is_some_and(|this| this.role == Role::Legacy) {
-            return Err(self.break_captures(&[mark.capture], codes::STREAM_CAPTURE_UNSUPPORTED));
+            return Err(self.break_captures(&[mark.capture], codes::STREAM_CAPTURE_IMPLICIT));
         }
         if let Some(capture) = self.captures.get_mut(mark.capture) {
             let after = capture.streams.entry(stream).or_default();
@@ -190,10 +172,15 @@ impl State {
         Ok(())
     }
 
-    /// A capturing stream is to wait for work that is not in its capture.
-    pub(super) fn breaks_isolation(&mut self, stream: Serial) -> Code {
+    /// A call cannot be part of the capture that a stream is in, if it is in one.
+    pub(super) fn breaks_own_capture(&mut self, stream: Serial, code: Code) -> Code {
         let capture = self.captures.of(stream);
-        self.break_captures(capture.as_slice(), codes::STREAM_CAPTURE_ISOLATION)
+        self.break_captures(capture.as_slice(), code)
+    }
+
+    /// Whether a capture was neither ended nor invalidated.
+    pub(super) fn is_active(&self, capture: Serial) -> bool {
+        self.captures.get(capture).is_some_and(|capture| !capture.is_invalidated)
     }
 
     /// A stream's handle is gone. With the origin of a capture that goes too: nobody can end it.
@@ -227,10 +214,5 @@ impl State {
         if let Some(capture) = self.captures.remove(number) {
             self.graphs.remove(capture.graph);
         }
-    }
-
-    /// Whether a capture is of the mode that only its own thread may end.
-    pub(super) fn may_end(capture: &Capture) -> bool {
-        capture.mode == Mode::Relaxed || capture.thread == thread::number()
     }
 }

@@ -129,9 +129,6 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
     thread::may("copy memory")?;
     let mut state = lock();
     let stream = state.stream_for_work(stream)?;
-    if returns == Returns::Done {
-        state.check_unsafe_call()?;
-    }
     if bytes == 0 {
         return Ok(());
     }
@@ -233,13 +230,22 @@ pub(super) struct ReadyCopy {
 
 impl ReadyCopy {
     pub(super) fn find(state: &State, to: Side, from: Side, bytes: usize) -> Outcome<Self> {
-        let place = |side: Side| -> Outcome<_> { Ok((side.address(), side.find(state, bytes)?.later())) };
-        Ok(Self { from: place(from)?, to: place(to)?, bytes })
+        let (from_found, to_found) = (from.find(state, bytes)?, to.find(state, bytes)?);
+        // Read at the launch: seen on a real driver.
+        let from_place = match from_found {
+            Found::Pageable(memory) if !pageable::is_async() && !to_found.is_on_host() => Place::Known(memory.read(bytes)?),
+            found => found.later(),
+        };
+        Ok(Self { from: (from.address(), from_place), to: (to.address(), to_found.later()), bytes })
     }
 
     pub(super) fn submit(self, state: &mut State, stream: Serial) {
         let Self { from: (from_address, from), to: (to_address, to), bytes } = self;
-        touch(state, stream, &from, from_address, bytes, Touch::Read);
+        if matches!(from, Place::Known(_)) && state.memory.bounds(from_address).is_none() {
+            state.host_touches(from_address, bytes, Touch::Read);
+        } else {
+            touch(state, stream, &from, from_address, bytes, Touch::Read);
+        }
         touch(state, stream, &to, to_address, bytes, Touch::Write);
         state.submit(stream, None, Work::Run(Job::Copy { from, to, bytes }));
     }
@@ -247,12 +253,12 @@ impl ReadyCopy {
 
 /// Sets memory in stream order.
 pub(super) fn fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome {
-    enqueue_fill(target, pattern, count, stream, Returns::Enqueued).map(drop)
+    enqueue_fill(target, pattern, count, stream).map(drop)
 }
 
 /// Sets memory on the legacy stream, and waits for that if it is memory of the host.
 pub(super) fn fill_and_wait(target: u64, pattern: Pattern, count: usize) -> Outcome {
-    match enqueue_fill(target, pattern, count, Handle::NULL, Returns::Done)? {
+    match enqueue_fill(target, pattern, count, Handle::NULL)? {
         Some(Filled { home: Home::Host, end, moment }) => worker::finish(lock(), &[end], &moment.into()),
         Some(_) | None => Ok(()),
     }
@@ -266,14 +272,11 @@ struct Filled {
 }
 
 /// Nothing is enqueued for no bytes.
-fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle, returns: Returns) -> Outcome<Option<Filled>> {
+fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> Outcome<Option<Filled>> {
     let size = pattern.size();
     let bytes = count.checked_mul(size).ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let stream = state.stream_for_work(stream)?;
-    if returns == Returns::Done {
-        state.check_unsafe_call()?;
-    }
     if bytes == 0 {
         return Ok(None);
     }

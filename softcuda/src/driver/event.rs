@@ -47,12 +47,16 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
 pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
     let mut state = peers::with_room(lock(), handle);
     let stream = state.stream_for_work(stream)?;
-    let (event, Event { context, .. }) = state.event(handle)?;
-    if *context != state.owner(state.streams[&stream].context) {
+    let (event, Event { context, sharing, .. }) = state.event(handle)?;
+    let is_at_home = *context == state.owner(state.streams[&stream].context);
+    let is_shared = !matches!(sharing, Sharing::Never);
+    let mark = state.mark(stream);
+    // Another context's event can become a node: seen on a real driver.
+    let is_node = mark.is_some() && stream::is_external(flags) == Ok(true);
+    if !is_at_home && !is_node {
         return Err(codes::INVALID_HANDLE);
     }
     let is_external = stream::is_external(flags)?;
-    let mark = state.mark(stream);
     match mark {
         None if is_external => Err(codes::ILLEGAL_STATE),
         None => submit_record(&mut state, event, stream),
@@ -60,6 +64,7 @@ pub(super) fn record(handle: Handle, stream: Handle, flags: u32) -> Outcome {
             state.captures_work(stream, || NodeWork::Record(event));
             Ok(())
         }
+        Some(_) if is_shared => Err(codes::STREAM_CAPTURE_UNSUPPORTED),
         Some(_) => {
             if let Some(event) = state.events.get_mut(&event) {
                 event.captured = mark;
@@ -170,8 +175,7 @@ pub(super) fn elapsed(out: Option<Out<f32>>, start: Handle, end: Handle) -> Outc
 fn recorded(state: &State, handle: Handle) -> Outcome<(u64, Record, Option<Moment>)> {
     let (_, event) = state.event(handle)?;
     if let Some(mark) = &event.captured {
-        let is_open = state.captures.get(mark.capture).is_some();
-        return Err(if is_open { codes::CAPTURED_EVENT } else { codes::INVALID_VALUE });
+        return Err(if state.is_active(mark.capture) { codes::CAPTURED_EVENT } else { codes::INVALID_VALUE });
     }
     let record = event.record.filter(|_| event.timed).ok_or(codes::INVALID_HANDLE)?;
     Ok((event.context, record, event.moment.clone()))

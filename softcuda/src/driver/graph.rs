@@ -14,7 +14,7 @@ use super::node::{Fill, Node, NodeWork, Plan};
 use super::objects::Serial;
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{report, scope};
+use super::{report, scope, worker};
 
 pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
     if flags != 0 {
@@ -31,21 +31,14 @@ fn add(state: &mut State, out: Out<RawHandle>, graph: Graph) {
     out.set(Handle::new(Kind::Graph, serial).raw());
 }
 
-/// The graph of a caller's handle, which no capture may add to.
-fn finished(state: &State, handle: Handle) -> Outcome<Serial> {
-    let serial = state.graph(handle)?;
-    if state.graphs.all[&serial].in_capture {
-        report::add(Topic::Misuse, format_args!("graph {handle:?} is still being captured"));
-        return Err(codes::INVALID_VALUE);
-    }
-    Ok(serial)
-}
-
 pub(super) fn destroy(handle: Handle) -> Outcome {
     let mut state = lock();
-    let serial = finished(&state, handle)?;
+    let serial = state.graph(handle)?;
+    if state.graphs.all[&serial].in_capture {
+        return Err(codes::ILLEGAL_STATE);
+    }
     state.graphs.remove(serial);
-    state.start_workers(0);
+    worker::destroy_unused(state);
     Ok(())
 }
 
@@ -62,28 +55,29 @@ fn copy(state: &mut State, serial: Serial) -> (Vec<Node>, References) {
 
 pub(super) fn clone(out: Out<RawHandle>, handle: Handle) -> Outcome {
     let mut state = lock();
-    let serial = finished(&state, handle)?;
+    let serial = state.graph(handle)?;
     let (nodes, references) = copy(&mut state, serial);
     add(&mut state, out, Graph { nodes, references, ..Graph::new(false) });
     Ok(())
 }
 
 pub(super) fn instantiate(out: Out<RawHandle>, handle: Handle, flags: u64) -> Outcome {
-    /// Of memory that nodes allocate, of which there are none, and of priorities, which streams have none of.
+    /// Of memory that nodes allocate, of which there are none.
     const AUTO_FREE: u64 = 1;
-    const UPLOAD: u64 = 2;
+    /// Launches by kernels, which a real driver was seen to refuse for graphs that they are not for.
     const DEVICE_LAUNCH: u64 = 4;
+    /// Of priorities, which streams have none of.
     const NODE_PRIORITY: u64 = 8;
-    let known = flags & !(AUTO_FREE | UPLOAD | DEVICE_LAUNCH | NODE_PRIORITY) == 0;
-    if !known || flags & (AUTO_FREE | DEVICE_LAUNCH) == AUTO_FREE | DEVICE_LAUNCH {
-        return Err(codes::INVALID_VALUE);
-    }
     if flags & DEVICE_LAUNCH != 0 {
         report::add(Topic::Unsupported, "a graph cannot be launched by kernels");
-        return Err(codes::NOT_SUPPORTED);
+    }
+    if flags & !(AUTO_FREE | NODE_PRIORITY) != 0 {
+        return Err(codes::INVALID_VALUE);
     }
     let mut state = lock();
-    let serial = finished(&state, handle)?;
+    let serial = state.graph(handle)?;
+    state.current()?;
+    state.check_unsafe_call()?;
     let (nodes, references) = copy(&mut state, serial);
     let executable =
         Executable { scope: scope::current(), plan: Arc::new(Plan::new(&nodes)), flags, references, streams: BTreeMap::new(), last: None };
@@ -104,8 +98,9 @@ pub(super) fn executable_flags(handle: Handle, out: Out<u64>) -> Outcome {
 pub(super) fn destroy_executable(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.executable(handle)?;
+    state.check_unsafe_call()?;
     state.remove_executable(serial);
-    state.start_workers(0);
+    worker::destroy_unused(state);
     Ok(())
 }
 
@@ -138,6 +133,9 @@ pub(super) unsafe fn nodes(handle: Handle, out: *mut c_void, count: InOut<usize>
         return Ok(());
     }
     let room = count.get();
+    if room == 0 {
+        return Err(codes::INVALID_VALUE);
+    }
     // SAFETY: the caller's promise.
     unsafe { list(&nodes, out.cast(), room) };
     count.set(nodes.len().min(room));
@@ -182,6 +180,16 @@ pub(super) fn node_type(handle: Handle, out: Out<u32>) -> Outcome {
     let found = handle.serial(Kind::GraphNode).and_then(|serial| state.graphs.node(serial));
     let (graph, place) = found.ok_or(codes::INVALID_VALUE)?;
     out.set(graph.nodes[place].work.number());
+    Ok(())
+}
+
+/// The event of a node that has one.
+pub(super) fn event_of(handle: Handle, out: Out<RawHandle>) -> Outcome {
+    let state = lock();
+    let found = handle.serial(Kind::GraphNode).and_then(|serial| state.graphs.node(serial));
+    let (graph, place) = found.ok_or(codes::INVALID_VALUE)?;
+    let (NodeWork::Record(event) | NodeWork::Wait(event)) = graph.nodes[place].work else { return Err(codes::INVALID_VALUE) };
+    out.set(Handle::new(Kind::Event, event).raw());
     Ok(())
 }
 
@@ -253,12 +261,40 @@ pub(super) unsafe fn add_host(place: Place, params: In<HostNode>) -> Outcome {
     unsafe { add_node(place, |_| Ok((NodeWork::HostFunction(function, UserData(user)), None))) }
 }
 
+/// A node that does what another graph does by now.
+///
+/// # Safety
+///
+/// As for `add_node`.
+pub(super) unsafe fn add_child(place: Place, child: Handle) -> Outcome {
+    let parent = place.graph;
+    let work = |state: &State| {
+        let child = state.graph(child)?;
+        Ok((NodeWork::Child(Arc::new(Plan::new(&state.graphs.all[&child].nodes))), None))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { add_node(place, work) }?;
+    let mut state = lock();
+    let (parent, child) = (state.graph(parent)?, state.graph(child)?);
+    let references = state.graphs.all[&child].references.clone();
+    state.graphs.refer_again(&references);
+    if let Some(parent) = state.graphs.all.get_mut(&parent) {
+        for (object, count) in references {
+            *parent.references.entry(object).or_default() += count;
+        }
+    }
+    Ok(())
+}
+
 /// A node that records an event, or waits for one, in the event's context.
 ///
 /// # Safety
 ///
 /// As for `add_node`.
 pub(super) unsafe fn add_event(place: Place, event: Handle, node: fn(Serial) -> NodeWork) -> Outcome {
+    if event == Handle::NULL {
+        return Err(codes::INVALID_VALUE);
+    }
     let work = |state: &State| state.event(event).map(|(serial, event)| (node(serial), Some(event.context)));
     // SAFETY: the caller's promise.
     unsafe { add_node(place, work) }

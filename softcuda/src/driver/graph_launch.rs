@@ -24,11 +24,8 @@ pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
         state = peers::with_room(state, Handle::new(Kind::Event, event));
     }
     let executable = state.executable(handle)?;
-    let stream = state.stream_for_work(stream)?;
-    if state.is_capturing(stream) {
-        state.captures_launch(executable, stream);
-        return Ok(());
-    }
+    // Other than documented a real driver captures none.
+    let stream = state.stream_outside_captures(stream)?;
     state.launches(executable, stream)
 }
 
@@ -36,7 +33,7 @@ pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
 pub(super) fn upload(handle: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
     let executable = state.executable(handle)?;
-    let stream = state.stream_not_captured(stream)?;
+    let stream = state.stream_outside_captures(stream)?;
     state.comes_after_the_last(executable, stream);
     let end = state.submit(stream, None, Work::Wait);
     state.ends_with_launch(executable, stream, end);
@@ -62,14 +59,6 @@ enum Ready<'plan> {
 }
 
 impl State {
-    /// A launch on a capturing stream is a node, which does what the executable does by now.
-    fn captures_launch(&mut self, executable: Serial, stream: Serial) {
-        let Some(this) = self.graphs.executables.get(&executable) else { return };
-        let (plan, references) = (Arc::clone(&this.plan), this.references.clone());
-        self.captures_work(stream, || NodeWork::Child(plan));
-        self.captured_graph_refers_to(stream, &references);
-    }
-
     fn launches(&mut self, executable: Serial, stream: Serial) -> Outcome {
         let Some(plan) = self.graphs.executables.get(&executable).map(|this| Arc::clone(&this.plan)) else { return Ok(()) };
         // All of it or nothing.

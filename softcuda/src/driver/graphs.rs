@@ -41,8 +41,8 @@ impl Graph {
         self.nodes.iter().enumerate().flat_map(|(to, node)| node.after.iter().map(move |from| (*from, to)))
     }
 
-    /// Whether all nodes come before these, or are among them.
-    pub(super) fn all_come_before(&self, last: &[usize]) -> bool {
+    /// Whether nodes come before others, or are among them.
+    pub(super) fn come_before(&self, nodes: &[usize], last: &[usize]) -> bool {
         let mut reached = vec![false; self.nodes.len()];
         for place in last {
             reached[*place] = true;
@@ -55,7 +55,7 @@ impl Graph {
                 }
             }
         }
-        reached.into_iter().all(|reached| reached)
+        nodes.iter().all(|place| reached[*place])
     }
 }
 

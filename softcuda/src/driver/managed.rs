@@ -70,7 +70,10 @@ pub(super) fn allocate(out: Out<u64>, bytes: usize, flags: u32) -> Outcome {
     if flags != ATTACH_GLOBAL && flags != ATTACH_HOST {
         return Err(codes::INVALID_VALUE);
     }
-    let context = lock().current()?;
+    let mut state = lock();
+    let context = state.current()?;
+    state.check_unsafe_call()?;
+    drop(state);
     // Filled without the lock.
     let buffer = Buffer::of_host(bytes)?;
     let mut state = lock();
@@ -84,7 +87,7 @@ pub(super) fn allocate(out: Out<u64>, bytes: usize, flags: u32) -> Outcome {
 /// All of an allocation is attached, or what its length says, which must be all.
 pub(super) fn attach(stream: Handle, address: u64, bytes: usize, flags: u32) -> Outcome {
     let mut state = lock();
-    let serial = state.stream_not_captured(stream)?;
+    let serial = state.stream_outside_captures(stream)?;
     let one = match flags {
         ATTACH_GLOBAL | ATTACH_HOST => false,
         ATTACH_SINGLE => true,

@@ -30,7 +30,7 @@ pub(super) enum NodeWork {
     Wait(Serial),
     /// Waits for words, and writes words.
     Values(Arc<[Operation]>),
-    /// What an executable does that was launched on a capturing stream.
+    /// What another graph does.
     Child(Arc<Plan>),
 }
 

@@ -22,7 +22,6 @@ pub(super) fn copy_between_all_work(to: (u64, Handle), from: (u64, Handle), byte
     let mut state = lock();
     let current = state.current()?;
     state.stream_for_work(Handle::NULL)?;
-    state.check_unsafe_call()?;
     let (to_context, from_context) = check_contexts(&state, to.1, from.1)?;
     if bytes == 0 {
         return Ok(());

@@ -95,7 +95,9 @@ pub(super) fn destroy(pool: Handle) -> Outcome {
 
 /// There is never anything to trim.
 pub(super) fn trim(pool: Handle) -> Outcome {
-    lock().memory.pools.get(serial(pool)?).map(drop)
+    let mut state = lock();
+    state.check_unsafe_call()?;
+    state.memory.pools.get(serial(pool)?).map(drop)
 }
 
 /// The attributes, as C numbers them.

@@ -23,6 +23,7 @@ pub(super) fn register(start: *mut c_void, bytes: usize, flags: u32) -> Outcome 
     let start = NonNull::new(start.cast()).ok_or(codes::INVALID_VALUE)?;
     let mut state = lock();
     let context = state.current()?;
+    state.check_unsafe_call()?;
     if let Some(known) = state.memory.overlapping(start.addr().get() as u64, bytes) {
         let is_registered = matches!(known.origin, Origin::Registered(_));
         return Err(if is_registered { codes::HOST_MEMORY_ALREADY_REGISTERED } else { codes::INVALID_VALUE });
@@ -40,6 +41,7 @@ pub(super) fn unregister(start: *mut c_void) -> Outcome {
     let start = NonNull::new(start).ok_or(codes::INVALID_VALUE)?;
     let address = start.addr().get() as u64;
     let mut state = lock();
+    state.check_unsafe_call()?;
     let context = match state.memory.around(address) {
         Some((start, allocation)) if start == address && matches!(allocation.origin, Origin::Registered(_)) => allocation.context,
         // Inside registered memory, or not the caller's.

@@ -53,8 +53,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     };
     let detached = state.streams[&serial].detached;
     state.retire_stream(serial);
-    // What a capture has kept may be destroyed.
-    state.start_workers(0);
+    // What a capture has kept.
+    worker::destroy_unused(state);
     // The documentation has it that this is to be called all the same: the caller owes nothing more.
     if detached { Err(codes::CONTEXT_IS_DESTROYED) } else { Ok(()) }
 }
@@ -88,22 +88,24 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
     let stream = state.stream_for_work(handle)?;
     // Before the event, other than for a record: seen on a real driver.
     let is_external = is_external(flags)?;
+    // Seen as well: in a capture an event that is none, or is no longer captured, ends that.
+    let (serial, event) = match state.event(event) {
+        Ok((serial, event)) => (serial, event),
+        Err(code) => return Err(state.breaks_own_capture(stream, code)),
+    };
+    let (mark, is_recorded) = (event.captured.clone(), event.record.is_some() || event.foreign().is_some());
+    if mark.as_ref().is_some_and(|mark| !state.is_active(mark.capture)) {
+        return Err(state.breaks_own_capture(stream, codes::INVALID_VALUE));
+    }
     let captures = state.is_capturing(stream);
-    if is_external && !captures {
-        return Err(codes::ILLEGAL_STATE);
+    match mark {
+        _ if is_external && !captures => return Err(codes::ILLEGAL_STATE),
+        _ if is_external => drop(state.captures_work(stream, || NodeWork::Wait(serial))),
+        Some(mark) => return state.waits_for_mark(stream, &mark),
+        None if captures && is_recorded => return Err(state.breaks_own_capture(stream, codes::STREAM_CAPTURE_ISOLATION)),
+        None if captures => {}
+        None => submit_wait(&mut state, stream, serial),
     }
-    let (serial, event) = state.event(event)?;
-    if is_external {
-        state.captures_work(stream, || NodeWork::Wait(serial));
-        return Ok(());
-    }
-    if let Some(mark) = event.captured.clone() {
-        return state.waits_for_mark(stream, &mark);
-    }
-    if captures {
-        return Err(state.breaks_isolation(stream));
-    }
-    submit_wait(&mut state, stream, serial);
     Ok(())
 }
 

@@ -10,13 +10,10 @@ use super::job::UserData;
 use super::objects::Serial;
 use super::raw::Topic;
 use super::state::lock;
-use super::{report, scope};
-
-/// How many references a call may be about.
-const MOST: u32 = i32::MAX.cast_unsigned();
+use super::{report, scope, worker};
 
 fn check_count(count: u32) -> Outcome<u64> {
-    if (1..=MOST).contains(&count) { Ok(count.into()) } else { Err(codes::INVALID_VALUE) }
+    if count == 0 { Err(codes::INVALID_VALUE) } else { Ok(count.into()) }
 }
 
 pub(super) fn create(out: Out<RawHandle>, user: *mut c_void, destroy: Option<HostFunction>, count: u32, flags: u32) -> Outcome {
@@ -51,7 +48,7 @@ pub(super) fn release(handle: Handle, count: u32) -> Outcome {
     let serial = state.user_object(handle)?;
     take_owned(&mut state.graphs, serial, count)?;
     state.graphs.destroy_if_unused(serial);
-    state.start_workers(0);
+    worker::destroy_unused(state);
     Ok(())
 }
 
@@ -101,6 +98,6 @@ pub(super) fn release_in_graph(graph: Handle, handle: Handle, count: u32) -> Out
         graph.references.insert(serial, left);
     }
     state.graphs.give_up([(serial, count)].into());
-    state.start_workers(0);
+    worker::destroy_unused(state);
     Ok(())
 }

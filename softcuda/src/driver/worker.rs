@@ -94,6 +94,14 @@ fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
     state
 }
 
+/// Runs the destructors of user objects that a call has made superfluous: on its own thread, as a real driver was
+/// seen to.
+pub(super) fn destroy_unused(mut state: Locked) {
+    while let Some(destructor) = state.graphs.take_destructor() {
+        state = destroy(state, &destructor);
+    }
+}
+
 /// Runs the destructor of a user object.
 fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
     for moment in &destructor.passed {
@@ -101,12 +109,12 @@ fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
     }
     drop(state);
     discard::empty();
-    scope::enter(destructor.scope);
+    let before = scope::enter(destructor.scope);
     thread::set_in_destructor(true);
     // SAFETY: the caller of cuUserObjectCreate promised that this call may be made, once, on any thread.
     unsafe { (destructor.destroy)(destructor.user.0) };
     thread::set_in_destructor(false);
-    scope::enter(PROCESS);
+    scope::enter(before);
     report::print();
     let mut state = lock();
     state.graphs.destroyed(destructor.scope);

@@ -1,6 +1,6 @@
 //! The functions for captures, graphs and user objects.
 
-use std::ffi::{c_uint, c_ulonglong, c_void};
+use std::ffi::{c_char, c_uint, c_ulonglong, c_void};
 
 use cudarc::driver::sys::{
     self, CUDA_HOST_NODE_PARAMS, CUDA_MEMSET_NODE_PARAMS, CUcontext, CUevent, CUgraph, CUgraphEdgeData, CUgraphExec, CUgraphNode,
@@ -48,6 +48,9 @@ checked_exports! {
         params: *const CUDA_MEMSET_NODE_PARAMS,
         context: CUcontext
     );
+    fn cuGraphAddChildGraphNode(node: *mut CUgraphNode, graph: CUgraph, after: *const CUgraphNode, count: usize, child: CUgraph);
+    fn cuGraphEventRecordNodeGetEvent(node: CUgraphNode, event: *mut CUevent);
+    fn cuGraphEventWaitNodeGetEvent(node: CUgraphNode, event: *mut CUevent);
     fn cuGraphInstantiateWithFlags(executable: *mut CUgraphExec, graph: CUgraph, flags: c_ulonglong);
     fn cuGraphExecGetFlags(executable: CUgraphExec, flags: *mut c_ulonglong);
     fn cuGraphUpload(executable: CUgraphExec, stream: CUstream);
@@ -72,6 +75,7 @@ exports! {
         nodes: *mut *const CUgraphNode,
         count: *mut usize
     );
+    fn cuGraphInstantiate_v2(executable: *mut CUgraphExec, graph: CUgraph, node: *mut CUgraphNode, text: *mut c_char, length: usize);
     fn cuGraphGetEdges(graph: CUgraph, from: *mut CUgraphNode, to: *mut CUgraphNode, count: *mut usize);
     fn cuGraphGetEdges_v2(graph: CUgraph, from: *mut CUgraphNode, to: *mut CUgraphNode, data: *mut CUgraphEdgeData, count: *mut usize);
 }

@@ -122,6 +122,10 @@ impl Graph {
         // SAFETY: alive; without room the count is asked for.
         assert_eq!(unsafe { sys::cuGraphGetNodes(self.0, ptr::null_mut(), &raw mut count) }, CUDA_SUCCESS);
         let mut nodes = vec![ptr::null_mut(); count];
+        if count == 0 {
+            // No room is refused.
+            return nodes;
+        }
         // SAFETY: there is room for so many.
         assert_eq!(unsafe { sys::cuGraphGetNodes(self.0, nodes.as_mut_ptr(), &raw mut count) }, CUDA_SUCCESS);
         nodes

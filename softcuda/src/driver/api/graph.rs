@@ -1,6 +1,6 @@
 //! The functions for captures, graphs and user objects.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 
 use super::super::abi::{Argument, HostFunction, In, InOut, Out};
 use super::super::calls::Function;
@@ -22,7 +22,7 @@ driver_api! {
     cuStreamBeginCapture_v2(stream: Handle, mode: u32) => capture::begin(stream, mode);
 
     /// Ends that; the graph.
-    cuStreamEndCapture(stream: Handle, graph: Out<RawHandle>) => capture::end(stream, graph);
+    cuStreamEndCapture(stream: Handle, graph: Option<Out<RawHandle>>) => capture::end(stream, graph);
 
     /// Whether a stream captures.
     cuStreamIsCapturing(stream: Handle, status: Out<u32>) => capture::is_capturing(stream, status);
@@ -113,7 +113,24 @@ driver_api! {
         unsafe { graph::add_memset(Place { out: node, graph, after: after.cast(), count }, params, context) }
     };
 
+    /// Adds a node that does what another graph does.
+    cuGraphAddChildGraphNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, child: Handle) => {
+        // SAFETY: the caller passed as many nodes as the count says.
+        unsafe { graph::add_child(Place { out: node, graph, after: after.cast(), count }, child) }
+    };
+
+    /// The event that a node records.
+    cuGraphEventRecordNodeGetEvent(node: Handle, event: Out<RawHandle>) => graph::event_of(node, event);
+
+    /// The event that a node waits for.
+    cuGraphEventWaitNodeGetEvent(node: Handle, event: Out<RawHandle>) => graph::event_of(node, event);
+
     // Executables.
+
+    /// Makes a graph executable. There is never anything to say of it.
+    cuGraphInstantiate_v2(
+        executable: Out<RawHandle>, graph: Handle, _node: *mut c_void, _text: *mut c_char, _length: usize,
+    ) => graph::instantiate(executable, graph, 0);
 
     /// Makes a graph executable.
     cuGraphInstantiateWithFlags(executable: Out<RawHandle>, graph: Handle, flags: u64)
