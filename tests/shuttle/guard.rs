@@ -226,7 +226,7 @@ fn captures_on_two_threads_are_counted() {
                 assert!(exceptions::is_capturing() && guard::concerns_this_thread() && guard::is_ours(capture.id));
                 assert!(guard::recorded(4 << mode, capture.id));
                 assert_eq!(guard::capture_of(4 << mode), Some(capture.id));
-                assert!(guard::outside_captures(None, "cuCtxSynchronize").is_err());
+                assert!(guard::outside_captures(NonZeroU32::MIN, "cuCtxSynchronize").is_err());
                 let id = capture.id;
                 assert!(capture.end());
                 assert!(!guard::is_ours(id) && guard::capture_of(4 << mode).is_none());
@@ -234,7 +234,7 @@ fn captures_on_two_threads_are_counted() {
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(!guard::concerns_this_thread());
-        assert_eq!(guard::outside_captures(Some(NonZeroU32::MIN), "cuCtxSynchronize"), Ok(()));
+        assert_eq!(guard::outside_captures(NonZeroU32::MIN, "cuCtxSynchronize"), Ok(()));
     });
 }
 
