@@ -145,7 +145,7 @@ fn t513_every_call_is_refused_and_drops_do_nothing() {
             // What is cudarc's calls the driver when it is dropped, and so does the test's own context.
             std::mem::forget((theirs, their_event, cudarc, second));
             without_a_driver_call("dropping", || {
-                drop((stream, other, event, start, end, external, shared, slice, node, graph, exec, dropped))
+                drop((stream, other, event, start, end, external, shared, slice, node, graph, exec, dropped));
             })
         });
     });
