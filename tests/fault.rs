@@ -3,35 +3,9 @@
 
 mod common;
 
+use common::fault::Fault;
 use common::{child, device, raw};
-use cuda_streams::{Error, ErrorCode, Event, EventOptions, Result, Stream};
-use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg as _};
-use cudarc::nvrtc::Ptx;
-
-const PTX: &str = "
-.version 6.0
-.target sm_50
-.address_size 64
-
-.visible .entry fault(.param .u32 unused)
-{
-    trap;
-}
-";
-
-/// Launches a kernel that traps.
-fn fault(stream: &Stream) {
-    softcuda::Kernel::new("fault", [softcuda::ParamKind::Int32]).run(|launch| launch.fail(719)).register();
-    let context = CudaContext::new(device().ordinal() as usize).expect("cudarc's view of the primary context");
-    let module = context.load_module(Ptx::from_src(PTX)).expect("the PTX loads");
-    let kernel = module.load_function("fault").expect("the PTX has the kernel");
-    // SAFETY: the stream outlives the wrapper, which ends with this function.
-    let stream = unsafe { context.wrap_borrowed_stream(stream.as_raw().cast()) };
-    let mut launch = stream.launch_builder(&kernel);
-    launch.arg(&0_u32);
-    // SAFETY: the kernel takes one 32-bit integer and touches no memory.
-    unsafe { launch.launch(LaunchConfig::for_num_elems(1)) }.expect("the launch itself succeeds");
-}
+use cuda_streams::{Error, ErrorCode, Event, EventOptions, Result};
 
 #[track_caller]
 fn check<T: std::fmt::Debug>(result: Result<T>) {
@@ -52,7 +26,7 @@ fn t500_after_a_fault_every_call_says_so() {
         let (start, end) = (timed(), timed());
         end.synchronize().unwrap();
 
-        fault(&stream);
+        Fault::load().launch(&stream);
         check(stream.synchronize());
 
         check(stream.query());

@@ -479,11 +479,10 @@ mod processes {
     use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
     use common::child;
     use common::contexts::SecondContext;
+    use common::fault::Fault;
     use common::theirs::{NON_BLOCKING, TheirStream};
     use common::world::World;
     use cuda_streams::ErrorCode;
-    use cudarc::driver::{LaunchConfig, PushKernelArg as _};
-    use cudarc::nvrtc::Ptx;
 
     use super::*;
 
@@ -552,20 +551,6 @@ mod processes {
         });
     }
 
-    /// Launches a kernel that traps.
-    fn fault(stream: &Stream) {
-        const PTX: &str = ".version 6.0\n.target sm_50\n.address_size 64\n.visible .entry fault(.param .u32 unused)\n{\n    trap;\n}\n";
-        softcuda::Kernel::new("fault", [softcuda::ParamKind::Int32]).run(|launch| launch.fail(719)).register();
-        let context = CudaContext::new(0).unwrap();
-        let kernel = context.load_module(Ptx::from_src(PTX)).unwrap().load_function("fault").unwrap();
-        // SAFETY: the stream outlives the wrapper, which ends with this function.
-        let stream = unsafe { context.wrap_borrowed_stream(stream.as_raw().cast()) };
-        let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&0_u32);
-        // SAFETY: the kernel takes one 32-bit integer and touches no memory.
-        unsafe { launch.launch(LaunchConfig::for_num_elems(1)) }.expect("the launch itself succeeds");
-    }
-
     #[test]
     fn what_is_behind_a_fault_never_runs_and_is_dropped_once() {
         let test = "processes::what_is_behind_a_fault_never_runs_and_is_dropped_once";
@@ -579,8 +564,9 @@ mod processes {
         ];
         child::run_each_with(test, child::with_reports, wait, |wait| {
             let [stream, other] = streams();
-            let (hold, drops, ran) = (Hold::new(&stream), Drops::new(), Arc::new(AtomicUsize::new(0)));
-            fault(&stream);
+            let (fault, drops, ran) = (Fault::load(), Drops::new(), Arc::new(AtomicUsize::new(0)));
+            let hold = Hold::new(&stream);
+            fault.launch(&stream);
             let launch = |stream: &Stream| {
                 let (counted, ran) = (drops.counted(), ran.clone());
                 stream.launch_host_fn(move || drop((counted, ran.fetch_add(1, Ordering::SeqCst)))).unwrap()

@@ -5,6 +5,7 @@
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod contexts;
+pub(crate) mod fault;
 pub(crate) mod hold;
 pub(crate) mod ipc;
 pub(crate) mod kill;
