@@ -174,7 +174,7 @@ fn who_is_told_that_it_goes_comes_after_the_launches() {
         assert_eq!(first.launch(stream), CUDA_SUCCESS);
         assert_eq!(second.launch(stream), CUDA_SUCCESS);
         drop((second, first));
-        check_destroyed(&told);
+        destroyed(&told);
         assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
     });
     other.synchronize().expect("its end");
