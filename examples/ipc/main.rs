@@ -14,7 +14,9 @@
 //!
 //! A hand-over is measured with one buffer, which goes to and fro; it includes the kernel. Without MPS a GPU
 //! runs the work of one process at a time: each hand-over is a switch from one to the other, and with four
-//! buffers up to four frames share one. What is printed is the run with the median time.
+//! buffers up to four frames share one. What is printed is the run with the median time. An H200 (the log beside this
+//! file) took 12,483 frames a second by events, 3,635 where the hosts synchronise each, and 13,350 where they
+//! synchronise up to four at a time; with MPS, 81,889, 72,335 and 74,386.
 //!
 //! Without a GPU the software driver runs the kernels' Rust twins: the same program, and times that say nothing
 //! about a GPU.
