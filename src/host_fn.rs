@@ -64,7 +64,7 @@ pub struct HostFn<T> {
 /// event never ends inside of it.
 struct Shared<T> {
     outcome: Arc<Outcome<Result<T>>>,
-    /// Behind the function, in its stream.
+    /// Behind the function, in its stream. There is none where the function was found running, and ends by itself.
     mark: Option<Event>,
     ticket: Ticket,
     context: Context,
@@ -139,11 +139,7 @@ impl<T: Send + 'static> Pending for Shared<T> {
         // The context first: the driver crashes on what belongs to a dead one.
         let done = self.context.verify().and_then(|()| {
             let _relaxed = Relaxed::enter(self.context.driver());
-            match &self.mark {
-                Some(mark) => mark.query(),
-                // That fails too where earlier work has faulted.
-                None => Event::bound(self.context).map(|_| false),
-            }
+            self.mark.as_ref().map_or(Ok(false), Event::query)
         });
         match done {
             Ok(false) => {}

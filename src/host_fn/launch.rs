@@ -106,8 +106,12 @@ impl StreamRef<'_> {
             drop(running::take(ticket));
             return Err(error);
         }
-        // The function runs also where it has no mark.
-        let mark = mark.record(self).is_ok().then_some(mark);
+        // Without its mark nobody could tell whether it is to run at all: then it does not, unless it does already.
+        let mark = match mark.record(self) {
+            Ok(()) => Some(mark),
+            Err(error) if running::take(ticket).is_some() => return Err(error),
+            Err(_) => None,
+        };
         Ok(HostFn::new(outcome, mark, ticket, context))
     }
 }

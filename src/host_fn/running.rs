@@ -106,7 +106,7 @@ pub(super) fn put(context: Context, job: Box<dyn Job>) -> Result<Ticket> {
     let (ticket, count) = put_entry(Entry::Once(context, job))?;
     if count >= SWEEP_AT.load(Ordering::Relaxed) {
         let swept = give_up_the_dead();
-        SWEEP_AT.store(FEW.max(2 * (count - swept)), Ordering::Relaxed);
+        SWEEP_AT.store(FEW.max(2 * count.saturating_sub(swept)), Ordering::Relaxed);
     }
     Ok(ticket)
 }

@@ -98,19 +98,19 @@ fn what_the_driver_refuses_is_dropped_at_once_and_never_runs() {
     stream.launch_host_fn(|| ()).unwrap().join().unwrap();
 }
 
-/// A mark that cannot be made is no reason to refuse what runs already.
+/// Without a mark behind it nobody could tell whether it is to run at all.
 #[test]
-fn it_runs_without_a_mark() {
+fn without_a_mark_it_does_not_run() {
     let [stream] = streams();
     let counts = Counts::default();
     let hold = Hold::new(&stream);
     let failure = inject("cuEventRecord", 4000);
-    let function = counts.launch(&stream).unwrap();
+    let error = counts.launch(&stream).map(drop).unwrap_err();
     drop(failure);
-    assert!(!function.is_finished());
+    assert_eq!(error, Error::Driver { call: "cuEventRecord", code: ErrorCode::new(4000).unwrap() });
     hold.release();
-    function.join().unwrap();
-    counts.expect(1, 1);
+    stream.synchronize().unwrap();
+    counts.expect(0, 1);
 }
 
 /// Whatever the driver says instead of "not yet" ends the wait, and takes the function back.
