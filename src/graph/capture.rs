@@ -37,8 +37,10 @@ impl Stream {
     /// * a record on the legacy default stream, or a wait there, while a blocking stream is captured, and its wait for an
     ///   event of any capture
     ///
-    /// Of events that are not this crate's ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's) nobody knows
-    /// whether they were recorded in the capture: the driver is asked, and if they were, that ends it.
+    /// Of events that others may record nobody knows whether that was in the capture: of those that are not this crate's
+    /// ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's), and of those that others have had
+    /// ([`Event::as_raw`](crate::Event::as_raw), exported, in a graph). The driver is asked, which ends the capture: by a
+    /// query if they were recorded in it, by a wait if they were not.
     ///
     /// An event that was recorded in a capture stands for no work: for the host it is
     /// [`Captured`](crate::EventStatus::Captured) until it is recorded again.
