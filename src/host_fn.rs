@@ -113,7 +113,7 @@ impl<T: Send + 'static> HostFn<T> {
     /// assert_eq!(stream.launch_host_fn(|| 6 * 7)?.join(), Ok(42));
     /// let broken = stream.launch_host_fn(|| panic!("out of paper"))?;
     /// assert_eq!(broken.join(), Err::<(), _>(Error::HostFunctionPanicked { message: "out of paper".into() }));
-    /// assert!(stream.query()?, "the stream is as before");
+    /// stream.synchronize()?; // the stream is as before
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     #[doc(alias = "cuStreamSynchronize")]

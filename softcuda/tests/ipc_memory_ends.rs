@@ -214,7 +214,8 @@ fn what_is_closed_leaves_no_file_open_and_no_memory() {
                 link.expect("closed");
                 free(memory);
             }
-            assert_eq!(open_files(), before);
+            let after = open_files();
+            assert!(after <= before, "{before} files, then {after}");
         },
         |link| {
             let _context = context(0);
