@@ -7,10 +7,10 @@ use std::sync::Arc;
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, result};
-use softcuda::Scope;
+use softcuda::{Schedule, Scope};
 use support::graph::{captured, join, raw_event, set};
-use support::reported::{check_reported, check_silent, in_every_schedule_with_a_world};
-use support::world::World;
+use support::reported::{check_reported, check_silent, in_every_schedule, in_every_schedule_with_a_world};
+use support::world::{World, non_blocking, settle};
 use support::{context, misuse};
 
 #[test]
@@ -21,6 +21,7 @@ fn unordered_work_beside_a_launch_is_reported() {
         stream.synchronize().expect("idle");
         check_reported("a memset on another stream", &["cuMemsetD32Async: the write of", "after the write of", "by cuGraphLaunch"], || {
             assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+            settle(stream);
             set(*data, 2, 16, other);
         });
         check_silent("after an event", || {
@@ -29,6 +30,7 @@ fn unordered_work_beside_a_launch_is_reported() {
             join(other, stream);
             set(*data, 2, 16, other);
         });
+        settle(other);
         check_reported("a launch on another stream", &["cuGraphLaunch: the write of", "by cuMemsetD32Async"], || {
             assert_eq!(executable.launch(stream), CUDA_SUCCESS);
         });
@@ -37,8 +39,12 @@ fn unordered_work_beside_a_launch_is_reported() {
 
 #[test]
 fn branches_that_nothing_orders_are_reported() {
-    in_every_schedule_with_a_world(|world| {
-        let World { first: stream, second: other, data, .. } = world;
+    in_every_schedule(|context, pace| {
+        // Where a sanitizer looks, one after the other: nothing can come between the branches of one launch.
+        if cfg!(softcuda_linked) && !matches!(pace, Schedule::Seeded(_)) {
+            return;
+        }
+        let World { first: stream, second: other, data, .. } = &World::of(context, non_blocking);
         let graph = captured(stream, |stream| {
             join(other, stream);
             assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS);

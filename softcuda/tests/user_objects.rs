@@ -14,7 +14,7 @@ use cudarc::driver::{DriverError, result};
 use softcuda::{Schedule, Scope};
 use support::graph::{Graph, begin, captured, end_on, info, join, query, record, set, user_object};
 use support::reported::{check_reported, check_silent, in_every_schedule};
-use support::world::{World, blocking, non_blocking};
+use support::world::{World, blocking, non_blocking, settle};
 use support::{Hold, context, misuse, round_trips};
 
 /// An object, and the thread on which it was destroyed.
@@ -181,6 +181,7 @@ fn who_is_told_that_it_goes_comes_after_the_launches() {
     let (executables, _told) = executables();
     check_reported("a memset before", &["cuMemsetD32Async: the write of", "after the write of", "by cuGraphLaunch"], || {
         assert_eq!(executables[0].launch(stream), CUDA_SUCCESS);
+        settle(stream);
         assert_eq!(set(*data, 2, 16, other), CUDA_SUCCESS);
     });
     stream.synchronize().expect("its end");
