@@ -225,7 +225,8 @@ fn what_is_closed_leaves_no_file_open_and_no_memory() {
                 assert_eq!(close_memory(memory), CUDA_SUCCESS);
                 link.tell("closed");
             }
-            assert_eq!((open_files(), mappings()), before);
+            let after = (open_files(), mappings());
+            assert!(after.0 <= before.0 && after.1 == before.1, "{before:?}, then {after:?}");
         },
     );
 }
