@@ -2,8 +2,8 @@
 //! gone, and no launch of them is under way.
 
 use std::ffi::{c_uint, c_void};
-use std::mem;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUgraph, CUuserObject};
@@ -14,30 +14,41 @@ use crate::reaper;
 /// What is to be done when nothing holds it any more.
 type GiveUp = Option<Box<dyn FnOnce() + Send>>;
 
-/// Has `give_up` done, once, when the graph and everything made of it are gone: never on a thread of the driver's. On an
-/// error it is not done but dropped.
+/// Has `give_up` done, once, when the graph and everything made of it are gone: never on a thread of the driver's, and
+/// so that it ends no capture. On an error it is not done but dropped.
 ///
 /// # Safety
 ///
-/// The graph lives, under capture or not, and nobody else uses it at the same time.
+/// The graph lives, under capture or not, and nobody but this function uses it at the same time.
 pub(crate) unsafe fn attach(context: Context, graph: CUgraph, give_up: impl FnOnce() + Send + 'static) -> Result<()> {
     /// The destructor may run at any time, on any thread: the only kind that there is.
     const NO_DESTRUCTOR_SYNC: c_uint = 1;
     /// The graph takes the reference over that the creation gives.
     const MOVE: c_uint = 1;
+    /// The driver does not synchronise calls on a graph, and streams of one capture may be of several threads. Taken
+    /// around the driver call, which calls nobody back.
+    static RETAINING: Mutex<()> = Mutex::new(());
+
     let driver = context.driver();
     let _current = context.enter()?;
+    let give_up = move || {
+        let _relaxed = Relaxed::enter(driver);
+        give_up();
+    };
     let data: *mut GiveUp = Box::into_raw(Box::new(Some(Box::new(give_up))));
     let mut object: CUuserObject = ptr::null_mut();
     // SAFETY: the out pointer is a live local; `data` is what `destroy` takes, and it is called once.
     let created = unsafe { driver.cuUserObjectCreate(&raw mut object, data.cast(), Some(destroy), 1, NO_DESTRUCTOR_SYNC) };
     if !created.is_ok() {
+        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: nobody else has it: there is no object.
         drop(unsafe { Box::from_raw(data) });
         return context.check(created);
     }
-    // SAFETY: the graph lives, says the caller; the object was created just now.
+    let retaining = RETAINING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the graph lives, says the caller, and other calls of this function wait; the object was created just now.
     let retained = unsafe { driver.cuGraphRetainUserObject(graph, object, 1, MOVE) };
+    drop(retaining);
     if !retained.is_ok() {
         // SAFETY: the destructor has not run: the reference of the creation is still there, and nobody else has one.
         let refused = unsafe { (*data).take() };
@@ -45,24 +56,10 @@ pub(crate) unsafe fn attach(context: Context, graph: CUgraph, give_up: impl FnOn
         let released = unsafe { driver.cuUserObjectRelease(object, 1) };
         // Refused, an empty box is leaked.
         let _ = released;
+        let _relaxed = Relaxed::beside_captures(driver);
         drop(refused);
     }
     context.check(retained)
-}
-
-/// Keeps a user's object as long. What is done when it is dropped ends no capture.
-///
-/// # Safety
-///
-/// As for [`attach`].
-pub(crate) unsafe fn keep<T: Send + 'static>(context: Context, graph: CUgraph, owner: T) -> Result<()> {
-    let driver = context.driver();
-    let give_up = move || {
-        let _relaxed = mem::needs_drop::<T>().then(|| Relaxed::enter(driver));
-        drop(owner);
-    };
-    // SAFETY: the caller's contract.
-    unsafe { attach(context, graph, give_up) }
 }
 
 /// The last reference is gone. On a thread of the driver's, which must not call the driver: it only queues.

@@ -139,6 +139,8 @@ fn it_goes_with_a_capture_that_fails() -> Result<(), DriverError> {
 #[test]
 fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
     let context = context(0);
+    // With others nothing runs before a wait.
+    let _scope = Scope::enter().scheduled(Schedule::Plain);
     let stream = context.new_stream()?;
     let (object, told) = watched();
     let graph = captured(&stream, |stream| move_to(info(stream).expect("it captures").1, object));

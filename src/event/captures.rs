@@ -38,7 +38,7 @@ impl Inner {
             self.become_node(raw, context, capture)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
-            return if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) };
+            return if answer.is_ok() { self.became_node(raw, context, stream, capture) } else { Err(self.refused(answer, context)) };
         }
         // SAFETY: both handles are alive, as in `record`.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
@@ -63,7 +63,8 @@ impl Inner {
         {
             let raw = self.handle_or_bind(context, CALL)?;
             self.become_node(raw, context, capture)?;
-            return self.wait_with(raw, context, stream, EXTERNAL);
+            self.wait_with(raw, context, stream, EXTERNAL)?;
+            return self.became_node(raw, context, stream, capture);
         }
         let seen = self.seen();
         if self.is_never_recorded() {
@@ -132,10 +133,21 @@ impl Inner {
         self.set_lent();
         let home = self.home().unwrap_or(context);
         match capture.active {
-            // SAFETY: the graph is under capture, which the driver synchronises with; self holds the event.
+            // SAFETY: the graph is under capture, as the driver said just now; if another thread ends that meanwhile, the
+            // driver finds no graph by this handle, and says so. Self holds the event.
             Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
             // The driver refuses the node.
             None => Ok(()),
         }
+    }
+
+    /// A node was made, in the capture that the stream was in before unless another thread has replaced that meanwhile:
+    /// then the event is in a graph that does not keep it. (An error here is one of a context that launches nothing more.)
+    fn became_node(&self, raw: CUevent, context: Context, stream: StreamRef<'_>, before: Capture) -> Result<()> {
+        let now = stream.capture_for(context, "cuStreamGetCaptureInfo")?;
+        if now.and_then(Capture::id) != before.id() {
+            shares::keep_for_good(raw, self.home().unwrap_or(context));
+        }
+        Ok(())
     }
 }

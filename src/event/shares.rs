@@ -82,6 +82,14 @@ pub(super) unsafe fn share(event: CUevent, home: Context, graph: CUgraph, build:
     attached
 }
 
+/// A graph that nobody knows may have a node of the event: it is never destroyed.
+pub(super) fn keep_for_good(event: CUevent, home: Context) {
+    let mut shares = shares();
+    let shares = shares.get_or_insert_default();
+    shares.entry(key(event, home)).or_insert(Share { graphs: 0, last: None, is_given_up: false }).graphs += 1;
+    SHARED.store(shares.len(), Ordering::Release);
+}
+
 /// Its owner gives it up: whether it is to be destroyed now, since no graph has it.
 pub(super) fn give_up(event: CUevent, home: Context) -> bool {
     if SHARED.load(Ordering::Acquire) == 0 || exceptions::is_forked() {

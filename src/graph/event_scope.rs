@@ -172,7 +172,7 @@ impl EventScope<'_> {
     #[doc(alias = "cuGraphRetainUserObject")]
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         // SAFETY: the graph is this scope's alone, which stays on its thread.
-        unsafe { user_object::keep(self.context, self.graph, owner) }
+        unsafe { user_object::attach(self.context, self.graph, move || drop(owner)) }
     }
 
     /// Another branch, from here: what is asked for on it runs after what was asked for on this one so far, and beside

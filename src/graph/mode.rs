@@ -6,7 +6,8 @@ use std::ffi::c_uint;
 /// the capture leaves undone, such as a query of any event, or an allocation.
 ///
 /// This crate makes its own such calls in a way that the capture survives, so this matters for others': cudarc's,
-/// PyTorch's, C.
+/// PyTorch's, C. In every mode a wait for the whole context that another thread has begun ends it,
+/// [`Context::synchronize`](crate::Context::synchronize) too if it was called before the capture began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[doc(alias = "CUstreamCaptureMode")]
 pub enum CaptureMode {

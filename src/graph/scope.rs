@@ -157,8 +157,9 @@ impl<'s> CaptureScope<'s> {
     #[doc(alias = "cuGraphRetainUserObject")]
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         let graph = self.graph()?;
-        // SAFETY: the graph is under capture, which the driver synchronises with.
-        unsafe { user_object::keep(self.context, graph, owner) }
+        // SAFETY: the graph is under capture, as `graph` was told just now. If another thread ends that meanwhile, the driver
+        // finds no graph by this handle, and says so.
+        unsafe { user_object::attach(self.context, graph, move || drop(owner)) }
     }
 
     /// Has the driver call `function` with each launch of the graph, once what was captured so far has run; what is
