@@ -196,7 +196,8 @@ pub enum Error {
     NotRecorded {
         /// Which of the two.
         which: Which,
-        /// The driver's answer; `None` for an event that the driver does not know yet.
+        /// The driver's answer, also for an event of a graph that was not launched; `None` for an event that the driver
+        /// does not know yet.
         code: Option<ErrorCode>,
     },
 

@@ -40,6 +40,7 @@ mod driver;
 mod error;
 mod event;
 mod exceptions;
+mod exit;
 mod external;
 mod fork;
 mod graph;

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::exceptions;
+use crate::exit::AtWork;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -65,9 +66,9 @@ fn start() -> bool {
     thread::Builder::new().name("cuda-streams drops".into()).spawn(serve).is_ok()
 }
 
-/// Does the tasks until there are none.
+/// Does the tasks until there are none, or the process exits: what is left then is never done.
 fn serve() {
-    loop {
+    while let Some(_at_work) = AtWork::begin() {
         let mut queue = queue();
         let Some(task) = queue.tasks.pop_front() else {
             queue.is_served = false;

@@ -335,6 +335,11 @@ fn the_default_stream_stays_away_from_a_captured_blocking_stream() {
         refused("cuStreamWaitEvent", default.wait_event(&theirs));
         refused("cuStreamQuery", default.query());
         refused("cuStreamSynchronize", default.synchronize());
+        refused("cuLaunchHostFunc", default.launch_host_fn(|| ()));
+        refused("cuStreamGetFlags", default.is_blocking());
+        if default.id() != Err(Error::MissingSymbol { symbol: "cuStreamGetId" }) {
+            refused("cuStreamGetId", default.id());
+        }
     });
     default.record(&event).unwrap();
     default.synchronize().unwrap();

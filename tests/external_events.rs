@@ -6,8 +6,8 @@ use common::hold::Hold;
 use common::raw;
 use common::{returns_after_release, streams};
 use cuda_streams::{
-    CaptureMode, Dynamic, Error, Event, EventFlags, EventOptions, EventStatus, Graph, GraphExec, Interprocess, Mode, Result, Stream, Timed,
-    Untimed,
+    CaptureMode, Dynamic, Error, ErrorCode, Event, EventFlags, EventOptions, EventStatus, Graph, GraphExec, Interprocess, Mode, Result,
+    Stream, Timed, Untimed, Which,
 };
 
 const UNTIMED: EventOptions = EventOptions::new().external(true);
@@ -78,7 +78,11 @@ fn t031_a_launch_is_timed_by_two_of_them() {
         stream.record(&end)
     });
     assert_eq!((graph.node_count(), graph.edge_count()), (Ok(2), Ok(1)));
-    assert!(start.elapsed_time(&end).is_err(), "there was no launch");
+    let unknown = |which| Err(Error::NotRecorded { which, code: Some(ErrorCode::INVALID_HANDLE) });
+    assert_eq!(start.elapsed_time(&end), unknown(Which::Start), "there was no launch");
+    let recorded = stream.record_event_with(TIMED).unwrap();
+    recorded.synchronize().unwrap();
+    assert_eq!(recorded.elapsed_time(&end), unknown(Which::End));
     let mut exec = graph.instantiate().unwrap();
     for _ in 0..3 {
         launch(&mut exec, &stream);

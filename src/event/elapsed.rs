@@ -177,7 +177,7 @@ fn ask(driver: &Driver, millis: &mut f32, start: CUevent, end: CUevent) -> Resul
 fn diagnose(answer: Answer, start: &Inner, end: &Inner) -> Option<Error> {
     match answer.code()? {
         code @ ErrorCode::INVALID_HANDLE => untimed(start, end).or_else(|| {
-            let which = first(start, end, Inner::is_never_recorded)?;
+            let which = first(start, end, |event| event.is_never_recorded() || to_itself(event) == Some(ErrorCode::INVALID_HANDLE))?;
             Some(Error::NotRecorded { which, code: Some(code) })
         }),
         // Where neither is any more, the end finished during the call.
@@ -195,8 +195,13 @@ fn untimed(start: &Inner, end: &Inner) -> Option<Error> {
 
 /// Whether a recorded event is pending: the time from it to itself then is not ready either.
 fn is_pending(event: &Inner) -> bool {
-    let Ok(Some((raw, home))) = event.handle() else { return false };
-    ask(home.driver(), &mut 0.0, raw, raw).is_ok_and(|answer| answer.code() == Some(ErrorCode::NOT_READY))
+    to_itself(event) == Some(ErrorCode::NOT_READY)
+}
+
+/// Why there is no time from an event to itself; `INVALID_HANDLE` if nobody has recorded it, whom we know of or not.
+fn to_itself(event: &Inner) -> Option<ErrorCode> {
+    let (raw, home) = event.handle().ok()??;
+    ask(home.driver(), &mut 0.0, raw, raw).ok()?.code()
 }
 
 /// The first of the two events for which this is true.

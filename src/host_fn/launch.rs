@@ -30,7 +30,7 @@ impl Stream {
     ///
     /// `f` is dropped, and will not run.
     ///
-    /// * [`Error::Capturing`]: the stream is being captured
+    /// * [`Error::Capturing`]: the stream is being captured, or is the legacy default stream while a blocking one is
     /// * [`Error::ContextDestroyed`]; [`Error::Driver`], also with the error of earlier work
     ///
     /// ```
@@ -92,7 +92,7 @@ impl StreamRef<'_> {
     }
 
     fn launch_in<T: Send + 'static>(self, context: Context, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
-        if self.is_capturing()? {
+        if self.capture_for(context, CALL)?.is_some() {
             return Err(Error::Capturing { call: CALL });
         }
         let mark = Event::bound(context)?;

@@ -6,6 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use crate::exit::AtWork;
+
 /// Something that ends by itself, mostly.
 pub(super) trait Pending: Send + Sync {
     /// Ends it if it cannot end by itself any more. Whether it is pending still.
@@ -57,7 +59,10 @@ fn look_after() {
         let mut table = watched();
         let (changes, mut pending) = (table.changes, mem::take(&mut table.pending));
         drop(table);
-        pending.retain(|pending| pending.upgrade().is_some_and(|pending| pending.look()));
+        {
+            let Some(_at_work) = AtWork::begin() else { return };
+            pending.retain(|pending| pending.upgrade().is_some_and(|pending| pending.look()));
+        }
 
         let mut table = watched();
         table.pending.append(&mut pending);

@@ -124,7 +124,8 @@ impl StreamRef<'_> {
     ///
     /// # Errors
     ///
-    /// * [`Error::Capturing`] while the stream is captured: asking would end the capture
+    /// * [`Error::Capturing`] while the stream is captured: asking would end the capture; of the legacy default stream
+    ///   while a blocking stream is
     /// * [`Error::MissingSymbol`] on drivers before 12.0
     /// * those of [`context`](Self::context); [`Error::Driver`] as the driver answers
     ///
@@ -172,8 +173,7 @@ impl StreamRef<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Capturing`] while the stream is captured: asking would end the capture; those of
-    /// [`priority`](Self::priority).
+    /// [`Error::Capturing`] as from [`id`](Self::id); those of [`priority`](Self::priority).
     #[doc(alias = "cuStreamGetFlags")]
     pub fn is_blocking(self) -> Result<bool> {
         const NON_BLOCKING: c_uint = 1;
@@ -233,6 +233,10 @@ impl StreamRef<'_> {
 
     /// Its context, for a call that would end a capture of it.
     fn context_outside_capture(self, call: &'static str) -> Result<Context> {
-        if self.is_capturing()? { Err(Error::Capturing { call }) } else { self.context() }
+        let context = self.context()?;
+        match self.capture_for(context, call)? {
+            Some(_) => Err(Error::Capturing { call }),
+            None => Ok(context),
+        }
     }
 }

@@ -1,0 +1,154 @@
+//! The end of the process: when it exits, the threads of this crate stop before the driver goes, whose calls are not
+//! allowed from then on.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::exceptions;
+
+/// Whoever exits waits for what is under way, but not for ever: it may wait for them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+struct Work {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+struct State {
+    /// How many are at work.
+    count: usize,
+    is_exiting: bool,
+}
+
+static WORK: Work = Work::new();
+
+std::thread_local! {
+    /// Whether this thread is at work. Without a destructor, since it is asked after those have run.
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A thread of this crate is at work, and may call the driver until this is dropped.
+pub(crate) struct AtWork {
+    work: &'static Work,
+    _thread: PhantomData<*const ()>,
+}
+
+impl AtWork {
+    /// `None` when the process exits: there is nothing more to be done.
+    pub(crate) fn begin() -> Option<Self> {
+        watch();
+        WORK.begin()
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        HERE.set(false);
+        self.work.lock().count -= 1;
+        self.work.ended.notify_all();
+    }
+}
+
+impl Work {
+    const fn new() -> Self {
+        Self { state: Mutex::new(State { count: 0, is_exiting: false }), ended: Condvar::new() }
+    }
+
+    /// Not in a forked child: another thread of its parent may have held the lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&'static self) -> Option<AtWork> {
+        let mut state = self.lock();
+        if state.is_exiting {
+            return None;
+        }
+        state.count += 1;
+        HERE.set(true);
+        Some(AtWork { work: self, _thread: PhantomData })
+    }
+
+    /// Nobody begins any more; waits for those that are at work, and no longer than so long. Whether none is.
+    #[cfg_attr(not(all(unix, not(miri))), cfg_attr(not(test), expect(dead_code, reason = "nobody says when it exits")))]
+    fn end(&self, patience: Duration) -> bool {
+        let mut state = self.lock();
+        state.is_exiting = true;
+        // Who exits from inside of its work does not wait for itself.
+        let others = |state: &mut State| state.count > usize::from(HERE.get());
+        let (_state, waited) = self.ended.wait_timeout_while(state, patience, others).unwrap_or_else(PoisonError::into_inner);
+        !waited.timed_out()
+    }
+}
+
+/// From now on the end of the process is noticed. Handlers run in the reverse order of their registration, and the
+/// driver, which is initialised before there is work, has registered its own before.
+#[cfg(all(unix, not(miri)))]
+fn watch() {
+    use std::sync::Once;
+
+    static WATCHED: Once = Once::new();
+
+    extern "C" fn at_exit() {
+        if !exceptions::is_forked() {
+            WORK.end(PATIENCE);
+        }
+    }
+
+    WATCHED.call_once(|| {
+        // SAFETY: the handler is a function of this library, which takes its handlers along if it is unloaded.
+        let refused = unsafe { libc::atexit(at_exit) };
+        // Without memory for it, which is the only reason, threads go on until the process has ended.
+        let _ = refused;
+    });
+}
+
+/// The end is not noticed: elsewhere the threads have ended when handlers run.
+#[cfg(not(all(unix, not(miri))))]
+fn watch() {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+
+    fn work() -> &'static Work {
+        Box::leak(Box::new(Work::new()))
+    }
+
+    #[test]
+    fn nobody_begins_once_it_has_ended() {
+        let work = work();
+        drop(work.begin().unwrap());
+        assert!(work.end(Duration::ZERO));
+        assert!(work.begin().is_none());
+    }
+
+    #[test]
+    fn who_is_at_work_is_waited_for() {
+        let work = work();
+        let (tell, told) = channel();
+        let (release, released) = channel::<()>();
+        thread::spawn(move || {
+            let at_work = work.begin().unwrap();
+            tell.send(()).unwrap();
+            released.recv().unwrap_err();
+            drop(at_work);
+        });
+        told.recv().unwrap();
+        assert!(!work.end(Duration::from_millis(1)), "it is at work");
+        drop(release);
+        assert!(work.end(Duration::MAX));
+    }
+
+    #[test]
+    fn who_exits_at_work_does_not_wait_for_itself() {
+        let work = work();
+        let _at_work = work.begin().unwrap();
+        assert!(work.end(Duration::MAX));
+    }
+}
