@@ -48,17 +48,17 @@ fn calls_and_launches_compute_what_the_host_does() -> Result {
 }
 
 #[test]
-fn the_graph_has_two_branches_that_join() -> Result {
+fn the_graph_has_two_branches_that_exchange_and_join() -> Result {
     let [main, side] = streams();
     let memory = Arc::new(Memory::new(device(), ELEMENTS)?);
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
     let graph = iteration.capture(None)?;
-    // In each branch, from both to the first behind the join, and from there to the last.
-    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS, 2 * (plan::BRANCH - 1) + 2 + 1));
+    // In each branch, and from the first of each to the last of the other.
+    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS, 2 * (plan::BRANCH - 1) + 2));
     let graph = iteration.capture(Some(&Timer::new(device())?))?;
-    // From the first event to both branches, and from the last kernel to the other event.
-    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS + 2, 2 * plan::BRANCH + 1 + 2 + 1));
+    // From the first event to both branches, and from both to the other event.
+    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS + 2, 2 * (plan::BRANCH - 1) + 2 + 2 + 2));
     // Nothing has run.
     memory.verify(&Model::new(ELEMENTS))
 }

@@ -33,57 +33,59 @@ impl<'s> Lanes<'s> {
 /// Everything that an iteration needs, made beforehand: it creates nothing.
 pub(crate) struct Iteration<'a> {
     memory: &'a Arc<Memory>,
-    main: &'a Stream,
-    side: &'a Stream,
+    /// On the main stream and on the side stream.
+    branches: [Branch<'a>; 2],
     forked: Event,
     joined: Event,
-    /// Each branch, and what follows them.
-    left: Vec<Launch<'a>>,
-    right: Vec<Launch<'a>>,
-    last: Vec<Launch<'a>>,
+}
+
+struct Branch<'a> {
+    stream: &'a Stream,
+    kernels: Vec<Launch<'a>>,
+    /// Its first kernel has read the other's edge.
+    has_read: Event,
 }
 
 impl<'a> Iteration<'a> {
     pub(crate) fn new(memory: &'a Arc<Memory>, lanes: &'a Lanes<'_>) -> Result<Self> {
-        let Lanes { main, side, cudarc: [on_main, on_side] } = lanes;
+        let Lanes { main, side, cudarc } = lanes;
         let device = main.device();
-        let launches =
-            |numbers: std::ops::Range<usize>, stream: &'a CudaStream| numbers.map(|number| memory.launch(number, stream)).collect();
-        Ok(Self {
-            memory,
-            main,
-            side,
-            forked: device.event(EventOptions::new())?,
-            joined: device.event(EventOptions::new())?,
-            left: launches(0..BRANCH, on_main),
-            right: launches(BRANCH..2 * BRANCH, on_side),
-            last: launches(2 * BRANCH..2 * BRANCH + 2, on_main),
-        })
+        let branch = |number: usize, stream: &'a Stream| -> Result<Branch<'a>> {
+            let kernels = number * BRANCH..(number + 1) * BRANCH;
+            let kernels = kernels.map(|kernel| memory.launch(kernel, &cudarc[number])).collect();
+            Ok(Branch { stream, kernels, has_read: device.event(EventOptions::new())? })
+        };
+        let new_event = || device.event(EventOptions::new());
+        Ok(Self { memory, branches: [branch(0, main)?, branch(1, side)?], forked: new_event()?, joined: new_event()? })
     }
 
     /// The calls of an iteration, whether they run or are captured.
     pub(crate) fn enqueue(&mut self) -> Result {
-        self.forked.record(self.main)?;
-        self.side.wait_event(&self.forked)?;
-        for (left, right) in self.left.iter_mut().zip(&mut self.right) {
-            // SAFETY: it reads the state, which no work between the fork and the join changes, and changes what only
-            // work on its own stream uses until the join.
-            unsafe { left.enqueue() }?;
-            // SAFETY: as above.
-            unsafe { right.enqueue() }?;
+        let [main, side] = &mut self.branches;
+        self.forked.record(main.stream)?;
+        side.stream.wait_event(&self.forked)?;
+        for number in 0..BRANCH {
+            if number == BRANCH - 1 {
+                main.stream.wait_event(&side.has_read)?;
+                side.stream.wait_event(&main.has_read)?;
+            }
+            for branch in [&mut *main, &mut *side] {
+                // SAFETY: what it uses is its branch's alone, but for the edges: those are changed by the last kernels only,
+                // which wait for the first of the other branch, the only one that reads them.
+                unsafe { branch.kernels[number].enqueue() }?;
+                if number == 0 {
+                    branch.has_read.record(branch.stream)?;
+                }
+            }
         }
-        self.joined.record(self.side)?;
-        self.main.wait_event(&self.joined)?;
-        for last in &mut self.last {
-            // SAFETY: it follows both branches; the next iteration's, and whoever reads the results, follow it.
-            unsafe { last.enqueue() }?;
-        }
+        self.joined.record(side.stream)?;
+        main.stream.wait_event(&self.joined)?;
         Ok(())
     }
 
     /// Runs iterations by their calls; how long all of them took, until they were done.
     pub(crate) fn calls(&mut self, iterations: usize) -> Result<Duration> {
-        let (main, side) = (self.main, self.side);
+        let [main, side] = [0, 1].map(|branch| self.branches[branch].stream);
         let taken = time(iterations, main, || self.enqueue());
         if taken.is_err() {
             // What was enqueued uses the memory.
@@ -94,7 +96,8 @@ impl<'a> Iteration<'a> {
 
     /// The calls of an iteration as a graph, between two events of a timer if there is one. The graph keeps the memory.
     pub(crate) fn capture(&mut self, timer: Option<&Timer>) -> Result<Graph> {
-        self.main.capture(CaptureMode::default(), |scope| {
+        let main = self.branches[0].stream;
+        main.capture(CaptureMode::default(), |scope| {
             scope.keep(self.memory.clone())?;
             if let Some(timer) = timer {
                 scope.record(&timer.start)?;
@@ -109,9 +112,10 @@ impl<'a> Iteration<'a> {
 
     /// Runs iterations by launches of their graph; how long all of them took, until they were done.
     pub(crate) fn launches(&mut self, graph: &mut GraphExec, iterations: usize) -> Result<Duration> {
-        time(iterations, self.main, || {
+        let main = self.branches[0].stream;
+        time(iterations, main, || {
             // SAFETY: the graph keeps its memory and its kernels; other work on the memory is on this stream, or joined to it.
-            unsafe { graph.launch(self.main) }?;
+            unsafe { graph.launch(main) }?;
             Ok(())
         })
     }

@@ -1,8 +1,8 @@
 //! What is gained where the same work is launched as a graph, instead of by its calls?
 //!
-//! An iteration is 20 small kernels on two streams, which fork and join by events. It runs as calls, the best ones that
-//! can be written: nothing is created in the loop, and it does not wait. And it runs as a graph, captured from the same
-//! function. Both are verified: each kernel needs the results of the ones before.
+//! An iteration is 20 small kernels on two streams, which fork, exchange what the next iteration needs, and join, all by
+//! events. It runs as calls, the best ones that can be written: nothing is created in the loop, and it does not wait. And
+//! it runs as a graph, captured from the same function. Both are verified: each kernel needs the results of the ones before.
 //!
 //! ```text
 //! cargo run --release --example graph [ITERATIONS]

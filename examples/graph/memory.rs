@@ -31,8 +31,8 @@ impl Memory {
         let context = CudaContext::new(device.ordinal() as usize)?;
         let kernel = context.load_module(Ptx::from_src(kernel::PTX))?.load_function(kernel::NAME)?;
         let stream = context.default_stream();
-        let [state, left, right] = Model::new(elements).buffers.map(|buffer| stream.clone_htod(&buffer));
-        let buffers = [state?, left?, right?];
+        let [left, right, left_edge, right_edge] = Model::new(elements).buffers.map(|buffer| stream.clone_htod(&buffer));
+        let buffers = [left?, right?, left_edge?, right_edge?];
         stream.synchronize()?;
         Ok(Self { context, kernel, elements, steps: steps(), buffers })
     }

@@ -1,15 +1,16 @@
-//! What an iteration does: 20 kernels, of which two branches run beside each other; and the same on the host.
+//! What an iteration does: two branches of 10 kernels beside each other, which exchange their edges; and the same on the
+//! host.
 
 use super::kernel;
 
-/// How many kernels a branch has.
-pub(crate) const BRANCH: usize = 9;
-pub(crate) const KERNELS: usize = 2 * BRANCH + 2;
+/// How many kernels a branch has: the first reads the other's edge, the last changes its own.
+pub(crate) const BRANCH: usize = 10;
+pub(crate) const KERNELS: usize = 2 * BRANCH;
 
-pub(crate) const BUFFERS: usize = 3;
-const STATE: usize = 0;
-const LEFT: usize = 1;
-const RIGHT: usize = 2;
+pub(crate) const BUFFERS: usize = 4;
+/// Of the branches.
+const INSIDES: [usize; 2] = [0, 1];
+const EDGES: [usize; 2] = [2, 3];
 
 /// A kernel: the number of the buffer that it changes, of the one that it reads besides, and its constant.
 #[derive(Clone, Copy, Debug)]
@@ -19,21 +20,16 @@ pub(crate) struct Step {
     pub(crate) constant: u32,
 }
 
-/// The kernels. Both branches read the state; the last two, which change it, run when both are done.
-///
-/// ```text
-///            ┌ 0 … 8, on the left  ┐
-/// the state ─┤                     ├─ 18, 19: the state
-///            └ 9 … 17, on the right┘
-/// ```
+/// The kernels: 0 to 9 are the one branch, 10 to 19 the other. The last of each also follows the first of the other,
+/// which reads what it changes.
 pub(crate) fn steps() -> [Step; KERNELS] {
     let mut number = 0_u32;
     std::array::from_fn(|index| {
-        let (to, from) = match index {
-            _ if index < BRANCH => (LEFT, STATE),
-            _ if index < 2 * BRANCH => (RIGHT, STATE),
-            _ if index == 2 * BRANCH => (STATE, LEFT),
-            _ => (STATE, RIGHT),
+        let (here, there) = (index / BRANCH, 1 - index / BRANCH);
+        let (to, from) = match index % BRANCH {
+            0 => (INSIDES[here], EDGES[there]),
+            number if number == BRANCH - 1 => (EDGES[here], INSIDES[here]),
+            _ => (INSIDES[here], EDGES[here]),
         };
         number += 1;
         Step { to, from, constant: number.wrapping_mul(0x9e37_79b1) }
@@ -62,9 +58,11 @@ impl Model {
 
     /// Does what so many iterations do.
     pub(crate) fn advance(&mut self, iterations: usize) {
-        let steps = steps();
-        for element in 0..self.buffers[STATE].len() {
-            let mut values = [STATE, LEFT, RIGHT].map(|buffer| self.buffers[buffer][element]);
+        let mut steps = steps();
+        // Both branches read the other's edge before either changes its own.
+        steps.sort_by_key(|step| EDGES.contains(&step.to));
+        for element in 0..self.buffers[0].len() {
+            let mut values: [u32; BUFFERS] = std::array::from_fn(|buffer| self.buffers[buffer][element]);
             for step in std::iter::repeat_n(&steps, iterations).flatten() {
                 values[step.to] = kernel::step(values[step.to], values[step.from], step.constant);
             }

@@ -87,7 +87,7 @@ fn an_iteration_is_its_launches_records_and_waits() -> Result {
     let made: Vec<_> = count().iter().zip(before).map(|(after, before)| after - before).collect();
     // cudarc looks, for each launch, whether its context is current.
     let kernels = KERNELS as u64 * ITERATIONS;
-    assert_eq!(made, [kernels, kernels, 2 * ITERATIONS, 2 * ITERATIONS]);
+    assert_eq!(made, [kernels, kernels, 4 * ITERATIONS, 4 * ITERATIONS]);
     assert_eq!(all_calls() - begin, made.iter().sum::<u64>() + around);
 
     let mut graph = iteration.capture(None)?.instantiate()?;
@@ -100,8 +100,9 @@ fn an_iteration_is_its_launches_records_and_waits() -> Result {
 #[test]
 fn every_wait_of_the_calls_is_needed() -> Result {
     let device = ready();
-    // Of each iteration the fork and the join; before the first fork there is nothing that it would wait for.
-    for (index, needed) in [(0, false), (1, true), (2, true), (3, true), (4, false)] {
+    // Of each iteration the fork, the two of the exchange, and the join. Before the first fork there is nothing that it
+    // would wait for, and behind the last join nothing that would wait.
+    for (index, needed) in (0..8).map(|index| (index, !matches!(index, 0 | 7))) {
         // One stream after the other, so that bytes do not race where a wait is left out.
         let scope = Scope::enter().scheduled(Schedule::Lazy);
         let [main, side] = streams();
@@ -132,7 +133,7 @@ fn a_capture_without_the_join_is_refused_and_the_streams_work() -> Result {
     let memory = Arc::new(Memory::new(device, ELEMENTS)?);
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
-    let forgotten = inject("cuStreamWaitEvent", 0).after(1);
+    let forgotten = inject("cuStreamWaitEvent", 0).after(3);
     let refused = iteration.capture(None).map(drop).expect_err("the side stream has not joined back");
     drop(forgotten);
     assert_eq!(refused.downcast_ref(), Some(&StreamError::CaptureUnjoined));
