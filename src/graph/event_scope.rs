@@ -5,7 +5,6 @@ use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::Arc;
 
 use crate::context::Context;
 use crate::driver::{Answer, CUDA_HOST_NODE_PARAMS, CUgraph, CUgraphNode, Driver};
@@ -140,7 +139,7 @@ impl EventScope<'_> {
     /// ```
     #[doc(alias = "cuGraphAddHostNode")]
     pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let node = HostNode::new(Arc::new(function))?;
+        let node = HostNode::new(Box::new(function))?;
         let user_data: *mut c_void = node.user_data();
         // SAFETY: as in `keep`.
         unsafe { user_object::attach(self.context, self.graph, move || drop(node)) }?;

@@ -1,7 +1,6 @@
 //! Inside a capture.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::context::Context;
 use crate::driver::CUgraph;
@@ -198,7 +197,7 @@ impl<'s> CaptureScope<'s> {
     #[doc(alias = "cuLaunchHostFunc")]
     pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
         let graph = self.graph()?;
-        let node = HostNode::new(Arc::new(function))?;
+        let node = HostNode::new(Box::new(function))?;
         let data = node.user_data();
         // SAFETY: as in `keep`.
         unsafe { user_object::attach(self.context, graph, move || drop(node)) }?;

@@ -6,8 +6,10 @@ use super::outcome::Outcome;
 use super::running::{self, Closure};
 use super::{CALL, HostFn};
 use crate::context::Context;
+use crate::current::CurrentStream;
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::external::ExternalStream;
 use crate::handle::{AsStream, StreamRef};
 use crate::reaper;
 use crate::stream::Stream;
@@ -59,6 +61,32 @@ impl Stream {
     /// stream.launch_host_fn(move || println!("{shared}"))?;
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
+    #[doc(alias = "cuLaunchHostFunc")]
+    #[doc(alias = "cuStreamAddCallback")]
+    pub fn launch_host_fn<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
+        self.as_stream().launch_host_fn(f)
+    }
+}
+
+impl<O> ExternalStream<O> {
+    /// See [`Stream::launch_host_fn`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[doc(alias = "cuLaunchHostFunc")]
+    #[doc(alias = "cuStreamAddCallback")]
+    pub fn launch_host_fn<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
+        self.as_stream().launch_host_fn(f)
+    }
+}
+
+impl CurrentStream {
+    /// See [`Stream::launch_host_fn`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
     #[doc(alias = "cuLaunchHostFunc")]
     #[doc(alias = "cuStreamAddCallback")]
     pub fn launch_host_fn<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {

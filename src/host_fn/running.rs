@@ -22,7 +22,7 @@ pub(super) trait Job: Send {
 }
 
 /// What runs with each launch of a graph.
-pub(super) struct Repeated(Arc<dyn Fn() + Send + Sync>);
+pub(super) struct Repeated(Box<dyn Fn() + Send + Sync>);
 
 enum Entry {
     Once(Context, Box<dyn Job>),
@@ -156,7 +156,7 @@ pub(super) fn give_up_the_dead() -> usize {
 pub(crate) struct HostNode(Ticket);
 
 impl HostNode {
-    pub(crate) fn new(function: Arc<dyn Fn() + Send + Sync>) -> Result<Self> {
+    pub(crate) fn new(function: Box<dyn Fn() + Send + Sync>) -> Result<Self> {
         let (ticket, _) = put_entry(Entry::Repeated(Arc::new(Repeated(function))))?;
         Ok(Self(ticket))
     }
@@ -207,7 +207,7 @@ mod tests {
     fn a_node_runs_each_time_and_not_after_its_end() {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();
-        let node = HostNode::new(Arc::new(move || {
+        let node = HostNode::new(Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             assert_eq!(exceptions::check(), Err(Error::InHostFunction));
         }))
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_node_ends_there() {
-        let node = HostNode::new(Arc::new(|| panic!("on purpose"))).unwrap();
+        let node = HostNode::new(Box::new(|| panic!("on purpose"))).unwrap();
         (0..2).for_each(|_| call(node.user_data()));
         assert_eq!(exceptions::check(), Ok(()), "it is left all the same");
     }
@@ -236,7 +236,7 @@ mod tests {
             // While it runs, the node ends.
             drop(shared.lock().unwrap().take());
         };
-        let new = HostNode::new(Arc::new(function)).unwrap();
+        let new = HostNode::new(Box::new(function)).unwrap();
         let ticket = new.user_data();
         *node.lock().unwrap() = Some(new);
         call(ticket);
@@ -250,9 +250,9 @@ mod tests {
         let function = move || {
             let _held = &held;
         };
-        let ended = HostNode::new(Arc::new(function)).unwrap();
+        let ended = HostNode::new(Box::new(function)).unwrap();
         let ended = Mutex::new(Some(ended));
-        let node = HostNode::new(Arc::new(move || drop(ended.lock().unwrap().take()))).unwrap();
+        let node = HostNode::new(Box::new(move || drop(ended.lock().unwrap().take()))).unwrap();
         call(node.user_data());
         assert_ne!(told.recv(), Ok(thread::current().id()));
     }

@@ -90,17 +90,6 @@ macro_rules! stream_operations {
                 crate::AsStream::as_stream(self).synchronize_timeout(limit)
             }
 
-            /// See [`Stream::launch_host_fn`](crate::Stream::launch_host_fn).
-            ///
-            /// # Errors
-            ///
-            /// The same.
-            #[doc(alias = "cuLaunchHostFunc")]
-            #[doc(alias = "cuStreamAddCallback")]
-            pub fn launch_host_fn<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> crate::Result<crate::HostFn<T>> {
-                crate::AsStream::as_stream(self).launch_host_fn(f)
-            }
-
             /// See [`StreamRef::id`](crate::StreamRef::id).
             ///
             /// # Errors
