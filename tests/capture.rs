@@ -12,7 +12,7 @@ use common::hold::Hold;
 use common::raw;
 use common::words::Words;
 use common::world::external;
-use common::{device, expect_misuse, streams};
+use common::{device, drops_are_done, expect_misuse, streams};
 use cuda_streams::{
     AsStream, CaptureMode, CaptureStatus, Device, Error, ErrorCode, Event, EventStatus, Graph, Result, Stream, StreamOptions,
 };
@@ -331,8 +331,10 @@ fn what_is_kept_goes_with_the_last_of_the_graph() {
     // SAFETY: it holds no work.
     unsafe { exec.launch(&stream) }.unwrap();
     drop((graph, clone));
+    drops_are_done(&stream);
     assert!(told.try_recv().is_err(), "the executable graph needs it");
     drop(exec);
+    drops_are_done(&stream);
     assert!(told.try_recv().is_err(), "its launch has not run");
     hold.release();
     stream.synchronize().unwrap();

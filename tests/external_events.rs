@@ -4,7 +4,7 @@ mod common;
 
 use common::hold::Hold;
 use common::raw;
-use common::{returns_after_release, streams};
+use common::{drops_are_done, returns_after_release, streams};
 use cuda_streams::{
     CaptureMode, Dynamic, Error, ErrorCode, Event, EventFlags, EventOptions, EventStatus, Graph, GraphExec, Interprocess, Mode, Result,
     Stream, Timed, Untimed, Which,
@@ -148,6 +148,7 @@ fn a_dropped_event_stays_while_a_graph_records_it() {
     drop(event);
     let mut exec = graph.instantiate().unwrap();
     drop(graph);
+    drops_are_done(&other);
     let others: Vec<Event> = (0..8).map(|_| other.record_event().unwrap()).collect();
     other.synchronize().unwrap();
     assert!(others.iter().all(|event| event.query() == Ok(true)));
@@ -180,6 +181,7 @@ fn two_graphs_share_an_event() {
     launch(&mut wait, &other);
     let behind = other.record_event().unwrap();
     drop(record);
+    drops_are_done(&other);
     assert_eq!(behind.query(), Ok(false));
     returns_after_release(hold, || behind.synchronize()).unwrap();
     launch(&mut wait, &other);

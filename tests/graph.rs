@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::hold::Hold;
 use common::words::Words;
-use common::{device, returns_after_release, streams};
+use common::{device, drops_are_done, returns_after_release, streams};
 use cuda_streams::{
     CaptureMode, Contained, Device, Error, Event, EventOptions, EventScope, EventStatus, ExternalStream, Graph, GraphExec, Result, Stream,
     StreamOptions,
@@ -190,6 +190,7 @@ fn what_is_kept_goes_with_the_last_of_the_graph() {
     let graph = contained(&stream, |scope| scope.keep(tell));
     let exec = graph.instantiate().unwrap();
     drop(graph);
+    drops_are_done(&stream);
     assert!(matches!(told.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout)), "the executable graph keeps it");
     drop(exec);
     assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));

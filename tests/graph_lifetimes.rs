@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::hold::Hold;
 use common::words::Words;
-use common::{device, raw, streams};
+use common::{device, drops_are_done, raw, streams};
 use cuda_streams::{CaptureMode, Contained, Error, Event, EventOptions, EventScope, Graph, GraphExec, RawEvent, Result, Stream};
 
 fn words(value: u32) -> Words {
@@ -30,6 +30,7 @@ fn graph_of_its_event(stream: &Stream, node: Node) -> Result<(Graph<Contained>, 
 
 /// New events, of which none is the one that is in use.
 fn assert_in_use(raw: RawEvent, stream: &Stream) -> Result<()> {
+    drops_are_done(stream);
     let events = (0..100).map(|_| stream.record_event()).collect::<Result<Vec<_>>>()?;
     assert!(events.iter().all(|event| event.as_raw() != Some(raw)), "the driver's event was given back");
     assert_eq!(raw::event_query(raw), raw::SUCCESS);
@@ -59,6 +60,7 @@ fn t262_a_host_function_lives_with_the_last_graph() -> Result<()> {
     second.launch(&stream)?;
     stream.synchronize()?;
     assert_eq!(count.load(Ordering::Relaxed), 4 * 2, "called four times, while the owner was there");
+    drops_are_done(&stream);
     assert_eq!(Arc::strong_count(&owned), 2);
     Ok(())
 }

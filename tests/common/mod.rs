@@ -19,9 +19,11 @@ pub(crate) mod world;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
-use cuda_streams::{AsStream, Device, Stream};
+use cuda_streams::{AsStream, Device, Error, Stream};
 use hold::Hold;
 
 /// The tests of tests/soft mean nothing on a real driver, so there it is the software one on every
@@ -53,6 +55,15 @@ pub(crate) fn expect_misuse() -> Option<softcuda::Entered> {
 /// Streams of that device.
 pub(crate) fn streams<const N: usize>() -> [Stream; N] {
     std::array::from_fn(|_| device().stream().expect("a stream"))
+}
+
+/// Waits until what graphs have given up so far is dropped, which happens on another thread and in order: what is there
+/// then is kept.
+pub(crate) fn drops_are_done(stream: &Stream) {
+    let (tell, told) = channel::<()>();
+    let graph = stream.capture_events::<Error>(|scope| scope.keep(tell));
+    drop(graph.expect("a graph"));
+    assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
 }
 
 /// Checks that this is the current stream of this thread and of its device, and that its device is current.
