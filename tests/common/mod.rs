@@ -7,6 +7,7 @@ pub(crate) mod child;
 pub(crate) mod contexts;
 pub(crate) mod fault;
 pub(crate) mod hold;
+pub(crate) mod host_fn;
 pub(crate) mod ipc;
 pub(crate) mod kill;
 pub(crate) mod no_driver;

@@ -8,14 +8,18 @@ macro_rules! sources {
 }
 
 sources! {
-    "lib.rs" "context.rs" "context/current.rs" "context/foreign.rs" "context/primary.rs" "context/record.rs" "context/relaxed.rs" "current.rs" "current/scope.rs"
-    "device.rs" "device/attribute.rs" "device/primary.rs" "device/properties.rs" "device/uuid.rs"
-    "driver.rs" "driver/loader.rs" "driver/refusal.rs" "driver/table.rs" "error.rs" "error/code.rs" "error/ipc.rs" "error/names.rs"
-    "event.rs" "event/captures.rs" "event/construct.rs" "event/elapsed.rs" "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/mode.rs" "event/options.rs"
-    "event/properties.rs" "event/raw.rs" "event/refused.rs" "event/shares.rs" "event/interprocess.rs" "event/status.rs" "event/view.rs" "event/word.rs" "exceptions.rs" "exit.rs" "external.rs" "external/owner.rs" "fork.rs"
-    "graph.rs" "graph/capture.rs" "graph/event_scope.rs" "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "guard.rs"
-    "handle.rs" "handle/capturing.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs" "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs" "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs"
-    "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs" "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs" "user_object.rs"
+    "lib.rs" "context.rs" "context/current.rs" "context/foreign.rs" "context/primary.rs" "context/record.rs"
+    "context/relaxed.rs" "current.rs" "current/scope.rs" "device.rs" "device/attribute.rs" "device/primary.rs"
+    "device/properties.rs" "device/uuid.rs" "driver.rs" "driver/loader.rs" "driver/refusal.rs" "driver/table.rs" "error.rs"
+    "error/code.rs" "error/ipc.rs" "error/names.rs" "event.rs" "event/captures.rs" "event/construct.rs" "event/elapsed.rs"
+    "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/interprocess.rs" "event/mode.rs" "event/options.rs"
+    "event/properties.rs" "event/raw.rs" "event/refused.rs" "event/shares.rs" "event/status.rs" "event/view.rs" "event/word.rs"
+    "exceptions.rs" "exit.rs" "external.rs" "external/owner.rs" "fork.rs" "graph.rs" "graph/capture.rs" "graph/event_scope.rs"
+    "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "guard.rs" "handle.rs"
+    "handle/capturing.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
+    "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs"
+    "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
+    "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs" "user_object.rs"
 }
 
 /// The modules that the sources declare, as files.

@@ -1,0 +1,83 @@
+//! Functions of the host that never run: their context is gone, or work before them has faulted.
+#![cfg(not(miri))]
+
+mod common;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+
+use common::contexts::SecondContext;
+use common::fault::Fault;
+use common::hold::Hold;
+use common::host_fn::{Drops, block_on, until};
+use common::theirs::{NON_BLOCKING, TheirStream};
+use common::{child, device, streams};
+use cuda_streams::{Error, ErrorCode, ExternalStream, HostFn, Result, Stream};
+
+/// In a process of its own, as what follows: others may wait for the same device.
+#[test]
+fn what_belongs_to_a_dead_context_never_runs_and_is_dropped_once() {
+    let test = "what_belongs_to_a_dead_context_never_runs_and_is_dropped_once";
+    // The events of that context are leaked, which a report tells when it ends.
+    child::run(test, child::with_reports, || {
+        let second = SecondContext::new(device());
+        let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+        // SAFETY: the stream lives until the end, and so does its context.
+        let stream = unsafe { ExternalStream::from_raw(theirs.as_raw()) }.unwrap();
+        let (hold, drops, ran) = (Hold::new(&stream), Drops::new(), Arc::new(AtomicUsize::new(0)));
+        let launch = || {
+            let (counted, ran) = (drops.counted(), ran.clone());
+            stream.launch_host_fn(move || drop((counted, ran.fetch_add(1, Ordering::SeqCst)))).unwrap()
+        };
+        let (joined, mut awaited, asked, detached) = (launch(), pin!(launch()), launch(), launch());
+        drop(detached);
+        assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        stream.context().retire();
+        let over = Error::ContextDestroyed { device: 0 };
+        assert_eq!(block_on(awaited), Err::<(), _>(over.clone()));
+        assert!(asked.is_finished());
+        assert_eq!(asked.join(), Err(over.clone()));
+        assert_eq!(joined.join(), Err(over.clone()));
+        until(|| drops.count() == 4);
+        assert_eq!(stream.launch_host_fn(|| ()).map(drop), Err(over));
+        hold.release();
+        until(|| theirs.query());
+        assert_eq!((drops.count(), ran.load(Ordering::SeqCst)), (4, 0));
+    });
+}
+
+#[test]
+fn what_is_behind_a_fault_never_runs_and_is_dropped_once() {
+    let test = "what_is_behind_a_fault_never_runs_and_is_dropped_once";
+    let wait: [fn(HostFn<()>) -> Result<()>; 3] = [
+        HostFn::join,
+        |function| block_on(function),
+        |function| {
+            until(|| function.is_finished());
+            function.join()
+        },
+    ];
+    child::run_each_with(test, child::with_reports, wait, |wait| {
+        let [stream, other] = streams();
+        let (fault, drops, ran) = (Fault::load(), Drops::new(), Arc::new(AtomicUsize::new(0)));
+        let hold = Hold::new(&stream);
+        fault.launch(&stream);
+        let launch = |stream: &Stream| {
+            let (counted, ran) = (drops.counted(), ran.clone());
+            stream.launch_host_fn(move || drop((counted, ran.fetch_add(1, Ordering::SeqCst)))).unwrap()
+        };
+        let (behind, of_others, detached) = (launch(&stream), launch(&stream), launch(&stream));
+        drop(detached);
+        hold.release();
+        let error = wait(behind).unwrap_err();
+        assert!(error.is_sticky() && error.code() == Some(ErrorCode::LAUNCH_FAILED), "{error:?}");
+        until(|| drops.count() == 3);
+        assert_eq!(of_others.join(), Err(error));
+        let refused = drops.counted();
+        let error = other.launch_host_fn(move || drop(refused)).map(drop).unwrap_err();
+        assert!(error.is_sticky(), "{error:?}");
+        assert_eq!((drops.count(), ran.load(Ordering::SeqCst)), (4, 0), "what is refused is dropped at once");
+    });
+}
