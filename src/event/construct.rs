@@ -1,9 +1,8 @@
 //! How an event of each mode is made.
 
-use super::flags::EventFlags;
+use super::flags::{Design, EventFlags};
 use super::inner::Inner;
 use super::mode::{Dynamic, Interprocess, Mode, Timed};
-use super::options::Design;
 use super::{Event, EventOptions};
 use crate::context::Context;
 use crate::device::Device;

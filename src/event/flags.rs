@@ -1,4 +1,4 @@
-//! Event flags.
+//! Event flags, and what else an event is made with.
 
 use crate::error::{Error, Result};
 
@@ -41,5 +41,19 @@ impl EventFlags {
             return Ok(());
         };
         Err(Error::InvalidEventFlags { flags: self.bits(), reason })
+    }
+}
+
+/// What an event is made with, whatever its mode.
+#[derive(Clone, Copy)]
+pub(crate) struct Design {
+    pub(super) flags: EventFlags,
+    pub(super) external: bool,
+}
+
+impl Design {
+    /// An event of these flags that is not external.
+    pub(super) const fn of_flags(flags: EventFlags) -> Self {
+        Self { flags, external: false }
     }
 }

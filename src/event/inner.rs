@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use super::flags::EventFlags;
-use super::options::Design;
+use super::flags::{Design, EventFlags};
 use super::shares;
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};

@@ -3,9 +3,9 @@
 use std::ptr;
 
 use super::Event;
+use super::flags::Design;
 use super::inner::Inner;
 use super::mode::Interprocess;
-use super::options::Design;
 use crate::context::Context;
 use crate::driver::{CUevent, CUipcEventHandle};
 use crate::error::{Error, IpcKind, IpcRefusal, Result};

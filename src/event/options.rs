@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Event;
-use super::flags::EventFlags;
+use super::flags::{Design, EventFlags};
 use super::inner::Inner;
 use super::mode::{Interprocess, Mode, Timed, Untimed};
 
@@ -26,13 +26,6 @@ use super::mode::{Interprocess, Mode, Timed, Untimed};
 pub struct EventOptions<M: Mode = Untimed> {
     design: Design,
     mode: PhantomData<fn() -> M>,
-}
-
-/// What an event is made with, whatever its mode.
-#[derive(Clone, Copy)]
-pub(crate) struct Design {
-    pub(super) flags: EventFlags,
-    pub(super) external: bool,
 }
 
 impl EventOptions {
@@ -63,13 +56,6 @@ impl EventOptions {
     #[doc(alias = "CU_EVENT_INTERPROCESS")]
     pub const fn interprocess(self) -> EventOptions<Interprocess> {
         EventOptions::of_mode(self.design)
-    }
-}
-
-impl Design {
-    /// An event of these flags that is not external.
-    pub(super) const fn of_flags(flags: EventFlags) -> Self {
-        Self { flags, external: false }
     }
 }
 

@@ -14,7 +14,9 @@ use libloading::Library;
 use softcuda::Choice;
 
 use crate::code::Code;
-use crate::structs::{Access, Edge, HostParameters, IpcHandle, Location, MemsetParameters, Operation, PoolProperties, Resource};
+use crate::structs::{
+    Access, Edge, HostFunction, HostParameters, IpcHandle, Location, MemsetParameters, Operation, PoolProperties, Resource,
+};
 
 /// A context, stream, event, graph, node, module, function, memory pool or the like. The driver judges it; nothing here follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +35,6 @@ impl Handle {
 
 /// An out parameter: `None` is the null pointer.
 pub(crate) type Out<'a, T> = Option<&'a mut T>;
-
-/// A host function; `None` is the null pointer.
-pub(crate) type HostFunction = Option<extern "C" fn(*mut c_void)>;
 
 /// A callback of a stream.
 pub(crate) type Callback = Option<extern "C" fn(Handle, u32, *mut c_void)>;

@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 use std::fmt;
 
-use crate::driver::HostFunction;
+/// A host function; `None` is the null pointer.
+pub(crate) type HostFunction = Option<extern "C" fn(*mut c_void)>;
 
 /// `CUstreamBatchMemOpParams`: a union, here with the members of all kinds.
 #[derive(Clone, Copy, Debug, Default)]
