@@ -236,9 +236,6 @@ functions! {
     cuStreamAddCallback(stream: Handle, callback: Callback, user: *mut c_void, flags: u32);
 
     cuStreamBeginCapture_v2(stream: Handle, mode: u32);
-    cuStreamBeginCaptureToGraph(
-        stream: Handle, graph: Handle, dependencies: *const Handle, edges: *const Edge, count: usize, mode: u32
-    );
     cuStreamEndCapture(stream: Handle, graph: Out<'_, Handle>);
     cuStreamGetCaptureInfo(stream: Handle, status: Out<'_, u32>, id: Out<'_, u64>);
     cuStreamGetCaptureInfo_v2(

@@ -124,7 +124,6 @@ macro_rules! calls {
                 code
             };
             "cuMemFree" => |m| m.take(|spare| spare.memory.take(), |m, memory| m.d.cuMemFree_v2(memory.into_address()));
-            "cuMemAllocAsync" => |m| m.d.cuMemAllocAsync(Some(&mut 0), 4, m.origin);
             "cuMemAllocAsync elsewhere" => |m| {
                 let (mut address, idle) = (0, m.idle);
                 let code = m.d.cuMemAllocAsync(Some(&mut address), 4, idle);
@@ -136,13 +135,6 @@ macro_rules! calls {
             "cuMemFreeAsync elsewhere" => |m| {
                 let address = std::mem::replace(&mut m.spare.borrow_mut().pool_memory, 0);
                 m.d.cuMemFreeAsync(address, m.idle)
-            };
-            "cuMemAllocAsync, cuMemFreeAsync" => |m| {
-                let mut address = 0;
-                match m.d.cuMemAllocAsync(Some(&mut address), 4, m.origin) {
-                    Code::SUCCESS => m.d.cuMemFreeAsync(address, m.origin),
-                    code => code,
-                }
             };
             "cuMemFreeAsync, allocated before" => |m| m.d.cuMemFreeAsync(m.spare.borrow().pool_memory, m.origin);
             "cuMemHostAlloc" => |m| {

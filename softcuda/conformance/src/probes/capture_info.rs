@@ -160,17 +160,6 @@ pub(super) const PROBES: &[Probe] = &[
         f.end(*stream);
         outcome
     }),
-    Probe::current("capture: begun to a graph that exists", |f| {
-        let (stream, memory, graph) = (f.stream(), f.memory(1, 0), f.empty_graph());
-        let begin = f.driver.cuStreamBeginCaptureToGraph(*stream, *graph, std::ptr::null(), std::ptr::null(), 0, 1);
-        f.driver.cuMemsetD32Async(memory.address, 7, 1, *stream);
-        let (end, ended) = f.end(*stream);
-        let same = *ended == *graph;
-        if same {
-            let _ = ended.into_handle();
-        }
-        Outcome::from([begin, end]).and(verdict(same, "the same")).and(graph.shape())
-    }),
 ];
 
 /// What the three functions tell of a stream.

@@ -119,7 +119,8 @@ pub(super) const PROBES: &[Probe] = &[
         Fixture::alone(d, |f| {
             let origin = f.stream().into_handle();
             f.begin(origin);
-            [d.cuStreamDestroy_v2(origin), f.end_code(origin)].into()
+            d.cuStreamDestroy_v2(origin);
+            f.end_code(origin).into()
         })
     }),
     Probe::current("capture: an event of a second context recorded, does it live on", |f| {

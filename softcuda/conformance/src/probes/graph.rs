@@ -46,14 +46,6 @@ pub(super) const PROBES: &[Probe] = &[
         });
         graph.shape()
     }),
-    Probe::current("graph: of an allocation and its free", |f| {
-        let graph = f.captured(|stream| {
-            let mut address = 0;
-            f.driver.cuMemAllocAsync(Some(&mut address), 4, stream);
-            f.driver.cuMemFreeAsync(address, stream);
-        });
-        graph.shape()
-    }),
     Probe::current("graph: of a value written, a value waited for", |f| {
         let memory = f.memory(1, 0);
         let graph = f.captured(|stream| {

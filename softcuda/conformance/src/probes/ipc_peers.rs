@@ -188,14 +188,6 @@ pub(super) const PROBES: &[Probe] = &[
             hold.wait_and_release(|driver| driver.cuIpcCloseMemHandle(memory))
         })
     }),
-    Probe::alone("two processes: memory freed there, opened here afterwards", |d| {
-        both(d, |f, peer| {
-            peer.ask("memory 7");
-            let handle = peer.handle("export-memory 0 0");
-            let freed = peer.ask("free 0");
-            words([freed]).and(f.driver.cuIpcOpenMemHandle_v2(Some(&mut 0), handle, 1))
-        })
-    }),
     Probe::alone("two processes: memory of one that is gone, before, afterwards", |d| {
         both(d, |f, peer| {
             peer.ask("memory 7");
@@ -207,31 +199,27 @@ pub(super) const PROBES: &[Probe] = &[
             words([read]).and([close, f.driver.cuIpcOpenMemHandle_v2(Some(&mut 0), handle, 1)])
         })
     }),
-    Probe::alone("two processes: an event destroyed there, opened here afterwards", |d| {
-        both(d, |f, peer| {
-            let handle = exported_there(peer);
-            let destroyed = peer.ask("destroy 0");
-            words([destroyed]).and(f.driver.cuIpcOpenEventHandle(Some(&mut Handle(0)), handle))
-        })
-    }),
-    Probe::alone("two processes: an event of one that is gone, opened afterwards", |d| {
-        both(d, |f, peer| {
-            let handle = exported_there(peer);
-            peer.kill();
-            f.driver.cuIpcOpenEventHandle(Some(&mut Handle(0)), handle).into()
-        })
-    }),
-    Probe::alone("two processes: event handle with byte 0, 8, 31, 63 changed", |d| {
-        both(d, |f, peer| {
-            let handle = exported_there(peer);
-            [0, 8, 31, 63].map(|byte| f.driver.cuIpcOpenEventHandle(Some(&mut Handle(0)), changed(handle, byte))).into()
-        })
-    }),
-    Probe::alone("two processes: memory handle with byte 0, 8, 31, 63 changed", |d| {
+    Probe::alone("two processes: freed, destroyed, of one that is gone, then opened", |d| {
         both(d, |f, peer| {
             peer.ask("memory 7");
-            let handle = peer.handle("export-memory 0 0");
-            [0, 8, 31, 63].map(|byte| f.driver.cuIpcOpenMemHandle_v2(Some(&mut 0), changed(handle, byte), 1)).into()
+            let (memory, first) = (peer.handle("export-memory 0 0"), exported_there(peer));
+            peer.ask("event");
+            let second = peer.handle("export 1");
+            let given_up = words([peer.ask("free 0"), peer.ask("destroy 0")]);
+            let open = |event| f.driver.cuIpcOpenEventHandle(Some(&mut Handle(0)), event);
+            let before = [f.driver.cuIpcOpenMemHandle_v2(Some(&mut 0), memory, 1), open(first)];
+            peer.kill();
+            given_up.and(before).and(open(second))
+        })
+    }),
+    Probe::alone("two processes: handles with byte 0, 8, 31, 63 changed", |d| {
+        both(d, |f, peer| {
+            let event = exported_there(peer);
+            peer.ask("memory 7");
+            let memory = peer.handle("export-memory 0 0");
+            let events = [0, 8, 31, 63].map(|byte| f.driver.cuIpcOpenEventHandle(Some(&mut Handle(0)), changed(event, byte)));
+            let memories = [0, 8, 31, 63].map(|byte| f.driver.cuIpcOpenMemHandle_v2(Some(&mut 0), changed(memory, byte), 1));
+            Outcome::from(events).and(memories)
         })
     }),
 ];

@@ -71,18 +71,13 @@ pub(super) const PROBES: &[Probe] = &[
             codes.into()
         })
     }),
-    Probe::alone("user object: released more often than it is held", |d| {
-        Fixture::alone(d, |_| {
-            let destructor = Destructor::new();
-            let (_, object) = destructor.object(d, 1);
-            Outcome::from(d.cuUserObjectRelease(object, 2)).and(destructor.runs())
-        })
-    }),
-    Probe::alone("user object: released by a graph that does not hold it", |d| {
+    Probe::alone("user object: released too often, by a graph without it", |d| {
         Fixture::alone(d, |f| {
-            let destructor = Destructor::new();
-            let (graph, (_, object)) = (f.empty_graph(), destructor.object(d, 2));
-            Outcome::from(d.cuGraphReleaseUserObject(*graph, object, 1)).and(destructor.runs())
+            let ((first, second), graph) = ((Destructor::new(), Destructor::new()), f.empty_graph());
+            let (_, object) = first.object(d, 1);
+            let release = Outcome::from(d.cuUserObjectRelease(object, 2)).and(first.runs());
+            let (_, object) = second.object(d, 2);
+            release.and(d.cuGraphReleaseUserObject(*graph, object, 1)).and(second.runs())
         })
     }),
     Probe::alone("user object: retained by a null graph", |d| {
@@ -289,21 +284,14 @@ pub(super) const PROBES: &[Probe] = &[
         let (create, object) = destructor.object(f.driver, 1);
         Outcome::from([create, f.driver.cuUserObjectRelease(object, 1)]).and(destructor.runs())
     }),
-    Probe::alone("user object: a query in the destructor", |d| {
-        Fixture::alone(d, |f| calling(f, Destructor::calling(d, *f.complete(0), Driver::cuEventQuery)))
-    }),
-    Probe::alone("user object: cuEventDestroy in the destructor", |d| {
+    Probe::alone("user object: query, destroy, release in the destructor", |d| {
         Fixture::alone(d, |f| {
-            let event = f.complete(0).into_handle();
-            calling(f, Destructor::calling(d, event, Driver::cuEventDestroy_v2))
-        })
-    }),
-    Probe::alone("user object: cuUserObjectRelease of another in the destructor", |d| {
-        Fixture::alone(d, |f| {
-            let other = Destructor::new();
+            let (complete, event, other) = (f.complete(0), f.complete(0).into_handle(), Destructor::new());
             let (_, object) = other.object(d, 1);
-            let first = Destructor::calling(d, object, |d, object| d.cuUserObjectRelease(object, 1));
-            calling(f, first).and(other.runs())
+            let query = Destructor::calling(d, *complete, Driver::cuEventQuery);
+            let destroy = Destructor::calling(d, event, Driver::cuEventDestroy_v2);
+            let release = Destructor::calling(d, object, |d, object| d.cuUserObjectRelease(object, 1));
+            Outcome::each([query, destroy, release], |destructor| calling(f, destructor)).and(other.runs())
         })
     }),
     Probe::alone("user object: after a fault, released, with a graph", |d| {
