@@ -152,7 +152,7 @@ impl Context {
     /// ```
     #[doc(alias = "cuCtxSynchronize")]
     pub fn synchronize(self) -> Result<()> {
-        guard::outside_captures(self.number(), "cuCtxSynchronize")?;
+        guard::outside_captures(self.as_raw().addr(), "cuCtxSynchronize")?;
         let _current = self.enter()?;
         let _relaxed = Relaxed::beside_captures(self.driver());
         // SAFETY: the context is current.

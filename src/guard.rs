@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
@@ -27,8 +26,9 @@ struct Open {
     number: u64,
     /// The driver's number of it, once that has begun it.
     id: Option<u64>,
-    /// The numbers of the contexts of its streams, as far as they have joined by calls of this crate.
-    contexts: Vec<NonZeroU32>,
+    /// The driver's handles of the contexts of its streams, as far as they have joined by calls of this crate: drivers
+    /// before 12.0 have no ids, so that a context has more than one record.
+    contexts: Vec<usize>,
     /// Whether the calls of every thread concern it.
     global: bool,
     /// The driver is about to end it.
@@ -59,7 +59,7 @@ pub(crate) struct Capture {
 
 impl Capture {
     /// To be called before the driver is: whatever thread asks once that has begun it is told.
-    pub(crate) fn begin(context: NonZeroU32, global: bool) -> Self {
+    pub(crate) fn begin(context: usize, global: bool) -> Self {
         HERE.set(HERE.get() + 1);
         let open = exceptions::Capture::begin();
         let mut state = state();
@@ -105,15 +105,15 @@ pub(crate) fn concerns_this_thread() -> bool {
     HERE.get() > 0 || state().captures.iter().any(|open| open.global)
 }
 
-/// For a call that waits for a whole context, of this number, which no capture with a stream of it survives, of whatever
+/// For a call that waits for a whole context, with this handle, which no capture with a stream of it survives, of whatever
 /// thread: [`Error::Capturing`] where one would end.
 #[inline]
-pub(crate) fn outside_captures(context: NonZeroU32, call: &'static str) -> Result<()> {
+pub(crate) fn outside_captures(context: usize, call: &'static str) -> Result<()> {
     if exceptions::is_capturing() { outside_open_captures(context, call) } else { Ok(()) }
 }
 
 #[cold]
-fn outside_open_captures(context: NonZeroU32, call: &'static str) -> Result<()> {
+fn outside_open_captures(context: usize, call: &'static str) -> Result<()> {
     exceptions::check()?;
     let is_captured = state().captures.iter().any(|open| open.contexts.contains(&context));
     if is_captured { Err(Error::Capturing { call }) } else { Ok(()) }
@@ -136,7 +136,7 @@ pub(crate) fn recorded(mark: u64, id: u64) -> bool {
 }
 
 /// A stream of this context joins the capture.
-pub(crate) fn joins(id: u64, context: NonZeroU32) {
+pub(crate) fn joins(id: u64, context: usize) {
     if let Some(open) = state().captures.iter_mut().find(|open| open.id == Some(id))
         && !open.contexts.contains(&context)
     {
@@ -158,7 +158,7 @@ mod tests {
         let (mark, id) = (u64::MAX - 3, u64::MAX);
         assert!(!recorded(mark, id), "which nobody has begun");
         assert_eq!(capture_of(mark), None);
-        let capture = Capture::begin(NonZeroU32::MAX, false);
+        let capture = Capture::begin(1, false);
         capture.begun(id);
         assert!(recorded(mark, id) && is_ours(id) && concerns_this_thread());
         assert_eq!(capture_of(mark), Some(id));
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_capture_concerns_the_contexts_of_its_streams() {
-        let (here, elsewhere) = (NonZeroU32::MAX, NonZeroU32::MIN);
+        let (here, elsewhere) = (1, 2);
         let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
         let wait = |context| outside_captures(context, "cuCtxSynchronize");
         let capture = Capture::begin(here, false);

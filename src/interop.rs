@@ -159,7 +159,7 @@ fn order_slices(context: Context, cudarc: &Arc<CudaContext>) -> Result<()> {
         return Ok(());
     }
     // cudarc's first stream of a context waits for that context.
-    guard::outside_captures(context.number(), "cuCtxSynchronize")?;
+    guard::outside_captures(context.as_raw().addr(), "cuCtxSynchronize")?;
     // cudarc makes its context current and leaves it so, unless it is already.
     let _current = context.enter()?;
     let stream = cudarc.new_stream().map_err(|error| refused("CudaContext::new_stream", error, context))?;

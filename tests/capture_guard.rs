@@ -206,8 +206,6 @@ fn another_context_is_waited_for_unless_it_has_joined() {
     assert_eq!(context.with_current(create), Ok(raw::SUCCESS));
     // SAFETY: created just now, and destroyed at the end.
     let there = unsafe { ExternalStream::from_raw(handle) }.unwrap();
-    // Without ids, before 12.0, each asking gives another.
-    let context = there.context();
     inside(&stream, |scope| {
         context.synchronize().unwrap();
         there.wait_stream(scope).unwrap();

@@ -80,7 +80,7 @@ impl Inner {
                 (Some(there), Some(here)) if there != here => return Err(Error::Capturing { call: CALL }),
                 // The legacy default stream cannot join.
                 (Some(_), None) if stream.handle_name() == 0 => return Err(Error::Capturing { call: CALL }),
-                (Some(there), None) => guard::joins(there, context.number()),
+                (Some(there), None) => guard::joins(there, context.as_raw().addr()),
                 _ => {}
             }
         } else if here.is_some_and(guard::is_ours) && !self.is_lent() {
