@@ -160,7 +160,8 @@ pub enum Error {
         by.unwrap_or("a call of another library or thread")
     )]
     CaptureInvalidated {
-        /// The driver function, if this crate called it on the thread of the capture.
+        /// The driver function, if this crate called it on the thread of the capture: the first that was refused because
+        /// of a capture.
         by: Option<&'static str>,
         /// What that call answered, or else the end of the capture.
         code: ErrorCode,

@@ -47,7 +47,8 @@ impl Context {
     }
 
     /// Declares the context over, before whoever made it destroys it: events and streams of it answer
-    /// [`Error::ContextDestroyed`] from now on, and are leaked, without a driver call.
+    /// [`Error::ContextDestroyed`] from now on, and are leaked, without a driver call. So is a capture that is open: it
+    /// ends when the context does.
     ///
     /// Of a primary context this is needed before somebody resets the device; [`Device::context`] then
     /// retains the next life. (In a [forked child](Error::ForkedChild) everything is over already, and this
