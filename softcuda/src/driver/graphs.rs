@@ -107,7 +107,7 @@ pub(super) struct Graphs {
     /// What executables refer to that are gone while a launch of them is under way, which ends there.
     pub(super) in_flight: Vec<(Point, References)>,
     pub(super) destructors: VecDeque<Destructor>,
-    /// Whose destructors run at the moment.
+    /// Whose destructors run at the moment, on threads of the driver.
     pub(super) destroying: Vec<ScopeId>,
 }
 
@@ -166,14 +166,12 @@ impl Graphs {
         }
     }
 
-    /// The destructor that is to run next. It runs from now on.
+    /// The destructor that is to run next.
     pub(super) fn take_destructor(&mut self) -> Option<Destructor> {
-        let destructor = self.destructors.pop_front()?;
-        self.destroying.push(destructor.scope);
-        Some(destructor)
+        self.destructors.pop_front()
     }
 
-    /// A destructor of a scope has run.
+    /// A destructor of a scope has run on a thread of the driver.
     pub(super) fn destroyed(&mut self, scope: ScopeId) {
         if let Some(place) = self.destroying.iter().position(|other| *other == scope) {
             self.destroying.swap_remove(place);

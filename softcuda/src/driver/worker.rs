@@ -65,7 +65,10 @@ fn work() {
         state = if let Some((stream, job, scope)) = state.take_job() {
             run(state, stream, job, scope)
         } else if let Some(destructor) = state.graphs.take_destructor() {
-            destroy(state, &destructor)
+            state.graphs.destroying.push(destructor.scope);
+            let mut state = destroy(state, &destructor);
+            state.graphs.destroyed(destructor.scope);
+            state
         } else {
             break;
         };
@@ -116,9 +119,7 @@ fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
     thread::set_in_destructor(false);
     scope::enter(before);
     report::print();
-    let mut state = lock();
-    state.graphs.destroyed(destructor.scope);
-    state
+    lock()
 }
 
 /// How many threads there are for the work of a scope, on a device if one is given. The process has
