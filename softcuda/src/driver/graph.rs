@@ -37,8 +37,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     if state.graphs.all[&serial].in_capture {
         return Err(codes::ILLEGAL_STATE);
     }
-    state.graphs.remove(serial);
-    worker::destroy_unused(state);
+    let unused = state.graphs.remove(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 
@@ -99,8 +99,8 @@ pub(super) fn destroy_executable(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.executable(handle)?;
     state.check_unsafe_call()?;
-    state.remove_executable(serial);
-    worker::destroy_unused(state);
+    let unused = state.remove_executable(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 

@@ -106,6 +106,7 @@ pub(super) struct Graphs {
     pub(super) objects: BTreeMap<Serial, UserObject>,
     /// What executables refer to that are gone while a launch of them is under way, which ends there.
     pub(super) in_flight: Vec<(Point, References)>,
+    /// Those for threads of the driver: no call has made them superfluous, but the end of a launch.
     pub(super) destructors: VecDeque<Destructor>,
     /// Whose destructors run at the moment, on threads of the driver.
     pub(super) destroying: Vec<ScopeId>,
@@ -148,25 +149,30 @@ impl Graphs {
         }
     }
 
-    /// Something that refers to user objects is gone.
-    pub(super) fn give_up(&mut self, references: References) {
-        for (serial, count) in references {
-            if let Some(object) = self.objects.get_mut(&serial) {
-                object.shared -= count;
-            }
-            self.destroy_if_unused(serial);
-        }
+    /// Something that refers to user objects is gone. The destructors of those that nobody refers to any more.
+    #[must_use]
+    pub(super) fn give_up(&mut self, references: References) -> Vec<Destructor> {
+        let give_up = |(serial, count)| {
+            self.objects.get_mut(&serial)?.shared -= count;
+            self.take_if_unused(serial)
+        };
+        references.into_iter().filter_map(give_up).collect()
     }
 
-    /// Destroys a user object that nobody refers to.
-    pub(super) fn destroy_if_unused(&mut self, serial: Serial) {
-        let is_unused = self.objects.get(&serial).is_some_and(|object| object.owned == 0 && object.shared == 0);
-        if is_unused && let Some(UserObject { scope, destroy, user, needed, .. }) = self.objects.remove(&serial) {
-            self.destructors.push_back(Destructor { scope, destroy, user, passed: needed });
-        }
+    /// Takes a user object away that nobody refers to. Its destructor.
+    #[must_use]
+    pub(super) fn take_if_unused(&mut self, serial: Serial) -> Option<Destructor> {
+        self.objects.get(&serial).filter(|object| object.owned == 0 && object.shared == 0)?;
+        let UserObject { scope, destroy, user, needed, .. } = self.objects.remove(&serial)?;
+        Some(Destructor { scope, destroy, user, passed: needed })
     }
 
-    /// The destructor that is to run next.
+    /// Leaves destructors to threads of the driver.
+    pub(super) fn destroy_later(&mut self, unused: Vec<Destructor>) {
+        self.destructors.extend(unused);
+    }
+
+    /// The destructor that a thread is to run next.
     pub(super) fn take_destructor(&mut self) -> Option<Destructor> {
         self.destructors.pop_front()
     }
@@ -178,10 +184,9 @@ impl Graphs {
         }
     }
 
-    /// Takes a graph away.
-    pub(super) fn remove(&mut self, serial: Serial) {
-        if let Some(graph) = self.all.remove(&serial) {
-            self.give_up(graph.references);
-        }
+    /// Takes a graph away. The destructors of what it has kept.
+    #[must_use]
+    pub(super) fn remove(&mut self, serial: Serial) -> Vec<Destructor> {
+        self.all.remove(&serial).map(|graph| self.give_up(graph.references)).unwrap_or_default()
     }
 }

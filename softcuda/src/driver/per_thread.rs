@@ -48,6 +48,8 @@ impl State {
     fn retire_streams_of_thread(&mut self, thread: u64) {
         let streams: Vec<Serial> = self.contexts.values_mut().filter_map(|context| context.per_thread.remove(&thread)).collect();
         for stream in streams {
+            let unused = self.leaves_captures(stream);
+            self.graphs.destroy_later(unused);
             self.retire_stream(stream);
         }
     }

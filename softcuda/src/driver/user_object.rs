@@ -47,8 +47,8 @@ pub(super) fn release(handle: Handle, count: u32) -> Outcome {
     let mut state = lock();
     let serial = state.user_object(handle)?;
     take_owned(&mut state.graphs, serial, count)?;
-    state.graphs.destroy_if_unused(serial);
-    worker::destroy_unused(state);
+    let unused = state.graphs.take_if_unused(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 
@@ -97,7 +97,7 @@ pub(super) fn release_in_graph(graph: Handle, handle: Handle, count: u32) -> Out
     } else {
         graph.references.insert(serial, left);
     }
-    state.graphs.give_up([(serial, count)].into());
-    worker::destroy_unused(state);
+    let unused = state.graphs.give_up([(serial, count)].into());
+    worker::destroy(state, unused);
     Ok(())
 }

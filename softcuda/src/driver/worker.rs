@@ -66,7 +66,7 @@ fn work() {
             run(state, stream, job, scope)
         } else if let Some(destructor) = state.graphs.take_destructor() {
             state.graphs.destroying.push(destructor.scope);
-            let mut state = destroy(state, &destructor);
+            let mut state = run_destructor(state, &destructor);
             state.graphs.destroyed(destructor.scope);
             state
         } else {
@@ -97,16 +97,16 @@ fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
     state
 }
 
-/// Runs the destructors of user objects that a call has made superfluous: on its own thread, as a real driver was
-/// seen to.
-pub(super) fn destroy_unused(mut state: Locked) {
-    while let Some(destructor) = state.graphs.take_destructor() {
-        state = destroy(state, &destructor);
+/// Destroys the user objects that a call has made superfluous, and no others: on the caller's thread, as a real driver
+/// was seen to.
+pub(super) fn destroy(mut state: Locked, unused: impl IntoIterator<Item = Destructor>) {
+    for destructor in unused {
+        state = run_destructor(state, &destructor);
     }
 }
 
 /// Runs the destructor of a user object.
-fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
+fn run_destructor(mut state: Locked, destructor: &Destructor) -> Locked {
     for moment in &destructor.passed {
         state.order.learn_moment(destructor.scope, moment);
     }
