@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -9,9 +10,9 @@ use cudarc::driver::DriverError;
 use cudarc::driver::sys::CUresult::CUDA_SUCCESS;
 use softcuda::{Schedule, Scope};
 use support::context;
-use support::graph::{Graph, captured, info, user_object};
+use support::graph::{Graph, begin, captured, info, user_object};
 use support::user_object::{check_destroyed, destroyed, move_to, release, watched};
-use support::world::busy;
+use support::world::{busy, per_thread};
 
 #[test]
 fn one_on_the_callers_thread_takes_none_of_the_driver() {
@@ -82,4 +83,24 @@ fn no_call_runs_what_the_end_of_a_launch_has_made_superfluous() -> Result<(), Dr
         assert_ne!(destroyed(&told), thread::current().id());
     }
     Ok(())
+}
+
+#[test]
+fn a_thread_that_ends_within_a_capture_leaves_them_to_the_driver() {
+    let context = context(0);
+    let shared = Arc::clone(&context);
+    let capture = move || {
+        let (object, told) = watched();
+        shared.bind_to_thread().expect("a context");
+        let stream = per_thread(&shared);
+        begin(&stream);
+        move_to(info(&stream).expect("it captures").1, object);
+        (told, thread::current().id())
+    };
+    let (told, ended) = thread::spawn(capture).join().expect("it captures");
+    while softcuda::live().threads > 0 {
+        thread::yield_now();
+    }
+    let thread = told.try_recv().expect("a thread of the driver has run it");
+    assert!(thread != ended && thread != thread::current().id());
 }
