@@ -114,6 +114,37 @@ fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
 }
 
 #[test]
+fn one_that_only_a_launch_keeps_is_not_left() -> Result<(), DriverError> {
+    let context = context(0);
+    let outer = Scope::enter();
+    // With others nothing runs before a wait.
+    let inner = Scope::enter().scheduled(Schedule::Plain);
+    let stream = context.new_stream()?;
+    let [(object, told), (owned, told_of_owned)] = [watched(), watched()];
+    let graph = captured(&stream, |stream| {
+        let (_, graph, _) = info(stream).expect("it captures");
+        move_to(graph, object);
+        // SAFETY: both are alive.
+        assert_eq!(unsafe { sys::cuGraphRetainUserObject(graph, owned, 1, 0) }, CUDA_SUCCESS);
+    });
+    let executable = graph.instantiate();
+    let hold = Hold::new(&stream);
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    drop((executable, graph));
+    assert_eq!(softcuda::live().user_objects, 1);
+    drop(inner);
+    let reports = outer.scope().take_reports();
+    assert!(reports[0].to_string().contains("a scope ended with 1 user object in it"), "{reports:#?}");
+    assert!(is_there(&told));
+    hold.release();
+    destroyed(&told);
+    assert_eq!(release(owned, 1), CUDA_SUCCESS);
+    destroyed(&told_of_owned);
+    drop(hold);
+    Ok(())
+}
+
+#[test]
 fn who_is_told_that_it_goes_comes_after_the_launches() {
     let context = context(0);
     // With others nothing runs before a wait.
