@@ -1,8 +1,19 @@
 //! Launches of graphs whose executables are gone.
 
+use super::clock::Moment;
+use super::graphs::References;
 use super::state::State;
 
 impl State {
+    /// A launch has needed user objects until this.
+    pub(super) fn needed_until(&mut self, references: &References, end: &Moment) {
+        for serial in references.keys() {
+            if let Some(object) = self.graphs.objects.get_mut(serial) {
+                self.order.adds_unknown(object.scope, &mut object.needed, end);
+            }
+        }
+    }
+
     /// Gives up what executables refer to that are gone, where their last launch has ended:
     /// for threads of the driver, whoever calls this.
     #[cold]

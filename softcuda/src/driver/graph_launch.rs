@@ -204,7 +204,7 @@ impl State {
             self.retire_stream(stream);
         }
         if let Some((_, Some(end))) = &last {
-            self.graphs.needed_until(&references, end);
+            self.needed_until(&references, end);
         }
         match last {
             Some((point, _)) if !self.is_passed(point) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::abi::HostFunction;
-use super::clock::Moment;
+use super::clock::{Clock, Moment};
 use super::job::UserData;
 use super::node::{Node, Plan};
 use super::objects::{Point, Serial};
@@ -84,8 +84,8 @@ pub(super) struct UserObject {
     pub(super) owned: u64,
     /// Those of graphs and executables.
     pub(super) shared: u64,
-    /// The ends of launches that needed it, of executables that are gone; one a stream.
-    pub(super) needed: Vec<Moment>,
+    /// What the ends of launches come after that needed it, of executables that are gone; without what the scope knew.
+    pub(super) needed: Arc<Clock>,
 }
 
 /// A destructor that is to run on a thread.
@@ -95,7 +95,7 @@ pub(super) struct Destructor {
     pub(super) destroy: HostFunction,
     pub(super) user: UserData,
     /// What has passed when it runs, and so is known to who frees memory in it.
-    pub(super) passed: Vec<Moment>,
+    pub(super) passed: Arc<Clock>,
 }
 
 /// All of them.
@@ -135,16 +135,6 @@ impl Graphs {
         for (serial, count) in references {
             if let Some(object) = self.objects.get_mut(serial) {
                 object.shared += count;
-            }
-        }
-    }
-
-    /// What refers to user objects has been launched, until this.
-    pub(super) fn needed_until(&mut self, references: &References, end: &Moment) {
-        for serial in references.keys() {
-            if let Some(object) = self.objects.get_mut(serial) {
-                object.needed.retain(|other| other.actor != end.actor || other.count > end.count);
-                object.needed.push(end.clone());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `cuUserObject*`: what graphs keep for their callers.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use super::abi::{HostFunction, Out};
 use super::codes::{self, Outcome};
@@ -26,7 +27,7 @@ pub(super) fn create(out: Out<RawHandle>, user: *mut c_void, destroy: Option<Hos
     }
     let mut state = lock();
     let serial = state.serial();
-    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0, needed: Vec::new() };
+    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0, needed: Arc::default() };
     state.graphs.objects.insert(serial, object);
     out.set(Handle::new(Kind::UserObject, serial).raw());
     Ok(())

@@ -107,9 +107,7 @@ pub(super) fn destroy(mut state: Locked, unused: impl IntoIterator<Item = Destru
 
 /// Runs the destructor of a user object.
 fn run_destructor(mut state: Locked, destructor: &Destructor) -> Locked {
-    for moment in &destructor.passed {
-        state.order.learn_moment(destructor.scope, moment);
-    }
+    state.order.learn_unknown(destructor.scope, &destructor.passed);
     drop(state);
     discard::empty();
     let before = scope::enter(destructor.scope);
