@@ -289,3 +289,36 @@ fn a_scope_that_ends_lets_its_work_go() {
         call!(cuStreamSynchronize(stream.0));
     });
 }
+
+#[test]
+fn a_child_that_goes_meanwhile_is_added_with_what_it_keeps_or_not_at_all() {
+    unsafe extern "C" fn destroy(destroyed: *mut c_void) {
+        // SAFETY: the test's flag, which outlives the object.
+        let destroyed = unsafe { &*destroyed.cast::<AtomicBool>() };
+        assert!(!destroyed.swap(true, Ordering::SeqCst), "once");
+    }
+    fn graph() -> Shared {
+        let mut graph = ptr::null_mut();
+        call!(cuGraphCreate(&raw mut graph, 0));
+        Shared(graph)
+    }
+    explore(|| {
+        let (parent, child, destroyed) = (graph(), graph(), Arc::new(AtomicBool::new(false)));
+        let mut object = ptr::null_mut();
+        call!(cuUserObjectCreate(&raw mut object, Arc::as_ptr(&destroyed).cast_mut().cast(), Some(destroy), 1, 1));
+        call!(cuGraphRetainUserObject(child.0, object, 1, 1));
+        let adder = thread::spawn(move || {
+            let (parent, child) = (parent, child);
+            // SAFETY: the parent is alive; the driver refuses a child that is gone.
+            unsafe { driver::cuGraphAddChildGraphNode(&mut ptr::null_mut(), parent.0, ptr::null(), 0, child.0) }
+        });
+        call!(cuGraphDestroy(child.0));
+        let is_added = adder.join().unwrap() == codes::SUCCESS;
+        let mut nodes = 0;
+        call!(cuGraphGetNodes(parent.0, ptr::null_mut(), &raw mut nodes));
+        assert_eq!(nodes, usize::from(is_added));
+        assert_eq!(destroyed.load(Ordering::SeqCst), !is_added);
+        call!(cuGraphDestroy(parent.0));
+        assert!(destroyed.load(Ordering::SeqCst));
+    });
+}
