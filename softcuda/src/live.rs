@@ -20,7 +20,8 @@ pub struct Live {
     pub graphs: u64,
     /// Executable graphs that were not destroyed.
     pub executables: u64,
-    /// User objects that the program, a graph or an executable still refers to.
+    /// User objects that the program, a graph or an executable still refers to: one that only a launch under way keeps is
+    /// none of them.
     pub user_objects: u64,
 }
 

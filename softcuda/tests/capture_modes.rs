@@ -15,7 +15,9 @@ use cudarc::driver::sys::CUstreamCaptureMode::{
 use cudarc::driver::sys::{self, CUresult, CUstreamCaptureMode};
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream, DriverError, result};
 use softcuda::Scope;
-use support::graph::{ACTIVE, INVALIDATED, begin, begin_on, end_on, record, status};
+use support::graph::{ACTIVE, INVALIDATED, begin, begin_on, end_on, info, query, record, status};
+use support::green::Green;
+use support::user_object::{destroyed, move_to, watched};
 use support::{context, misuse};
 
 fn code(result: Result<(), DriverError>) -> CUresult {
@@ -196,6 +198,23 @@ fn a_capture_ends_with_its_scope() -> Result<(), DriverError> {
     drop(inner);
     assert_eq!(end_on(stream.cu_stream()).0, CUresult::CUDA_ERROR_ILLEGAL_STATE);
     assert_eq!(outer.scope().take_reports().len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_capture_ends_with_its_green_context() -> Result<(), DriverError> {
+    let primary = context(0);
+    let green = Green::of(&primary);
+    let (stream, event) = (green.stream(), primary.new_event(None)?);
+    let (object, told) = watched();
+    assert_eq!(begin_on(stream.cu_stream(), GLOBAL), CUDA_SUCCESS);
+    move_to(info(&stream).expect("it captures").1, object);
+    assert_eq!(query(&event), UNSUPPORTED);
+    assert_eq!(green.destroy(), Ok(()));
+    assert_eq!(query(&event), CUDA_SUCCESS);
+    assert_ne!(destroyed(&told), thread::current().id());
+    // SAFETY: it was not destroyed yet.
+    assert_eq!(unsafe { sys::cuStreamDestroy_v2(stream.cu_stream()) }, CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
     Ok(())
 }
 

@@ -3,63 +3,20 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::thread::{self, ThreadId};
+use std::sync::mpsc::channel;
+use std::thread;
 
+use cudarc::driver::sys;
 use cudarc::driver::sys::CUresult::{
     CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, CUDA_SUCCESS,
 };
-use cudarc::driver::sys::{self, CUgraph, CUuserObject};
 use cudarc::driver::{DriverError, result};
 use softcuda::{Schedule, Scope};
 use support::graph::{Graph, begin, captured, end_on, info, join, query, record, set, user_object};
 use support::reported::{check_reported, check_silent, in_every_schedule};
+use support::user_object::{check_destroyed, destroyed, is_there, move_to, release, watched};
 use support::world::{World, blocking, non_blocking, settle};
 use support::{Hold, context, misuse, round_trips};
-
-/// An object, and the thread on which it was destroyed.
-fn watched() -> (CUuserObject, Receiver<ThreadId>) {
-    let (tell, told) = channel();
-    let object = user_object(move || {
-        // Nobody listens any more where a test has failed.
-        let _ = tell.send(thread::current().id());
-    });
-    (object, told)
-}
-
-fn is_there(told: &Receiver<ThreadId>) -> bool {
-    match told.try_recv() {
-        Ok(thread) => {
-            assert_eq!(thread, thread::current().id());
-            false
-        }
-        Err(error) => error == TryRecvError::Empty,
-    }
-}
-
-/// Waits until it is destroyed, once: on which thread.
-fn destroyed(told: &Receiver<ThreadId>) -> ThreadId {
-    let thread = told.recv().expect("it is destroyed");
-    assert_eq!(told.recv(), Err(std::sync::mpsc::RecvError), "once");
-    thread
-}
-
-/// It was destroyed in the last call of this thread.
-fn check_destroyed(told: &Receiver<ThreadId>) {
-    assert!(!is_there(told));
-    assert_eq!(told.try_recv(), Err(TryRecvError::Disconnected), "once");
-}
-
-/// Hands the caller's reference over.
-fn move_to(graph: CUgraph, object: CUuserObject) {
-    // SAFETY: both are alive.
-    assert_eq!(unsafe { sys::cuGraphRetainUserObject(graph, object, 1, 1) }, CUDA_SUCCESS);
-}
-
-fn release(object: CUuserObject, count: u32) -> sys::CUresult {
-    // SAFETY: alive.
-    unsafe { sys::cuUserObjectRelease(object, count) }
-}
 
 #[test]
 fn an_object_goes_with_the_last_reference_of_the_caller() {
@@ -152,6 +109,37 @@ fn a_launch_in_flight_keeps_it() -> Result<(), DriverError> {
     assert!(is_there(&told));
     hold.release();
     assert_ne!(destroyed(&told), thread::current().id(), "nobody calls the driver");
+    drop(hold);
+    Ok(())
+}
+
+#[test]
+fn one_that_only_a_launch_keeps_is_not_left() -> Result<(), DriverError> {
+    let context = context(0);
+    let outer = Scope::enter();
+    // With others nothing runs before a wait.
+    let inner = Scope::enter().scheduled(Schedule::Plain);
+    let stream = context.new_stream()?;
+    let [(object, told), (owned, told_of_owned)] = [watched(), watched()];
+    let graph = captured(&stream, |stream| {
+        let (_, graph, _) = info(stream).expect("it captures");
+        move_to(graph, object);
+        // SAFETY: both are alive.
+        assert_eq!(unsafe { sys::cuGraphRetainUserObject(graph, owned, 1, 0) }, CUDA_SUCCESS);
+    });
+    let executable = graph.instantiate();
+    let hold = Hold::new(&stream);
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    drop((executable, graph));
+    assert_eq!(softcuda::live().user_objects, 1);
+    drop(inner);
+    let reports = outer.scope().take_reports();
+    assert!(reports[0].to_string().contains("a scope ended with 1 user object in it"), "{reports:#?}");
+    assert!(is_there(&told));
+    hold.release();
+    destroyed(&told);
+    assert_eq!(release(owned, 1), CUDA_SUCCESS);
+    destroyed(&told_of_owned);
     drop(hold);
     Ok(())
 }

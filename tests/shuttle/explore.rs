@@ -289,3 +289,67 @@ fn a_scope_that_ends_lets_its_work_go() {
         call!(cuStreamSynchronize(stream.0));
     });
 }
+
+fn graph() -> Shared {
+    let mut graph = ptr::null_mut();
+    call!(cuGraphCreate(&raw mut graph, 0));
+    Shared(graph)
+}
+
+/// A graph with a user object, and whether that was destroyed.
+fn graph_with_object() -> (Shared, Arc<AtomicBool>) {
+    unsafe extern "C" fn destroy(destroyed: *mut c_void) {
+        // SAFETY: the test's flag, which outlives the object.
+        let destroyed = unsafe { &*destroyed.cast::<AtomicBool>() };
+        assert!(!destroyed.swap(true, Ordering::SeqCst), "once");
+    }
+    let (graph, destroyed) = (graph(), Arc::new(AtomicBool::new(false)));
+    let mut object = ptr::null_mut();
+    call!(cuUserObjectCreate(&raw mut object, Arc::as_ptr(&destroyed).cast_mut().cast(), Some(destroy), 1, 1));
+    call!(cuGraphRetainUserObject(graph.0, object, 1, 1));
+    (graph, destroyed)
+}
+
+#[test]
+fn a_child_that_goes_meanwhile_is_added_with_what_it_keeps_or_not_at_all() {
+    explore(|| {
+        let (parent, (child, destroyed)) = (graph(), graph_with_object());
+        let adder = thread::spawn(move || {
+            let (parent, child) = (parent, child);
+            // SAFETY: the parent is alive; the driver refuses a child that is gone.
+            unsafe { driver::cuGraphAddChildGraphNode(&mut ptr::null_mut(), parent.0, ptr::null(), 0, child.0) }
+        });
+        call!(cuGraphDestroy(child.0));
+        let is_added = adder.join().unwrap() == codes::SUCCESS;
+        let mut nodes = 0;
+        call!(cuGraphGetNodes(parent.0, ptr::null_mut(), &raw mut nodes));
+        assert_eq!(nodes, usize::from(is_added));
+        assert_eq!(destroyed.load(Ordering::SeqCst), !is_added);
+        call!(cuGraphDestroy(parent.0));
+        assert!(destroyed.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn an_object_of_a_launch_goes_with_it() {
+    explore(|| {
+        let context = context();
+        let (stream, (graph, destroyed), notes) = (Shared(stream(1)), graph_with_object(), Arc::new(Notes::default()));
+        let mut executable = ptr::null_mut();
+        call!(cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0));
+        call!(cuGraphDestroy(graph.0));
+        note(stream.0, &notes, 0);
+        call!(cuGraphLaunch(executable, stream.0));
+        let other = with_context(context, move || {
+            let stream = stream;
+            call!(cuStreamSynchronize(stream.0));
+        });
+        call!(cuGraphExecDestroy(executable));
+        other.join().unwrap();
+        while threads() > 0 {
+            thread::yield_now();
+        }
+        noted(&notes, 1);
+        assert!(destroyed.load(Ordering::SeqCst));
+    });
+}

@@ -3,7 +3,7 @@
 use super::abi::Out;
 use super::captures::Capture;
 use super::codes::{self, Outcome};
-use super::graphs::Graph;
+use super::graphs::{Destructor, Graph};
 use super::handle::{Handle, Kind, RawHandle};
 use super::modes::Mode;
 use super::objects::{Role, Serial};
@@ -38,17 +38,19 @@ pub(super) fn begin(handle: Handle, mode: u32) -> Outcome {
 pub(super) fn end(handle: Handle, out: Option<Out<RawHandle>>) -> Outcome {
     let mut state = lock();
     let stream = state.stream(handle)?;
-    let ended = end_on(&mut state, stream);
+    let mut unused = Vec::new();
+    let ended = end_on(&mut state, stream, &mut unused);
     if let (Ok(graph), None) = (ended, &out) {
         // Nobody could destroy it.
-        state.graphs.remove(graph);
+        unused = state.graphs.remove(graph);
     }
     set(out, ended.map_or(Handle::NULL, |graph| Handle::new(Kind::Graph, graph)).raw());
-    worker::destroy_unused(state);
+    worker::destroy(state, unused);
     ended.map(drop)
 }
 
-fn end_on(state: &mut State, stream: Serial) -> Outcome<Serial> {
+/// `unused` becomes the destructors of what a capture without a graph has kept.
+fn end_on(state: &mut State, stream: Serial, unused: &mut Vec<Destructor>) -> Outcome<Serial> {
     let number = state.captures.of(stream).ok_or(codes::ILLEGAL_STATE)?;
     if state.captures.get(number).is_some_and(|capture| capture.origin != stream) {
         return Err(state.break_captures(&[number], codes::STREAM_CAPTURE_UNMATCHED));
@@ -65,7 +67,7 @@ fn end_on(state: &mut State, stream: Serial) -> Outcome<Serial> {
         }
         _ => codes::STREAM_CAPTURE_UNJOINED,
     };
-    state.graphs.remove(capture.graph);
+    *unused = state.graphs.remove(capture.graph);
     Err(code)
 }
 

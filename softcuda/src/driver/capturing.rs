@@ -5,6 +5,7 @@
 //! capture whatever it is about, unless its thread has said otherwise.
 
 use super::codes::{self, Code, Outcome};
+use super::graphs::Destructor;
 use super::handle::Handle;
 use super::mark::Mark;
 use super::node::{Node, NodeWork};
@@ -183,36 +184,42 @@ impl State {
         self.captures.get(capture).is_some_and(|capture| !capture.is_invalidated)
     }
 
-    /// A stream's handle is gone. With the origin of a capture that goes too: nobody can end it.
-    pub(super) fn leaves_captures(&mut self, stream: Serial) {
-        let Some(number) = self.captures.of(stream) else { return };
+    /// A stream's handle goes. With the origin of a capture that goes too, as nobody can end it: the destructors of what
+    /// it has kept.
+    #[must_use]
+    pub(super) fn leaves_captures(&mut self, stream: Serial) -> Vec<Destructor> {
+        let Some(number) = self.captures.of(stream) else { return Vec::new() };
         if self.captures.get(number).is_some_and(|capture| capture.origin == stream) {
-            self.abandon_capture(number);
-        } else if let Some(capture) = self.captures.get_mut(number) {
+            return self.abandon_capture(number);
+        }
+        if let Some(capture) = self.captures.get_mut(number) {
             capture.streams.remove(&stream);
         }
+        Vec::new()
     }
 
-    /// A context goes, and with it the captures that began on its streams.
+    /// A context goes, and with it the captures that began on its streams. What they have kept threads of the driver
+    /// destroy.
     pub(super) fn abandon_captures_in(&mut self, context: Serial) {
         let is_inside = |stream: &Serial| self.streams.get(stream).is_some_and(|stream| stream.context == context);
         for number in self.captures.numbers(|capture| is_inside(&capture.origin)) {
-            self.abandon_capture(number);
+            let unused = self.abandon_capture(number);
+            self.graphs.destroy_later(unused);
         }
     }
 
-    /// A scope ends, and with it its captures: how many.
+    /// The same where a scope ends: how many.
     pub(super) fn abandon_captures_of(&mut self, scope: ScopeId) -> usize {
         let captures = self.captures.numbers(|capture| capture.scope == scope);
         for number in &captures {
-            self.abandon_capture(*number);
+            let unused = self.abandon_capture(*number);
+            self.graphs.destroy_later(unused);
         }
         captures.len()
     }
 
-    fn abandon_capture(&mut self, number: Serial) {
-        if let Some(capture) = self.captures.remove(number) {
-            self.graphs.remove(capture.graph);
-        }
+    #[must_use]
+    fn abandon_capture(&mut self, number: Serial) -> Vec<Destructor> {
+        self.captures.remove(number).map(|capture| self.graphs.remove(capture.graph)).unwrap_or_default()
     }
 }

@@ -206,7 +206,8 @@ impl State {
         self.histories.allocations.retain(|_, of| of.is_ordered || !of.history.is_empty());
         self.histories.pageable.retain(|_, history| !history.is_empty());
         let events = self.events.values_mut().filter_map(|event| event.moment.as_mut());
-        self.order.prune(&floor, &named, events, kept);
+        let needed = self.graphs.objects.values_mut().map(|object| &mut object.needed);
+        self.order.prune(&floor, &named, events, needed, kept);
     }
 }
 

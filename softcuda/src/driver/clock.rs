@@ -51,10 +51,15 @@ impl Clock {
         }
     }
 
-    /// Whether all that the other names comes before this too.
+    /// Whether all that comes before the other comes before this too.
     pub(super) fn includes(&self, other: &Self) -> bool {
+        self.horizon >= other.horizon && self.names(other)
+    }
+
+    /// Whether all work that the other names comes before this too.
+    pub(super) fn names(&self, other: &Self) -> bool {
         let mut mine = self.counts.iter();
-        let enough = self.horizon >= other.horizon && self.counts.len() >= other.counts.len();
+        let enough = self.counts.len() >= other.counts.len();
         enough && other.counts.iter().all(|(actor, count)| mine.any(|(known, mine)| known == actor && mine >= count))
     }
 

@@ -31,8 +31,9 @@ impl State {
     }
 
     /// Takes a green context away. Its streams stay for the work that they have: nothing can be enqueued on them any more,
-    /// and those that were created are to be destroyed.
+    /// and those that were created are to be destroyed. Captures that began on them are over: nobody can end them.
     pub(super) fn remove_green_context(&mut self, green: Serial) {
+        self.abandon_captures_in(green);
         let primary = self.owner(green);
         for stream in self.streams.values_mut().filter(|stream| stream.context == green) {
             stream.detached = true;

@@ -37,8 +37,8 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
     if state.graphs.all[&serial].in_capture {
         return Err(codes::ILLEGAL_STATE);
     }
-    state.graphs.remove(serial);
-    worker::destroy_unused(state);
+    let unused = state.graphs.remove(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 
@@ -99,8 +99,8 @@ pub(super) fn destroy_executable(handle: Handle) -> Outcome {
     let mut state = lock();
     let serial = state.executable(handle)?;
     state.check_unsafe_call()?;
-    state.remove_executable(serial);
-    worker::destroy_unused(state);
+    let unused = state.remove_executable(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 
@@ -201,12 +201,12 @@ pub(super) struct Place {
     pub(super) count: usize,
 }
 
-/// Adds a node whose work, and context if that matters, `work` answers.
+/// Adds a node whose work, and context if that matters, `work` answers. That may change something: nothing is refused after it.
 ///
 /// # Safety
 ///
 /// `place` has an array of as many handles as it says, or null.
-unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork, Option<Serial>)>) -> Outcome {
+unsafe fn add_node(place: Place, work: impl FnOnce(&mut State) -> Outcome<(NodeWork, Option<Serial>)>) -> Outcome {
     let Place { out, graph, after, count } = place;
     if after.is_null() && count != 0 {
         return Err(codes::INVALID_VALUE);
@@ -226,7 +226,7 @@ unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork,
         }
         places.push(place);
     }
-    let (work, context) = work(&state)?;
+    let (work, context) = work(&mut state)?;
     let serial = state.serial();
     if let Some(graph) = state.graphs.all.get_mut(&graph) {
         graph.add(Node { serial, context, work, after: places });
@@ -268,22 +268,20 @@ pub(super) unsafe fn add_host(place: Place, params: In<HostNode>) -> Outcome {
 /// As for `add_node`.
 pub(super) unsafe fn add_child(place: Place, child: Handle) -> Outcome {
     let parent = place.graph;
-    let work = |state: &State| {
-        let child = state.graph(child)?;
-        Ok((NodeWork::Child(Arc::new(Plan::new(&state.graphs.all[&child].nodes))), None))
+    let work = |state: &mut State| {
+        let (parent, child) = (state.graph(parent)?, state.graph(child)?);
+        let Graph { nodes, references, .. } = &state.graphs.all[&child];
+        let (plan, references) = (Plan::new(nodes), references.clone());
+        state.graphs.refer_again(&references);
+        if let Some(parent) = state.graphs.all.get_mut(&parent) {
+            for (object, count) in references {
+                *parent.references.entry(object).or_default() += count;
+            }
+        }
+        Ok((NodeWork::Child(Arc::new(plan)), None))
     };
     // SAFETY: the caller's promise.
-    unsafe { add_node(place, work) }?;
-    let mut state = lock();
-    let (parent, child) = (state.graph(parent)?, state.graph(child)?);
-    let references = state.graphs.all[&child].references.clone();
-    state.graphs.refer_again(&references);
-    if let Some(parent) = state.graphs.all.get_mut(&parent) {
-        for (object, count) in references {
-            *parent.references.entry(object).or_default() += count;
-        }
-    }
-    Ok(())
+    unsafe { add_node(place, work) }
 }
 
 /// A node that records an event, or waits for one, in the event's context.
@@ -295,7 +293,7 @@ pub(super) unsafe fn add_event(place: Place, event: Handle, node: fn(Serial) -> 
     if event == Handle::NULL {
         return Err(codes::INVALID_VALUE);
     }
-    let work = |state: &State| state.event(event).map(|(serial, event)| (node(serial), Some(event.context)));
+    let work = |state: &mut State| state.event(event).map(|(serial, event)| (node(serial), Some(event.context)));
     // SAFETY: the caller's promise.
     unsafe { add_node(place, work) }
 }
@@ -327,7 +325,7 @@ pub(super) unsafe fn add_memset(place: Place, params: In<MemsetNode>, context: H
         return Err(codes::INVALID_VALUE);
     }
     let fill = Fill { target, pattern, count: width, rows: height, pitch };
-    let work = |state: &State| {
+    let work = |state: &mut State| {
         let context = state.named_context(context).map_err(|_| codes::INVALID_VALUE)?;
         ReadyFill::find(state, context, fill)?;
         Ok((NodeWork::Fill(fill), Some(context)))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::copy::{ReadyCopy, ReadyFill};
-use super::graphs::Executable;
+use super::graphs::{Destructor, Executable};
 use super::handle::{Handle, Kind};
 use super::mem_op::ReadyOperations;
 use super::node::{Node, NodeWork, Plan};
@@ -196,17 +196,21 @@ impl State {
         is_there
     }
 
-    /// Takes an executable away. What it refers to stays until its last launch has ended.
-    pub(super) fn remove_executable(&mut self, executable: Serial) {
-        let Some(Executable { references, streams, last, .. }) = self.graphs.executables.remove(&executable) else { return };
+    /// Takes an executable away. What it refers to stays until its last launch has ended; the destructors, if that has.
+    #[must_use]
+    pub(super) fn remove_executable(&mut self, executable: Serial) -> Vec<Destructor> {
+        let Some(Executable { references, streams, last, .. }) = self.graphs.executables.remove(&executable) else { return Vec::new() };
         for stream in streams.into_values() {
             self.retire_stream(stream);
         }
         if let Some((_, Some(end))) = &last {
-            self.graphs.needed_until(&references, end);
+            self.needed_until(&references, end);
         }
         match last {
-            Some((point, _)) if !self.is_passed(point) => self.graphs.in_flight.push((point, references)),
+            Some((point, _)) if !self.is_passed(point) => {
+                self.graphs.in_flight.push((point, references));
+                Vec::new()
+            }
             _ => self.graphs.give_up(references),
         }
     }

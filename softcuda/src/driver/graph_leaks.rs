@@ -1,5 +1,6 @@
 //! What a scope leaves behind of captures, graphs, executables and user objects.
 
+use super::graphs::Graphs;
 use super::raw::Topic;
 use super::report;
 use super::scope::ScopeId;
@@ -23,8 +24,12 @@ impl State {
         self.graphs.executables.values().filter(|executable| executable.scope == scope).count()
     }
 
+    /// But for those that launches alone keep, of executables that are gone: when these end is not up to the program.
     pub(super) fn count_user_objects(&self, scope: ScopeId) -> usize {
-        self.graphs.objects.values().filter(|object| object.scope == scope).count()
+        let Graphs { objects, in_flight, .. } = &self.graphs;
+        let launched = |serial| in_flight.iter().filter_map(|(_, references)| references.get(serial)).sum::<u64>();
+        let counted = objects.iter().filter(|(serial, object)| object.scope == scope && object.owned + object.shared > launched(serial));
+        counted.count()
     }
 
     /// A scope ends. Nobody ends its captures any more; what else it leaves is the heir's, who is told of it if

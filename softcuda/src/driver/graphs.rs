@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::abi::HostFunction;
-use super::clock::Moment;
+use super::clock::{Clock, Moment};
 use super::job::UserData;
 use super::node::{Node, Plan};
 use super::objects::{Point, Serial};
@@ -84,8 +84,8 @@ pub(super) struct UserObject {
     pub(super) owned: u64,
     /// Those of graphs and executables.
     pub(super) shared: u64,
-    /// The ends of launches that needed it, of executables that are gone; one a stream.
-    pub(super) needed: Vec<Moment>,
+    /// What the ends of launches come after that needed it, of executables that are gone; without what the scope knew.
+    pub(super) needed: Arc<Clock>,
 }
 
 /// A destructor that is to run on a thread.
@@ -95,7 +95,7 @@ pub(super) struct Destructor {
     pub(super) destroy: HostFunction,
     pub(super) user: UserData,
     /// What has passed when it runs, and so is known to who frees memory in it.
-    pub(super) passed: Vec<Moment>,
+    pub(super) passed: Arc<Clock>,
 }
 
 /// All of them.
@@ -106,8 +106,9 @@ pub(super) struct Graphs {
     pub(super) objects: BTreeMap<Serial, UserObject>,
     /// What executables refer to that are gone while a launch of them is under way, which ends there.
     pub(super) in_flight: Vec<(Point, References)>,
+    /// Those for threads of the driver: no call has made them superfluous, but the end of a launch.
     pub(super) destructors: VecDeque<Destructor>,
-    /// Whose destructors run at the moment.
+    /// Whose destructors run at the moment, on threads of the driver.
     pub(super) destroying: Vec<ScopeId>,
 }
 
@@ -138,52 +139,44 @@ impl Graphs {
         }
     }
 
-    /// What refers to user objects has been launched, until this.
-    pub(super) fn needed_until(&mut self, references: &References, end: &Moment) {
-        for serial in references.keys() {
-            if let Some(object) = self.objects.get_mut(serial) {
-                object.needed.retain(|other| other.actor != end.actor || other.count > end.count);
-                object.needed.push(end.clone());
-            }
-        }
+    /// Something that refers to user objects is gone. The destructors of those that nobody refers to any more.
+    #[must_use]
+    pub(super) fn give_up(&mut self, references: References) -> Vec<Destructor> {
+        let give_up = |(serial, count)| {
+            self.objects.get_mut(&serial)?.shared -= count;
+            self.take_if_unused(serial)
+        };
+        references.into_iter().filter_map(give_up).collect()
     }
 
-    /// Something that refers to user objects is gone.
-    pub(super) fn give_up(&mut self, references: References) {
-        for (serial, count) in references {
-            if let Some(object) = self.objects.get_mut(&serial) {
-                object.shared -= count;
-            }
-            self.destroy_if_unused(serial);
-        }
+    /// Takes a user object away that nobody refers to. Its destructor.
+    #[must_use]
+    pub(super) fn take_if_unused(&mut self, serial: Serial) -> Option<Destructor> {
+        self.objects.get(&serial).filter(|object| object.owned == 0 && object.shared == 0)?;
+        let UserObject { scope, destroy, user, needed, .. } = self.objects.remove(&serial)?;
+        Some(Destructor { scope, destroy, user, passed: needed })
     }
 
-    /// Destroys a user object that nobody refers to.
-    pub(super) fn destroy_if_unused(&mut self, serial: Serial) {
-        let is_unused = self.objects.get(&serial).is_some_and(|object| object.owned == 0 && object.shared == 0);
-        if is_unused && let Some(UserObject { scope, destroy, user, needed, .. }) = self.objects.remove(&serial) {
-            self.destructors.push_back(Destructor { scope, destroy, user, passed: needed });
-        }
+    /// Leaves destructors to threads of the driver.
+    pub(super) fn destroy_later(&mut self, unused: Vec<Destructor>) {
+        self.destructors.extend(unused);
     }
 
-    /// The destructor that is to run next. It runs from now on.
+    /// The destructor that a thread is to run next.
     pub(super) fn take_destructor(&mut self) -> Option<Destructor> {
-        let destructor = self.destructors.pop_front()?;
-        self.destroying.push(destructor.scope);
-        Some(destructor)
+        self.destructors.pop_front()
     }
 
-    /// A destructor of a scope has run.
+    /// A destructor of a scope has run on a thread of the driver.
     pub(super) fn destroyed(&mut self, scope: ScopeId) {
         if let Some(place) = self.destroying.iter().position(|other| *other == scope) {
             self.destroying.swap_remove(place);
         }
     }
 
-    /// Takes a graph away.
-    pub(super) fn remove(&mut self, serial: Serial) {
-        if let Some(graph) = self.all.remove(&serial) {
-            self.give_up(graph.references);
-        }
+    /// Takes a graph away. The destructors of what it has kept.
+    #[must_use]
+    pub(super) fn remove(&mut self, serial: Serial) -> Vec<Destructor> {
+        self.all.remove(&serial).map(|graph| self.give_up(graph.references)).unwrap_or_default()
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
         state = lock();
     } else {
         state.remove_green_context(green);
+        state.start_workers(0);
     }
     primary::release_on(state, device)
 }

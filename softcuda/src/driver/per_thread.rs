@@ -45,11 +45,15 @@ impl State {
         stream
     }
 
+    /// What their captures have kept threads of the driver destroy: this one has run its last code.
     fn retire_streams_of_thread(&mut self, thread: u64) {
         let streams: Vec<Serial> = self.contexts.values_mut().filter_map(|context| context.per_thread.remove(&thread)).collect();
         for stream in streams {
+            let unused = self.leaves_captures(stream);
+            self.graphs.destroy_later(unused);
             self.retire_stream(stream);
         }
+        self.start_workers(0);
     }
 }
 

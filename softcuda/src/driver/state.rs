@@ -188,9 +188,8 @@ impl State {
         serial
     }
 
-    /// Takes away the handle of a stream. Queued work is still done.
+    /// Takes away the handle of a stream that is in no capture. Queued work is still done.
     pub(super) fn retire_stream(&mut self, serial: Serial) {
-        self.leaves_captures(serial);
         let Some(stream) = self.streams.get_mut(&serial) else { return };
         stream.destroyed = true;
         self.order.end_stream(serial);

@@ -52,9 +52,9 @@ pub(super) fn destroy(handle: Handle) -> Outcome {
         _ => state.stream_to_destroy(handle)?,
     };
     let detached = state.streams[&serial].detached;
+    let unused = state.leaves_captures(serial);
     state.retire_stream(serial);
-    // What a capture has kept.
-    worker::destroy_unused(state);
+    worker::destroy(state, unused);
     // The documentation has it that this is to be called all the same: the caller owes nothing more.
     if detached { Err(codes::CONTEXT_IS_DESTROYED) } else { Ok(()) }
 }

@@ -1,6 +1,7 @@
 //! `cuUserObject*`: what graphs keep for their callers.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
 use super::abi::{HostFunction, Out};
 use super::codes::{self, Outcome};
@@ -26,7 +27,7 @@ pub(super) fn create(out: Out<RawHandle>, user: *mut c_void, destroy: Option<Hos
     }
     let mut state = lock();
     let serial = state.serial();
-    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0, needed: Vec::new() };
+    let object = UserObject { scope: scope::current(), destroy, user: UserData(user), owned, shared: 0, needed: Arc::default() };
     state.graphs.objects.insert(serial, object);
     out.set(Handle::new(Kind::UserObject, serial).raw());
     Ok(())
@@ -47,8 +48,8 @@ pub(super) fn release(handle: Handle, count: u32) -> Outcome {
     let mut state = lock();
     let serial = state.user_object(handle)?;
     take_owned(&mut state.graphs, serial, count)?;
-    state.graphs.destroy_if_unused(serial);
-    worker::destroy_unused(state);
+    let unused = state.graphs.take_if_unused(serial);
+    worker::destroy(state, unused);
     Ok(())
 }
 
@@ -97,7 +98,7 @@ pub(super) fn release_in_graph(graph: Handle, handle: Handle, count: u32) -> Out
     } else {
         graph.references.insert(serial, left);
     }
-    state.graphs.give_up([(serial, count)].into());
-    worker::destroy_unused(state);
+    let unused = state.graphs.give_up([(serial, count)].into());
+    worker::destroy(state, unused);
     Ok(())
 }

@@ -65,7 +65,10 @@ fn work() {
         state = if let Some((stream, job, scope)) = state.take_job() {
             run(state, stream, job, scope)
         } else if let Some(destructor) = state.graphs.take_destructor() {
-            destroy(state, &destructor)
+            state.graphs.destroying.push(destructor.scope);
+            let mut state = run_destructor(state, &destructor);
+            state.graphs.destroyed(destructor.scope);
+            state
         } else {
             break;
         };
@@ -94,19 +97,17 @@ fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
     state
 }
 
-/// Runs the destructors of user objects that a call has made superfluous: on its own thread, as a real driver was
-/// seen to.
-pub(super) fn destroy_unused(mut state: Locked) {
-    while let Some(destructor) = state.graphs.take_destructor() {
-        state = destroy(state, &destructor);
+/// Destroys the user objects that a call has made superfluous, and no others: on the caller's thread, as a real driver
+/// was seen to.
+pub(super) fn destroy(mut state: Locked, unused: impl IntoIterator<Item = Destructor>) {
+    for destructor in unused {
+        state = run_destructor(state, &destructor);
     }
 }
 
 /// Runs the destructor of a user object.
-fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
-    for moment in &destructor.passed {
-        state.order.learn_moment(destructor.scope, moment);
-    }
+fn run_destructor(mut state: Locked, destructor: &Destructor) -> Locked {
+    state.order.learn_unknown(destructor.scope, &destructor.passed);
     drop(state);
     discard::empty();
     let before = scope::enter(destructor.scope);
@@ -116,9 +117,7 @@ fn destroy(mut state: Locked, destructor: &Destructor) -> Locked {
     thread::set_in_destructor(false);
     scope::enter(before);
     report::print();
-    let mut state = lock();
-    state.graphs.destroyed(destructor.scope);
-    state
+    lock()
 }
 
 /// How many threads there are for the work of a scope, on a device if one is given. The process has

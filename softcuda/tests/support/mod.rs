@@ -10,6 +10,7 @@ pub(crate) mod peer_event;
 pub(crate) mod peer_memory;
 pub(crate) mod planted;
 pub(crate) mod reported;
+pub(crate) mod user_object;
 pub(crate) mod world;
 
 use std::sync::Arc;

@@ -1,7 +1,11 @@
 //! Accesses as they are enqueued; nothing runs here.
 
+use std::ffi::c_void;
+
 use super::super::buffer::Buffer;
+use super::super::graphs::UserObject;
 use super::super::history::History;
+use super::super::job::UserData;
 use super::super::objects::Role;
 use super::super::scope::PROCESS;
 use super::super::state::primary_handle;
@@ -99,6 +103,30 @@ fn clocks_do_not_grow_with_the_number_of_streams_there_were() {
     state.prune_order();
     assert!(state.order.moment(main).unwrap().others.len() <= 4);
     assert_eq!(state.histories.all_mut().map(|history| history.len()).sum::<usize>(), 3, "a write, in two pieces, and a read");
+}
+
+#[test]
+fn user_objects_do_not_grow_with_the_launches_there_were() {
+    unsafe extern "C" fn destroy(_: *mut c_void) {}
+    for waits in [true, false] {
+        let (mut state, context, _) = state();
+        let object = state.serial();
+        let user = UserData(std::ptr::null_mut());
+        let this = UserObject { scope: PROCESS, destroy, user, owned: 1, shared: 0, needed: Arc::default() };
+        state.graphs.objects.insert(object, this);
+        use_streams(&mut state, context, |state, stream, _| {
+            state.order.arrive(stream, PROCESS);
+            state.order.step(stream);
+            let end = state.order.moment(stream).unwrap();
+            state.needed_until(&[(object, 1)].into(), &end);
+            if waits {
+                state.learns(&Some(end).into());
+            }
+        });
+        state.order.growth = usize::MAX;
+        state.prune_order();
+        assert!(state.graphs.objects[&object].needed.len() <= 1);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::clock::{Clock, Moment};
+use super::super::clock::{Clock, Moment, OPEN};
 use super::super::objects::{Point, Serial};
 use super::super::scope::{PROCESS, ScopeId};
 use super::{Order, Reached};
@@ -85,6 +85,24 @@ impl Order {
             // What it was ordered after unseen has been enqueued by now.
             self.growth += moment.join_into(&mut host.known, self.accesses);
             host.version += 1;
+        }
+    }
+
+    /// Adds a moment to what the threads of a scope are told of later, without what they know already.
+    pub(in super::super) fn adds_unknown(&mut self, scope: ScopeId, unknown: &mut Arc<Clock>, moment: &Moment) {
+        let known = self.known_to(scope);
+        if known.names(unknown) {
+            *unknown = Arc::default();
+        }
+        if !moment.is_in(&known) {
+            self.growth += moment.join_into(unknown, OPEN);
+        }
+    }
+
+    /// The threads of a scope are told of something that comes after this.
+    pub(in super::super) fn learn_unknown(&mut self, scope: ScopeId, unknown: &Arc<Clock>) {
+        if !self.known_to(scope).names(unknown) {
+            self.learn(scope, &Reached { moments: Vec::new(), ended: vec![Arc::clone(unknown)] });
         }
     }
 

@@ -26,12 +26,14 @@ impl Order {
     }
 
     /// Forgets what no question will be about: work below the floor, and actors that are neither
-    /// alive nor named in a history. `events` are what events know, `kept` is the size of the histories.
+    /// alive nor named in a history. `events` are what events know, `others` what somebody else does, `kept` is the size
+    /// of the histories.
     pub(in super::super) fn prune<'a>(
         &mut self,
         floor: &Clock,
         named: &BTreeSet<Actor>,
         events: impl Iterator<Item = &'a mut Moment>,
+        others: impl Iterator<Item = &'a mut Arc<Clock>>,
         kept: usize,
     ) {
         let Self { streams, contexts, hosts, messages, values, .. } = self;
@@ -56,6 +58,7 @@ impl Order {
         for clock in of_streams.chain(of_contexts).chain(values.values_mut()) {
             pruned.prune(clock, keep);
         }
+        others.for_each(|clock| pruned.prune(clock, keep));
         self.kept = pruned.kept;
         self.growth = 0;
     }
