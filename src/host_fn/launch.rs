@@ -120,9 +120,7 @@ impl StreamRef<'_> {
     }
 
     fn launch_in<T: Send + 'static>(self, context: Context, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
-        if self.capture_for(context, CALL)?.is_some() {
-            return Err(Error::Capturing { call: CALL });
-        }
+        self.outside_capture(CALL)?;
         let mark = Event::bound(context)?;
         let outcome = Arc::new(Outcome::new());
         let ticket = running::put(context, Box::new(Closure { function: f, outcome: outcome.clone() }))?;

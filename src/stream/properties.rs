@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, c_ulonglong};
 use super::Stream;
 use crate::context::Context;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::handle::{AsStream, CaptureStatus, StreamRef};
 
 impl Stream {
@@ -233,10 +233,18 @@ impl StreamRef<'_> {
 
     /// Its context, for a call that would end a capture of it.
     fn context_outside_capture(self, call: &'static str) -> Result<Context> {
-        let context = self.context()?;
-        match self.capture_for(context, call)? {
-            Some(_) => Err(Error::Capturing { call }),
-            None => Ok(context),
+        self.outside_capture(call)?;
+        self.context()
+    }
+
+    /// [`Error::Capturing`] where `call` is not allowed because of a capture: of this stream; of a blocking one, on the
+    /// legacy default stream.
+    pub(crate) fn outside_capture(self, call: &'static str) -> Result<()> {
+        match self.is_capturing() {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Error::Capturing { call }),
+            Err(error) if error.code() == Some(ErrorCode::STREAM_CAPTURE_IMPLICIT) => Err(Error::Capturing { call }),
+            Err(error) => Err(error),
         }
     }
 }
