@@ -59,6 +59,25 @@ fn branches_that_nothing_orders_are_reported() {
 }
 
 #[test]
+fn an_upload_is_nothing_that_later_launches_come_after() {
+    in_every_schedule_with_a_world(|world| {
+        let World { first: stream, second: other, data, .. } = world;
+        let executable = captured(stream, |stream| assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS)).instantiate();
+        // SAFETY: all are alive.
+        let upload = |stream: &CudaStream| unsafe { sys::cuGraphUpload(executable.0, stream.cu_stream()) };
+        check_silent("it comes after earlier launches", || {
+            assert_eq!((executable.launch(stream), upload(other)), (CUDA_SUCCESS, CUDA_SUCCESS));
+            set(*data, 2, 16, other);
+        });
+        settle(other);
+        check_reported("a launch beside what is before it", &["cuGraphLaunch: the write of", "by cuMemsetD32Async"], || {
+            assert_eq!(upload(other), CUDA_SUCCESS);
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+        });
+    });
+}
+
+#[test]
 fn an_event_that_was_destroyed_is_reported_and_not_recorded() -> Result<(), DriverError> {
     let scope = misuse();
     let context = context(0);

@@ -29,14 +29,14 @@ pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
     state.launches(executable, stream)
 }
 
-/// What a launch would prepare, this does; which is nothing here.
+/// What a launch would prepare, this does; which is nothing here. It comes after earlier launches, and is nothing that
+/// later ones come after.
 pub(super) fn upload(handle: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
     let executable = state.executable(handle)?;
     let stream = state.stream_outside_captures(stream)?;
     state.comes_after_the_last(executable, stream);
-    let end = state.submit(stream, None, Work::Wait);
-    state.ends_with_launch(executable, stream, end);
+    state.submit(stream, None, Work::Wait);
     Ok(())
 }
 
