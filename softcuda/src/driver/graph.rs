@@ -14,9 +14,10 @@ use super::node::{Fill, Node, NodeWork, Plan};
 use super::objects::Serial;
 use super::raw::Topic;
 use super::state::{State, lock};
-use super::{report, scope, worker};
+use super::{report, scope, thread, worker};
 
 pub(super) fn create(out: Out<RawHandle>, flags: u32) -> Outcome {
+    thread::may("create a graph")?;
     if flags != 0 {
         return Err(codes::INVALID_VALUE);
     }
@@ -32,6 +33,7 @@ fn add(state: &mut State, out: Out<RawHandle>, graph: Graph) {
 }
 
 pub(super) fn destroy(handle: Handle) -> Outcome {
+    thread::may("destroy a graph")?;
     let mut state = lock();
     let serial = state.graph(handle)?;
     if state.graphs.all[&serial].in_capture {
@@ -54,6 +56,7 @@ fn copy(state: &mut State, serial: Serial) -> (Vec<Node>, References) {
 }
 
 pub(super) fn clone(out: Out<RawHandle>, handle: Handle) -> Outcome {
+    thread::may("copy a graph")?;
     let mut state = lock();
     let serial = state.graph(handle)?;
     let (nodes, references) = copy(&mut state, serial);
@@ -68,6 +71,7 @@ pub(super) fn instantiate(out: Out<RawHandle>, handle: Handle, flags: u64) -> Ou
     const DEVICE_LAUNCH: u64 = 4;
     /// Of priorities, which streams have none of.
     const NODE_PRIORITY: u64 = 8;
+    thread::may("instantiate a graph")?;
     if flags & DEVICE_LAUNCH != 0 {
         report::add(Topic::Unsupported, "a graph cannot be launched by kernels");
     }
@@ -96,6 +100,7 @@ pub(super) fn executable_flags(handle: Handle, out: Out<u64>) -> Outcome {
 
 /// A launch that is under way goes on.
 pub(super) fn destroy_executable(handle: Handle) -> Outcome {
+    thread::may("destroy an executable graph")?;
     let mut state = lock();
     let serial = state.executable(handle)?;
     state.check_unsafe_call()?;
