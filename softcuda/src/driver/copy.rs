@@ -319,6 +319,8 @@ impl ReadyFill {
             let target = target.checked_add(offset as u64).ok_or(codes::INVALID_VALUE)?;
             Ok((target, memory_to_fill(state, context, target, pattern, bytes)?.1))
         };
+        // The last first: there may be more rows than fit into any memory.
+        row(rows.saturating_sub(1))?;
         Ok(Self { rows: (0..rows).map(row).collect::<Outcome<_>>()?, pattern })
     }
 

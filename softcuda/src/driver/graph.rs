@@ -328,7 +328,8 @@ pub(super) unsafe fn add_memset(place: Place, params: In<MemsetNode>, context: H
         (4, _) => Pattern::Word(value),
         _ => return Err(codes::INVALID_VALUE),
     };
-    if width == 0 || height == 0 {
+    let overlaps = height > 1 && width.checked_mul(pattern.size()).is_none_or(|bytes| pitch < bytes);
+    if width == 0 || height == 0 || overlaps {
         return Err(codes::INVALID_VALUE);
     }
     let fill = Fill { target, pattern, count: width, rows: height, pitch };
