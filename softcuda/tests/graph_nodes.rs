@@ -206,9 +206,10 @@ fn nodes_of_a_context_that_is_gone_are_not_launched() -> Result<(), DriverError>
     let graph = Graph::new();
     // SAFETY: all are alive.
     assert_eq!(unsafe { sys::cuGraphAddEventRecordNode(&mut null_mut(), graph.0, std::ptr::null(), 0, there) }, CUDA_SUCCESS);
+    let executable = graph.instantiate();
     // SAFETY: alive, and nothing of it is used any more.
     unsafe { sys::cuCtxDestroy_v2(raw) }.result()?;
-    assert_eq!(graph.instantiate().launch(&stream), CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_eq!(executable.launch(&stream), CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
     let reports: Vec<String> = scope.scope().take_reports().iter().map(ToString::to_string).collect();
     assert!(reports.iter().any(|report| report.contains("cuGraphLaunch: the graph has a node of context")), "{reports:#?}");
     Ok(())

@@ -4,14 +4,14 @@ mod support;
 
 use std::sync::Arc;
 
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
-use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, result};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
+use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
+use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, PushKernelArg as _, result};
 use softcuda::{Schedule, Scope};
-use support::graph::{captured, join, raw_event, set};
+use support::graph::{Graph, captured, join, raw_event, set};
 use support::reported::{check_reported, check_silent, in_every_schedule, in_every_schedule_with_a_world};
 use support::world::{World, non_blocking, settle};
-use support::{context, misuse};
+use support::{ONE, add, context, misuse};
 
 #[test]
 fn unordered_work_beside_a_launch_is_reported() {
@@ -95,6 +95,76 @@ fn an_event_that_was_destroyed_is_reported_and_not_recorded() -> Result<(), Driv
     let reports = scope.scope().take_reports();
     assert_eq!(reports.len(), 1, "{reports:#?}");
     assert!(reports[0].to_string().contains("cuGraphLaunch: the graph records, or waits for, event 0x"), "{}", reports[0]);
+    Ok(())
+}
+
+/// What makes something of a graph answers, without what it makes.
+fn instantiated_and_cloned(graph: &Graph) -> [CUresult; 2] {
+    let (mut executable, mut clone) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: alive, and valid places; what the graph refers to is for the driver to find out.
+    let codes = unsafe { [sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0), sys::cuGraphClone(&raw mut clone, graph.0)] };
+    assert!(executable.is_null() && clone.is_null());
+    codes
+}
+
+/// The texts of the reports so far.
+fn texts(scope: &softcuda::Entered) -> Vec<String> {
+    scope.scope().take_reports().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_graph_with_an_event_that_was_destroyed_is_refused() -> Result<(), DriverError> {
+    let scope = misuse();
+    let stream = context(0).new_stream()?;
+    // SAFETY: alive.
+    let record = |event| unsafe { sys::cuEventRecordWithFlags(event, stream.cu_stream(), 1) };
+    // SAFETY: as above.
+    let wait = |event| unsafe { sys::cuStreamWaitEvent(stream.cu_stream(), event, 1) };
+    for is_wait in [false, true] {
+        let event = raw_event();
+        let graph = captured(&stream, |_| assert_eq!(if is_wait { wait(event) } else { record(event) }, CUDA_SUCCESS));
+        let executable = graph.instantiate();
+        let parent = Graph::new();
+        let node = &mut std::ptr::null_mut();
+        // SAFETY: both are alive.
+        assert_eq!(unsafe { sys::cuGraphAddChildGraphNode(node, parent.0, std::ptr::null(), 0, graph.0) }, CUDA_SUCCESS);
+        // SAFETY: alive; the graphs are misuse from now on.
+        unsafe { result::event::destroy(event) }?;
+        for graph in [&graph, &parent] {
+            assert_eq!(instantiated_and_cloned(graph), [CUDA_ERROR_INVALID_HANDLE; 2]);
+        }
+        let expected = ["cuGraphInstantiateWithFlags", "cuGraphClone"]
+            .map(|call| format!("{call}: the graph records, or waits for, event {event:?}, which was destroyed (2 times)"));
+        assert_eq!(texts(&scope), expected);
+        // A record was seen to go somewhere on a real driver, a wait to crash.
+        let launched = if is_wait { CUDA_ERROR_INVALID_HANDLE } else { CUDA_SUCCESS };
+        assert_eq!(executable.launch(&stream), launched);
+        assert_eq!(texts(&scope).len(), 1);
+    }
+    stream.synchronize()
+}
+
+#[test]
+fn a_graph_with_a_kernel_whose_module_was_unloaded_is_refused() -> Result<(), DriverError> {
+    let scope = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let data = stream.clone_htod(&[1_u32; 4])?;
+    let (address, kernel) = (read_address(&data, &stream), add(&context));
+    let graph = captured(&stream, |stream| {
+        // SAFETY: the arguments are those of the PTX.
+        unsafe { stream.launch_builder(&kernel).arg(&4_u32).arg(&1_u32).arg(&address).launch(ONE) }.expect("a launch");
+    });
+    let executable = graph.instantiate();
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    // The last that has the module.
+    drop(kernel);
+    assert_eq!(instantiated_and_cloned(&graph), [CUDA_ERROR_INVALID_HANDLE; 2]);
+    assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_HANDLE);
+    let expected = ["cuGraphInstantiateWithFlags", "cuGraphClone", "cuGraphLaunch"]
+        .map(|call| format!("{call}: the graph launches kernel `add`, whose module was unloaded"));
+    assert_eq!(texts(&scope), expected);
+    assert_eq!(stream.clone_dtoh(&data)?, [2; 4]);
     Ok(())
 }
 

@@ -97,6 +97,10 @@ impl State {
             report::add(Topic::Handle, format_args!("the graph has a node of context {context}, which was destroyed"));
             return Err(codes::CONTEXT_IS_DESTROYED);
         }
+        // A real driver was seen to record another event, that had the place.
+        if !matches!(node.work, NodeWork::Record(_)) {
+            self.check_node(node)?;
+        }
         let context = || node.context.ok_or(codes::INVALID_CONTEXT);
         Ok(match &node.work {
             NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
@@ -180,20 +184,10 @@ impl State {
             }
             NodeWork::HostFunction(function, user) => host_function::submit(self, stream, *function, *user),
             NodeWork::Record(event) if self.has_event(*event) => return event::submit_record(self, *event, stream),
-            NodeWork::Wait(event) if self.has_event(*event) => streams::submit_wait(self, stream, *event),
+            NodeWork::Wait(event) => streams::submit_wait(self, stream, *event),
             _ => drop(self.submit(stream, None, Work::Wait)),
         }
         Ok(())
-    }
-
-    /// Whether an event is still there. A real driver was seen to record another, that had its place.
-    fn has_event(&self, event: Serial) -> bool {
-        let is_there = self.events.contains_key(&event);
-        if !is_there {
-            let handle = Handle::new(Kind::Event, event);
-            report::add(Topic::Handle, format_args!("the graph records, or waits for, event {handle:?}, which was destroyed"));
-        }
-        is_there
     }
 
     /// Takes an executable away. What it refers to stays until its last launch has ended.

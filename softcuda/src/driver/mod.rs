@@ -102,6 +102,7 @@ mod ptx;
 mod races;
 mod ranges;
 pub mod raw;
+mod referents;
 mod register;
 mod report;
 mod resource;

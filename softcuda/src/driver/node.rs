@@ -49,6 +49,7 @@ pub(super) struct Fill {
 pub(super) struct Kernel {
     pub(super) entry: Arc<Entry>,
     pub(super) twin: Registration,
+    pub(super) module: Serial,
     pub(super) shape: Shape,
     pub(super) declared: Option<Vec<RawAccess>>,
 }
