@@ -102,9 +102,11 @@ fn an_event_that_was_destroyed_is_reported_and_not_recorded() -> Result<(), Driv
 fn instantiated_and_cloned(graph: &Graph) -> [CUresult; 2] {
     let (mut executable, mut clone) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: alive, and valid places; what the graph refers to is for the driver to find out.
-    let codes = unsafe { [sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0), sys::cuGraphClone(&raw mut clone, graph.0)] };
+    let instantiated = unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0) };
+    // SAFETY: as above.
+    let cloned = unsafe { sys::cuGraphClone(&raw mut clone, graph.0) };
     assert!(executable.is_null() && clone.is_null());
-    codes
+    [instantiated, cloned]
 }
 
 /// The texts of the reports so far.
@@ -196,6 +198,52 @@ fn memory_that_was_freed_is_reported_and_not_touched() -> Result<(), DriverError
         assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_VALUE);
     });
     stream.synchronize()
+}
+
+/// Enqueues something that uses memory.
+type Use<'a> = &'a dyn Fn(&Arc<CudaStream>) -> CUresult;
+
+#[test]
+fn other_memory_at_the_same_address_is_not_taken_for_it() -> Result<(), DriverError> {
+    let scope = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let kernel = add(&context);
+    let (device, host) = (stream.clone_htod(&[1_u32; 4])?, Box::into_raw(Box::new([2_u32; 4])));
+    let (device, address) = (read_address(&device, &stream), host.expose_provenance() as u64);
+    // SAFETY: the memory stays until the end of the test, here and below.
+    let register = || unsafe { sys::cuMemHostRegister_v2(host.cast(), 16, 0) }.result();
+    // SAFETY: registered.
+    let unregister = || unsafe { sys::cuMemHostUnregister(host.cast()) }.result();
+    // SAFETY: all memory is alive, here and below.
+    let copy = |to, from, stream: &CudaStream| unsafe { sys::cuMemcpyAsync(to, from, 16, stream.cu_stream()) };
+    let uses: [Use<'_>; 5] = [
+        &|stream| copy(address, device, stream),
+        &|stream| copy(device, address, stream),
+        &|stream| set(address, 7, 4, stream),
+        // SAFETY: as above.
+        &|stream| unsafe { sys::cuStreamWriteValue32_v2(stream.cu_stream(), address, 7, 0) },
+        &|stream| {
+            // SAFETY: the arguments are those of the PTX.
+            unsafe { stream.launch_builder(&kernel).arg(&4_u32).arg(&1_u32).arg(&address).launch(ONE) }.expect("a launch");
+            CUDA_SUCCESS
+        },
+    ];
+    for (place, enqueue) in uses.into_iter().enumerate() {
+        register()?;
+        let executable = captured(&stream, |stream| assert_eq!(enqueue(stream), CUDA_SUCCESS)).instantiate();
+        unregister()?;
+        register()?;
+        assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_VALUE, "{place}");
+        stream.synchronize()?;
+        unregister()?;
+        let reports = texts(&scope);
+        assert_eq!(reports.len(), 1, "{place}: {reports:#?}");
+        assert!(reports[0].contains("another allocation has its address") && reports[0].contains("freed by cuMemHostUnregister"), "{reports:#?}");
+    }
+    // SAFETY: nothing uses it, and it was made of a box.
+    assert_eq!(*unsafe { Box::from_raw(host) }, [2; 4]);
+    Ok(())
 }
 
 fn read_address(data: &cudarc::driver::CudaSlice<u32>, stream: &Arc<CudaStream>) -> CUdeviceptr {

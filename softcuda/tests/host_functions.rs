@@ -11,7 +11,7 @@ use std::thread;
 
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_PERMITTED, CUDA_SUCCESS};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
-use support::graph::captured;
+use support::graph::{begin_on, captured};
 use support::green::{Green, destroy};
 use support::{context, misuse, round_trips};
 
@@ -131,24 +131,25 @@ fn a_host_function_launches_and_captures_but_makes_and_ends_no_graph() -> Result
         let (graph, executable, other) =
             (with_exposed_provenance_mut(graph), with_exposed_provenance_mut(executable), with_exposed_provenance_mut(other));
         let mut captured = null_mut();
-        // SAFETY: what the handles are of outlives the work of this function's stream, and the places are valid.
-        let refused = unsafe {
-            [
-                sys::cuGraphCreate(&mut null_mut(), 0),
-                sys::cuGraphClone(&mut null_mut(), graph),
-                sys::cuGraphInstantiateWithFlags(&mut null_mut(), graph, 0),
-                sys::cuGraphExecDestroy(executable),
-                sys::cuGraphDestroy(graph),
-            ]
-        };
-        // SAFETY: as above.
-        let done = unsafe {
-            [
-                sys::cuGraphLaunch(executable, other),
-                sys::cuStreamBeginCapture_v2(other, sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-                sys::cuStreamEndCapture(other, &raw mut captured),
-            ]
-        };
+        let refused = [
+            // SAFETY: the places are valid, and what the handles are of outlives the work of this function's stream.
+            unsafe { sys::cuGraphCreate(&mut null_mut(), 0) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphClone(&mut null_mut(), graph) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphInstantiateWithFlags(&mut null_mut(), graph, 0) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphExecDestroy(executable) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphDestroy(graph) },
+        ];
+        let done = [
+            // SAFETY: as above.
+            unsafe { sys::cuGraphLaunch(executable, other) },
+            begin_on(other, sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+            // SAFETY: as above.
+            unsafe { sys::cuStreamEndCapture(other, &raw mut captured) },
+        ];
         // SAFETY: as above.
         let last = unsafe { sys::cuGraphDestroy(captured) };
         tell.send((refused, done, last, captured.expose_provenance())).expect("the test waits");

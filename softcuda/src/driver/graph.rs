@@ -233,9 +233,9 @@ unsafe fn add_node(place: Place, work: impl FnOnce(&State) -> Outcome<(NodeWork,
         places.push(place);
     }
     let (work, context) = work(&state)?;
-    let serial = state.serial();
+    let (serial, memory) = (state.serial(), state.memory.used_by(&work));
     if let Some(graph) = state.graphs.all.get_mut(&graph) {
-        graph.add(Node { serial, context, work, after: places });
+        graph.add(Node { serial, context, work, memory, after: places });
     }
     out.set(Handle::new(Kind::GraphNode, serial).raw());
     Ok(())

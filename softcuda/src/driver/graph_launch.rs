@@ -101,6 +101,7 @@ impl State {
         if !matches!(node.work, NodeWork::Record(_)) {
             self.check_node(node)?;
         }
+        self.check_memory(node)?;
         let context = || node.context.ok_or(codes::INVALID_CONTEXT);
         Ok(match &node.work {
             NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),

@@ -2,11 +2,20 @@
 
 use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind};
-use super::node::{Node, NodeWork};
+use super::memory::Memory;
+use super::node::{Node, NodeWork, Used};
 use super::objects::Serial;
 use super::raw::Topic;
 use super::report;
 use super::state::State;
+
+impl Memory {
+    /// The memory that a new node uses.
+    pub(super) fn used_by(&self, work: &NodeWork) -> Vec<Used> {
+        let used = |address| Some(Used { address, allocation: self.around(address)?.1.id });
+        work.addresses().into_iter().filter_map(used).collect()
+    }
+}
 
 impl State {
     /// Whether a graph can be made of nodes: their events and modules are there. A real driver was seen to crash where
@@ -37,5 +46,15 @@ impl State {
             report::add(Topic::Handle, format_args!("the graph records, or waits for, event {handle:?}, which was destroyed"));
         }
         is_there
+    }
+
+    /// Whether none of the memory of a node has become another's. What is there no more is found out where it is used.
+    pub(super) fn check_memory(&self, node: &Node) -> Outcome {
+        let is_another = |used: &&Used| self.memory.around(used.address).is_some_and(|(_, allocation)| allocation.id != used.allocation);
+        let Some(Used { address, .. }) = node.memory.iter().find(is_another) else { return Ok(()) };
+        let freed = self.freed.describe(*address);
+        let text = format_args!("the graph uses an allocation at {address:#x} that is gone{freed}: another allocation has its address");
+        report::add(Topic::Memory, text);
+        Err(codes::INVALID_VALUE)
     }
 }
