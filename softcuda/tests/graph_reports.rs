@@ -52,9 +52,46 @@ fn branches_that_nothing_orders_are_reported() {
             join(stream, other);
         });
         let executable = graph.instantiate();
-        check_reported("", &["cuGraphLaunch: the write of", "a branch of the executable graph 0x", "by cuGraphLaunch"], || {
+        let words =
+            ["cuGraphLaunch: the write of", "a branch of the executable graph 0x", "by cuGraphLaunch", "an edge in its graph would"];
+        check_reported("", &words, || assert_eq!(executable.launch(stream), CUDA_SUCCESS));
+    });
+}
+
+#[test]
+fn work_beside_a_branch_is_to_be_ordered_with_the_launch() {
+    in_every_schedule(|context, pace| {
+        // As above.
+        if cfg!(softcuda_linked) && !matches!(pace, Schedule::Seeded(_)) {
+            return;
+        }
+        let World { first: stream, second: other, data, .. } = &World::of(context, non_blocking);
+        let third = non_blocking(context);
+        // The second branch is a stream of the graph.
+        let executable = captured(stream, |stream| {
+            join(&third, stream);
+            assert_eq!(set(*data, 1, 8, stream), CUDA_SUCCESS);
+            assert_eq!(set(*data + 32, 1, 8, &third), CUDA_SUCCESS);
+            join(stream, &third);
+        })
+        .instantiate();
+        let words = [
+            "cuMemsetD32Async: the write of",
+            "on a branch of",
+            "; cuEventRecord on the stream of its launch after the write and cuStreamWaitEvent on stream 0x",
+        ];
+        check_reported("after a launch", &words, || {
             assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+            settle(stream);
+            set(*data + 32, 2, 8, other);
         });
+        settle(other);
+        let words =
+            ["cuGraphLaunch: the write of", "on a branch of", "after the write and cuStreamWaitEvent on the stream of its launch before"];
+        check_reported("before a launch", &words, || assert_eq!(executable.launch(stream), CUDA_SUCCESS));
+        settle(stream);
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(third.cu_stream()) }.expect("its end");
     });
 }
 
@@ -239,7 +276,10 @@ fn other_memory_at_the_same_address_is_not_taken_for_it() -> Result<(), DriverEr
         unregister()?;
         let reports = texts(&scope);
         assert_eq!(reports.len(), 1, "{place}: {reports:#?}");
-        assert!(reports[0].contains("another allocation has its address") && reports[0].contains("freed by cuMemHostUnregister"), "{reports:#?}");
+        assert!(
+            reports[0].contains("another allocation has its address") && reports[0].contains("freed by cuMemHostUnregister"),
+            "{reports:#?}"
+        );
     }
     // SAFETY: nothing uses it, and it was made of a box.
     assert_eq!(*unsafe { Box::from_raw(host) }, [2; 4]);
