@@ -147,6 +147,11 @@ impl Plan {
         }
         Self { nodes, branch_of, branches }
     }
+
+    /// The events that it records.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = Serial> {
+        self.nodes.iter().filter_map(|node| if let NodeWork::Record(event) = node.work { Some(event) } else { None })
+    }
 }
 
 /// The nodes with those of children in their place: between what comes before a child and one that comes after all of it.
