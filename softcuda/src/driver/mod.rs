@@ -60,6 +60,7 @@ mod function;
 mod graph;
 mod graph_launch;
 mod graph_leaks;
+mod graph_nodes;
 mod graphs;
 mod green;
 mod handle;
@@ -127,7 +128,7 @@ mod worker;
 
 pub use self::api::*;
 pub use self::control::*;
-pub use self::graph::{HostNode, MemsetNode};
+pub use self::graph_nodes::{HostNode, MemsetNode};
 pub use self::handle::Handle;
 pub use self::ipc_handle::IpcHandle;
 pub use self::managed::Location;
