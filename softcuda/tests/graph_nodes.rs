@@ -13,7 +13,7 @@ use cudarc::driver::sys::CUgraphNodeType::{
 };
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS};
 use cudarc::driver::sys::{self, CUDA_HOST_NODE_PARAMS, CUDA_MEMSET_NODE_PARAMS, CUgraphNode, CUresult};
-use cudarc::driver::{CudaContext, CudaEvent, DriverError, result};
+use cudarc::driver::{CudaContext, CudaEvent, DevicePtr as _, DriverError, result};
 use support::graph::{Graph, captured, query};
 use support::reported::in_every_schedule;
 use support::world::{blocking, legacy};
@@ -158,6 +158,29 @@ fn nodes_of_other_graphs_and_repeated_ones_are_refused() {
 }
 
 #[test]
+fn a_memset_node_sets_rows_that_do_not_overlap() -> Result<(), DriverError> {
+    let context = context(0);
+    let _misuse = misuse();
+    let stream = context.new_stream()?;
+    let data = stream.clone_htod(&[1_u16; 16])?;
+    let dst = data.device_ptr(&stream).0;
+    let graph = Graph::new();
+    let add = |width: usize, height: usize, pitch: usize| {
+        let params = CUDA_MEMSET_NODE_PARAMS { dst, pitch, value: 7, elementSize: 2, width, height };
+        // SAFETY: all are alive.
+        unsafe { sys::cuGraphAddMemsetNode(&mut null_mut(), graph.0, std::ptr::null(), 0, &raw const params, context.cu_ctx()) }
+    };
+    // Rows over each other, then rows behind the end.
+    for (width, height, pitch) in [(2, 2, 3), (1, 2, 0), (2, 5, 8), (1, 1 << 40, 0), (1, 1 << 40, 2), (1, usize::MAX, usize::MAX)] {
+        assert_eq!(add(width, height, pitch), CUDA_ERROR_INVALID_VALUE, "{width} {height} {pitch}");
+    }
+    assert_eq!([add(2, 1, 0), add(2, 2, 4), add(1, 3, 10)], [CUDA_SUCCESS; 3]);
+    assert_eq!(graph.instantiate().launch(&stream), CUDA_SUCCESS);
+    assert_eq!(stream.clone_dtoh(&data)?, [7, 7, 7, 7, 1, 7, 1, 1, 1, 1, 7, 1, 1, 1, 1, 1]);
+    Ok(())
+}
+
+#[test]
 fn lists_end_in_null_where_there_is_more_room() {
     let _context = context(0);
     let graph = Graph::new();
@@ -183,9 +206,10 @@ fn nodes_of_a_context_that_is_gone_are_not_launched() -> Result<(), DriverError>
     let graph = Graph::new();
     // SAFETY: all are alive.
     assert_eq!(unsafe { sys::cuGraphAddEventRecordNode(&mut null_mut(), graph.0, std::ptr::null(), 0, there) }, CUDA_SUCCESS);
+    let executable = graph.instantiate();
     // SAFETY: alive, and nothing of it is used any more.
     unsafe { sys::cuCtxDestroy_v2(raw) }.result()?;
-    assert_eq!(graph.instantiate().launch(&stream), CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    assert_eq!(executable.launch(&stream), CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED);
     let reports: Vec<String> = scope.scope().take_reports().iter().map(ToString::to_string).collect();
     assert!(reports.iter().any(|report| report.contains("cuGraphLaunch: the graph has a node of context")), "{reports:#?}");
     Ok(())

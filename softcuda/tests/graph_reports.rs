@@ -4,14 +4,14 @@ mod support;
 
 use std::sync::Arc;
 
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
-use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, result};
+use cudarc::driver::sys::CUresult::{CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_VALUE, CUDA_SUCCESS};
+use cudarc::driver::sys::{self, CUdeviceptr, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
+use cudarc::driver::{CudaStream, DevicePtr as _, DriverError, PushKernelArg as _, result};
 use softcuda::{Schedule, Scope};
-use support::graph::{captured, join, raw_event, set};
+use support::graph::{Graph, captured, join, raw_event, set};
 use support::reported::{check_reported, check_silent, in_every_schedule, in_every_schedule_with_a_world};
 use support::world::{World, non_blocking, settle};
-use support::{context, misuse};
+use support::{ONE, add, context, misuse};
 
 #[test]
 fn unordered_work_beside_a_launch_is_reported() {
@@ -52,7 +52,63 @@ fn branches_that_nothing_orders_are_reported() {
             join(stream, other);
         });
         let executable = graph.instantiate();
-        check_reported("", &["cuGraphLaunch: the write of", "a branch of the executable graph 0x", "by cuGraphLaunch"], || {
+        let words =
+            ["cuGraphLaunch: the write of", "a branch of the executable graph 0x", "by cuGraphLaunch", "an edge in its graph would"];
+        check_reported("", &words, || assert_eq!(executable.launch(stream), CUDA_SUCCESS));
+    });
+}
+
+#[test]
+fn work_beside_a_branch_is_to_be_ordered_with_the_launch() {
+    in_every_schedule(|context, pace| {
+        // As above.
+        if cfg!(softcuda_linked) && !matches!(pace, Schedule::Seeded(_)) {
+            return;
+        }
+        let World { first: stream, second: other, data, .. } = &World::of(context, non_blocking);
+        let third = non_blocking(context);
+        // The second branch is a stream of the graph.
+        let executable = captured(stream, |stream| {
+            join(&third, stream);
+            assert_eq!(set(*data, 1, 8, stream), CUDA_SUCCESS);
+            assert_eq!(set(*data + 32, 1, 8, &third), CUDA_SUCCESS);
+            join(stream, &third);
+        })
+        .instantiate();
+        let words = [
+            "cuMemsetD32Async: the write of",
+            "on a branch of",
+            "; cuEventRecord on the stream of its launch after the write and cuStreamWaitEvent on stream 0x",
+        ];
+        check_reported("after a launch", &words, || {
+            assert_eq!(executable.launch(stream), CUDA_SUCCESS);
+            settle(stream);
+            set(*data + 32, 2, 8, other);
+        });
+        settle(other);
+        let words =
+            ["cuGraphLaunch: the write of", "on a branch of", "after the write and cuStreamWaitEvent on the stream of its launch before"];
+        check_reported("before a launch", &words, || assert_eq!(executable.launch(stream), CUDA_SUCCESS));
+        settle(stream);
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(third.cu_stream()) }.expect("its end");
+    });
+}
+
+#[test]
+fn an_upload_is_nothing_that_later_launches_come_after() {
+    in_every_schedule_with_a_world(|world| {
+        let World { first: stream, second: other, data, .. } = world;
+        let executable = captured(stream, |stream| assert_eq!(set(*data, 1, 16, stream), CUDA_SUCCESS)).instantiate();
+        // SAFETY: all are alive.
+        let upload = |stream: &CudaStream| unsafe { sys::cuGraphUpload(executable.0, stream.cu_stream()) };
+        check_silent("it comes after earlier launches", || {
+            assert_eq!((executable.launch(stream), upload(other)), (CUDA_SUCCESS, CUDA_SUCCESS));
+            set(*data, 2, 16, other);
+        });
+        settle(other);
+        check_reported("a launch beside what is before it", &["cuGraphLaunch: the write of", "by cuMemsetD32Async"], || {
+            assert_eq!(upload(other), CUDA_SUCCESS);
             assert_eq!(executable.launch(stream), CUDA_SUCCESS);
         });
     });
@@ -76,6 +132,78 @@ fn an_event_that_was_destroyed_is_reported_and_not_recorded() -> Result<(), Driv
     let reports = scope.scope().take_reports();
     assert_eq!(reports.len(), 1, "{reports:#?}");
     assert!(reports[0].to_string().contains("cuGraphLaunch: the graph records, or waits for, event 0x"), "{}", reports[0]);
+    Ok(())
+}
+
+/// What makes something of a graph answers, without what it makes.
+fn instantiated_and_cloned(graph: &Graph) -> [CUresult; 2] {
+    let (mut executable, mut clone) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: alive, and valid places; what the graph refers to is for the driver to find out.
+    let instantiated = unsafe { sys::cuGraphInstantiateWithFlags(&raw mut executable, graph.0, 0) };
+    // SAFETY: as above.
+    let cloned = unsafe { sys::cuGraphClone(&raw mut clone, graph.0) };
+    assert!(executable.is_null() && clone.is_null());
+    [instantiated, cloned]
+}
+
+/// The texts of the reports so far.
+fn texts(scope: &softcuda::Entered) -> Vec<String> {
+    scope.scope().take_reports().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_graph_with_an_event_that_was_destroyed_is_refused() -> Result<(), DriverError> {
+    let scope = misuse();
+    let stream = context(0).new_stream()?;
+    // SAFETY: alive.
+    let record = |event| unsafe { sys::cuEventRecordWithFlags(event, stream.cu_stream(), 1) };
+    // SAFETY: as above.
+    let wait = |event| unsafe { sys::cuStreamWaitEvent(stream.cu_stream(), event, 1) };
+    for is_wait in [false, true] {
+        let event = raw_event();
+        let graph = captured(&stream, |_| assert_eq!(if is_wait { wait(event) } else { record(event) }, CUDA_SUCCESS));
+        let executable = graph.instantiate();
+        let parent = Graph::new();
+        let node = &mut std::ptr::null_mut();
+        // SAFETY: both are alive.
+        assert_eq!(unsafe { sys::cuGraphAddChildGraphNode(node, parent.0, std::ptr::null(), 0, graph.0) }, CUDA_SUCCESS);
+        // SAFETY: alive; the graphs are misuse from now on.
+        unsafe { result::event::destroy(event) }?;
+        for graph in [&graph, &parent] {
+            assert_eq!(instantiated_and_cloned(graph), [CUDA_ERROR_INVALID_HANDLE; 2]);
+        }
+        let expected = ["cuGraphInstantiateWithFlags", "cuGraphClone"]
+            .map(|call| format!("{call}: the graph records, or waits for, event {event:?}, which was destroyed (2 times)"));
+        assert_eq!(texts(&scope), expected);
+        // A record was seen to go somewhere on a real driver, a wait to crash.
+        let launched = if is_wait { CUDA_ERROR_INVALID_HANDLE } else { CUDA_SUCCESS };
+        assert_eq!(executable.launch(&stream), launched);
+        assert_eq!(texts(&scope).len(), 1);
+    }
+    stream.synchronize()
+}
+
+#[test]
+fn a_graph_with_a_kernel_whose_module_was_unloaded_is_refused() -> Result<(), DriverError> {
+    let scope = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let data = stream.clone_htod(&[1_u32; 4])?;
+    let (address, kernel) = (read_address(&data, &stream), add(&context));
+    let graph = captured(&stream, |stream| {
+        // SAFETY: the arguments are those of the PTX.
+        unsafe { stream.launch_builder(&kernel).arg(&4_u32).arg(&1_u32).arg(&address).launch(ONE) }.expect("a launch");
+    });
+    let executable = graph.instantiate();
+    assert_eq!(executable.launch(&stream), CUDA_SUCCESS);
+    // The last that has the module.
+    drop(kernel);
+    assert_eq!(instantiated_and_cloned(&graph), [CUDA_ERROR_INVALID_HANDLE; 2]);
+    assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_HANDLE);
+    let expected = ["cuGraphInstantiateWithFlags", "cuGraphClone", "cuGraphLaunch"]
+        .map(|call| format!("{call}: the graph launches kernel `add`, whose module was unloaded"));
+    assert_eq!(texts(&scope), expected);
+    assert_eq!(stream.clone_dtoh(&data)?, [2; 4]);
     Ok(())
 }
 
@@ -107,6 +235,55 @@ fn memory_that_was_freed_is_reported_and_not_touched() -> Result<(), DriverError
         assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_VALUE);
     });
     stream.synchronize()
+}
+
+/// Enqueues something that uses memory.
+type Use<'a> = &'a dyn Fn(&Arc<CudaStream>) -> CUresult;
+
+#[test]
+fn other_memory_at_the_same_address_is_not_taken_for_it() -> Result<(), DriverError> {
+    let scope = misuse();
+    let context = context(0);
+    let stream = context.new_stream()?;
+    let kernel = add(&context);
+    let (device, host) = (stream.clone_htod(&[1_u32; 4])?, Box::into_raw(Box::new([2_u32; 4])));
+    let (device, address) = (read_address(&device, &stream), host.expose_provenance() as u64);
+    // SAFETY: the memory stays until the end of the test, here and below.
+    let register = || unsafe { sys::cuMemHostRegister_v2(host.cast(), 16, 0) }.result();
+    // SAFETY: registered.
+    let unregister = || unsafe { sys::cuMemHostUnregister(host.cast()) }.result();
+    // SAFETY: all memory is alive, here and below.
+    let copy = |to, from, stream: &CudaStream| unsafe { sys::cuMemcpyAsync(to, from, 16, stream.cu_stream()) };
+    let uses: [Use<'_>; 5] = [
+        &|stream| copy(address, device, stream),
+        &|stream| copy(device, address, stream),
+        &|stream| set(address, 7, 4, stream),
+        // SAFETY: as above.
+        &|stream| unsafe { sys::cuStreamWriteValue32_v2(stream.cu_stream(), address, 7, 0) },
+        &|stream| {
+            // SAFETY: the arguments are those of the PTX.
+            unsafe { stream.launch_builder(&kernel).arg(&4_u32).arg(&1_u32).arg(&address).launch(ONE) }.expect("a launch");
+            CUDA_SUCCESS
+        },
+    ];
+    for (place, enqueue) in uses.into_iter().enumerate() {
+        register()?;
+        let executable = captured(&stream, |stream| assert_eq!(enqueue(stream), CUDA_SUCCESS)).instantiate();
+        unregister()?;
+        register()?;
+        assert_eq!(executable.launch(&stream), CUDA_ERROR_INVALID_VALUE, "{place}");
+        stream.synchronize()?;
+        unregister()?;
+        let reports = texts(&scope);
+        assert_eq!(reports.len(), 1, "{place}: {reports:#?}");
+        assert!(
+            reports[0].contains("another allocation has its address") && reports[0].contains("freed by cuMemHostUnregister"),
+            "{reports:#?}"
+        );
+    }
+    // SAFETY: nothing uses it, and it was made of a box.
+    assert_eq!(*unsafe { Box::from_raw(host) }, [2; 4]);
+    Ok(())
 }
 
 fn read_address(data: &cudarc::driver::CudaSlice<u32>, stream: &Arc<CudaStream>) -> CUdeviceptr {

@@ -11,6 +11,7 @@ use std::thread;
 
 use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_PERMITTED, CUDA_SUCCESS};
 use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
+use support::graph::{begin_on, captured};
 use support::green::{Green, destroy};
 use support::{context, misuse, round_trips};
 
@@ -113,6 +114,52 @@ fn a_host_function_uses_handles_and_no_context() -> Result<(), DriverError> {
     stream.synchronize()?;
     assert_eq!(told.recv(), Ok([CUDA_SUCCESS, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_NOT_PERMITTED]));
     assert_eq!(softcuda::reports().iter().map(softcuda::Report::times).sum::<u64>(), 3);
+    other.synchronize()
+}
+
+#[test]
+fn a_host_function_launches_and_captures_but_makes_and_ends_no_graph() -> Result<(), DriverError> {
+    let _misuse = misuse();
+    let context = context(0);
+    let (stream, other) = (context.new_stream()?, context.new_stream()?);
+    let graph = captured(&other, |_| ());
+    let executable = graph.instantiate();
+    let (tell, told) = channel();
+    let handles = [graph.0.expose_provenance(), executable.0.expose_provenance(), other.cu_stream().expose_provenance()];
+    enqueue(&stream, move || {
+        let [graph, executable, other] = handles;
+        let (graph, executable, other) =
+            (with_exposed_provenance_mut(graph), with_exposed_provenance_mut(executable), with_exposed_provenance_mut(other));
+        let mut captured = null_mut();
+        let refused = [
+            // SAFETY: the places are valid, and what the handles are of outlives the work of this function's stream.
+            unsafe { sys::cuGraphCreate(&mut null_mut(), 0) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphClone(&mut null_mut(), graph) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphInstantiateWithFlags(&mut null_mut(), graph, 0) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphExecDestroy(executable) },
+            // SAFETY: as above.
+            unsafe { sys::cuGraphDestroy(graph) },
+        ];
+        let done = [
+            // SAFETY: as above.
+            unsafe { sys::cuGraphLaunch(executable, other) },
+            begin_on(other, sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+            // SAFETY: as above.
+            unsafe { sys::cuStreamEndCapture(other, &raw mut captured) },
+        ];
+        // SAFETY: as above.
+        let last = unsafe { sys::cuGraphDestroy(captured) };
+        tell.send((refused, done, last, captured.expose_provenance())).expect("the test waits");
+    })?;
+    stream.synchronize()?;
+    let (refused, done, last, captured) = told.recv().expect("an answer");
+    assert_eq!((refused, done, last), ([CUDA_ERROR_NOT_PERMITTED; 5], [CUDA_SUCCESS; 3], CUDA_ERROR_NOT_PERMITTED));
+    assert_eq!(softcuda::reports().iter().map(softcuda::Report::times).sum::<u64>(), 6);
+    // SAFETY: alive.
+    assert_eq!(unsafe { sys::cuGraphDestroy(with_exposed_provenance_mut(captured)) }, CUDA_SUCCESS);
     other.synchronize()
 }
 

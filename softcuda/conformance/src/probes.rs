@@ -2,6 +2,7 @@
 
 use crate::probe::Probe;
 
+mod callbacks;
 mod capture;
 mod capture_calls;
 mod capture_info;
@@ -23,6 +24,7 @@ mod gone;
 mod graph;
 mod graph_events;
 mod graph_launch;
+mod graph_modules;
 mod graph_nodes;
 mod graph_waits;
 mod green;
@@ -78,7 +80,7 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 23] = [
+    let subjects: [&'static [Probe]; 25] = [
         ipc::PROBES,
         ipc_peers::PROBES,
         green::PROBES,
@@ -97,8 +99,10 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
         graph_launch::PROBES,
         graph_events::PROBES,
         graph_waits::PROBES,
+        graph_modules::PROBES,
         user_object::PROBES,
         captured_host_functions::PROBES,
+        callbacks::PROBES,
         ipc_graphs::PROBES,
         two_graphs::PROBES,
         fork_graphs::PROBES,

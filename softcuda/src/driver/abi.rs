@@ -39,10 +39,13 @@ macro_rules! as_is {
     };
 }
 
-as_is!(u8, u16, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *mut c_void, Option<HostFunction>);
+as_is!(u8, u16, i32, u32, u64, usize, *const c_void, *mut c_void, *mut c_char, *mut *mut c_void, Option<HostFunction>, Option<Callback>);
 
 /// A function of the caller that runs in stream order.
 pub type HostFunction = unsafe extern "C" fn(*mut c_void);
+
+/// The same, which is told the stream as the caller has named it, and a result code.
+pub type Callback = unsafe extern "C" fn(*mut c_void, u32, *mut c_void);
 
 /// A place of the caller for a result. A pointer and no reference: one call may get the same place twice.
 pub struct Out<T>(NonNull<T>);

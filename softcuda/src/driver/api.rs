@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::abi::{Argument, HostFunction, InOut, Out, Text};
+use super::abi::{Argument, Callback, HostFunction, InOut, Out, Text};
 use super::calls::{self, Function};
 use super::codes::Code;
 use super::entry::{self, driver_api};
@@ -260,6 +260,10 @@ driver_api! {
     /// Calls a function in stream order.
     cuLaunchHostFunc(stream: Handle, function: Option<HostFunction>, user: *mut c_void)
         => host_function::launch(stream, function, user);
+
+    /// Calls a function in stream order, and tells it the stream.
+    cuStreamAddCallback(stream: Handle, function: Option<Callback>, user: *mut c_void, flags: u32)
+        => host_function::add_callback(stream, function, user, flags);
 
     // Events.
 

@@ -140,7 +140,9 @@ impl State {
         let Some(capture) = self.captures.get_mut(number) else { return false };
         let Some(graph) = self.graphs.all.get_mut(&capture.graph) else { return false };
         let after = capture.streams.remove(&stream).unwrap_or_default();
-        let place = graph.add(Node { serial, context, work: work(), after });
+        let work = work();
+        let memory = self.memory.used_by(&work);
+        let place = graph.add(Node { serial, context, work, memory, after });
         capture.nodes.push(place);
         capture.streams.insert(stream, vec![place]);
         true

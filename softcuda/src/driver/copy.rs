@@ -29,8 +29,8 @@ impl HostMemory {
         }
     }
 
-    /// A copy of the bytes, made now.
-    fn read(self, bytes: usize) -> Outcome<Span> {
+    /// A copy of the bytes, made now. It may take a while: not under the lock, which other threads need.
+    pub(super) fn read(self, bytes: usize) -> Outcome<Span> {
         let copy = Span::whole(Buffer::unfilled(bytes, align_of::<u64>())?);
         // SAFETY: the caller's bytes are valid now, and the copy is as long and nobody else's.
         unsafe { copy.start().copy_from_nonoverlapping(self.0, bytes) };
@@ -167,7 +167,6 @@ fn enqueue(to: Side, from: Side, bytes: usize, stream: Handle, returns: Returns)
         Found::Pageable(memory) => {
             state.host_touches(from_address, bytes, Touch::Read);
             is_read_now = true;
-            // Read without the lock, which other threads need.
             drop(state);
             let copy = memory.read(bytes)?;
             state = lock();
@@ -229,12 +228,20 @@ pub(super) struct ReadyCopy {
 }
 
 impl ReadyCopy {
-    pub(super) fn find(state: &State, to: Side, from: Side, bytes: usize) -> Outcome<Self> {
+    /// The memory that a launch is to read: what is pageable and goes to a device, as seen on a real driver.
+    pub(super) fn source(state: &State, to: Side, from: Side, bytes: usize) -> Option<HostMemory> {
+        let Side::Host(memory) = from else { return None };
+        let is_pageable = state.memory.overlapping(memory.address(), bytes).is_none();
+        let home = to.device_address().and_then(|address| state.memory.around(address)).map(|(_, allocation)| allocation.home);
+        (is_pageable && matches!(home, Some(Home::Device(_))) && !pageable::is_async()).then_some(memory)
+    }
+
+    /// `read` is what was read of its source.
+    pub(super) fn find(state: &State, to: Side, from: Side, bytes: usize, read: Option<Span>) -> Outcome<Self> {
         let (from_found, to_found) = (from.find(state, bytes)?, to.find(state, bytes)?);
-        // Read at the launch: seen on a real driver.
-        let from_place = match from_found {
-            Found::Pageable(memory) if !pageable::is_async() && !to_found.is_on_host() => Place::Known(memory.read(bytes)?),
-            found => found.later(),
+        let from_place = match (from_found, read) {
+            (Found::Pageable(_), Some(read)) => Place::Known(read),
+            (found, _) => found.later(),
         };
         Ok(Self { from: (from.address(), from_place), to: (to.address(), to_found.later()), bytes })
     }
@@ -319,6 +326,8 @@ impl ReadyFill {
             let target = target.checked_add(offset as u64).ok_or(codes::INVALID_VALUE)?;
             Ok((target, memory_to_fill(state, context, target, pattern, bytes)?.1))
         };
+        // The last first: there may be more rows than fit into any memory.
+        row(rows.saturating_sub(1))?;
         Ok(Self { rows: (0..rows).map(row).collect::<Outcome<_>>()?, pattern })
     }
 

@@ -3,8 +3,10 @@
 //! One branch goes on the stream that the launch is made on, the others on streams of the executable's own. So
 //! schedules, faults, checks of order and turns of host functions are those of any work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::buffer::Span;
 use super::clock::Moment;
 use super::codes::{self, Outcome};
 use super::copy::{ReadyCopy, ReadyFill};
@@ -14,37 +16,54 @@ use super::mem_op::ReadyOperations;
 use super::node::{Node, NodeWork, Plan};
 use super::objects::{Point, Role, Serial, Work};
 use super::raw::Topic;
-use super::state::{State, lock};
+use super::side::HostMemory;
+use super::state::{Locked, State, lock};
 use super::{event, host_function, launch as kernel_launch, peers, report, stream as streams};
 
 /// Launches an executable; after its last launch, wherever that was made.
 pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
-    for event in recorded_by(&state, handle) {
-        state = peers::with_room(state, Handle::new(Kind::Event, event));
-    }
     let executable = state.executable(handle)?;
     // Other than documented a real driver captures none.
+    state.stream_outside_captures(stream)?;
+    let plan = Arc::clone(&state.graphs.executables[&executable].plan);
+    let (mut state, read) = read_sources(state, &plan)?;
+    for event in plan.recorded() {
+        state = peers::with_room(state, Handle::new(Kind::Event, event));
+    }
+    // Once more: the lock may have been given up.
+    let executable = state.executable(handle)?;
     let stream = state.stream_outside_captures(stream)?;
-    state.launches(executable, stream)
+    state.launches(executable, &plan, stream, read)
 }
 
-/// What a launch would prepare, this does; which is nothing here.
+/// What a launch would prepare, this does; which is nothing here. It comes after earlier launches, and is nothing that
+/// later ones come after.
 pub(super) fn upload(handle: Handle, stream: Handle) -> Outcome {
     let mut state = lock();
     let executable = state.executable(handle)?;
     let stream = state.stream_outside_captures(stream)?;
     state.comes_after_the_last(executable, stream);
-    let end = state.submit(stream, None, Work::Wait);
-    state.ends_with_launch(executable, stream, end);
+    state.submit(stream, None, Work::Wait);
     Ok(())
 }
 
-/// The events that an executable records.
-fn recorded_by(state: &State, handle: Handle) -> Vec<Serial> {
-    let executable = handle.serial(Kind::Executable).and_then(|serial| state.graphs.executables.get(&serial));
-    let nodes = executable.map_or(&[][..], |executable| &executable.plan.nodes);
-    nodes.iter().filter_map(|node| if let NodeWork::Record(event) = node.work { Some(event) } else { None }).collect()
+/// What copies have read now, by the places of their nodes.
+type Read = BTreeMap<usize, Span>;
+
+/// Reads the pageable memory that a launch copies from, without the lock.
+fn read_sources(state: Locked, plan: &Plan) -> Outcome<(Locked, Read)> {
+    let source = |(place, node): (usize, &Node)| match &node.work {
+        NodeWork::Copy { to, from, bytes } => Some((place, ReadyCopy::source(&state, *to, *from, *bytes)?, *bytes)),
+        _ => None,
+    };
+    let sources: Vec<(usize, HostMemory, usize)> = plan.nodes.iter().enumerate().filter_map(source).collect();
+    if sources.is_empty() {
+        return Ok((state, Read::new()));
+    }
+    drop(state);
+    let read = sources.into_iter().map(|(place, memory, bytes)| Ok((place, memory.read(bytes)?))).collect::<Outcome<_>>()?;
+    Ok((lock(), read))
 }
 
 /// Where work ends, and what comes before that.
@@ -59,11 +78,11 @@ enum Ready<'plan> {
 }
 
 impl State {
-    fn launches(&mut self, executable: Serial, stream: Serial) -> Outcome {
-        let Some(plan) = self.graphs.executables.get(&executable).map(|this| Arc::clone(&this.plan)) else { return Ok(()) };
+    fn launches(&mut self, executable: Serial, plan: &Plan, stream: Serial, mut read: Read) -> Outcome {
         // All of it or nothing.
-        let ready: Vec<Ready<'_>> = plan.nodes.iter().map(|node| self.ready(node)).collect::<Outcome<_>>()?;
-        let on = self.streams_for(executable, &plan, stream);
+        let nodes = plan.nodes.iter().enumerate();
+        let ready: Vec<Ready<'_>> = nodes.map(|(place, node)| self.ready(node, read.remove(&place))).collect::<Outcome<_>>()?;
+        let on = self.streams_for(executable, plan, stream);
         self.comes_after_the_last(executable, stream);
         // For the rules of the legacy stream, which concern all branches.
         self.submit(stream, None, Work::Wait);
@@ -91,15 +110,20 @@ impl State {
         outcome
     }
 
-    /// What a node does, if what it needs is there.
-    fn ready<'plan>(&self, node: &'plan Node) -> Outcome<Ready<'plan>> {
+    /// What a node does, if what it needs is there. A copy has `read` what is to be read now.
+    fn ready<'plan>(&self, node: &'plan Node, read: Option<Span>) -> Outcome<Ready<'plan>> {
         if let Some(context) = node.context.filter(|context| !self.contexts.contains_key(context)) {
             report::add(Topic::Handle, format_args!("the graph has a node of context {context}, which was destroyed"));
             return Err(codes::CONTEXT_IS_DESTROYED);
         }
+        // A real driver was seen to record another event, that had the place.
+        if !matches!(node.work, NodeWork::Record(_)) {
+            self.check_node(node)?;
+        }
+        self.check_memory(node)?;
         let context = || node.context.ok_or(codes::INVALID_CONTEXT);
         Ok(match &node.work {
-            NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes)?),
+            NodeWork::Copy { to, from, bytes } => Ready::Copy(ReadyCopy::find(self, *to, *from, *bytes, read)?),
             NodeWork::Fill(fill) => Ready::Fill(ReadyFill::find(self, context()?, *fill)?),
             NodeWork::Values(operations) => Ready::Values(ReadyOperations::find(self, context()?, operations)?),
             other => Ready::Other(other),
@@ -180,20 +204,10 @@ impl State {
             }
             NodeWork::HostFunction(function, user) => host_function::submit(self, stream, *function, *user),
             NodeWork::Record(event) if self.has_event(*event) => return event::submit_record(self, *event, stream),
-            NodeWork::Wait(event) if self.has_event(*event) => streams::submit_wait(self, stream, *event),
+            NodeWork::Wait(event) => streams::submit_wait(self, stream, *event),
             _ => drop(self.submit(stream, None, Work::Wait)),
         }
         Ok(())
-    }
-
-    /// Whether an event is still there. A real driver was seen to record another, that had its place.
-    fn has_event(&self, event: Serial) -> bool {
-        let is_there = self.events.contains_key(&event);
-        if !is_there {
-            let handle = Handle::new(Kind::Event, event);
-            report::add(Topic::Handle, format_args!("the graph records, or waits for, event {handle:?}, which was destroyed"));
-        }
-        is_there
     }
 
     /// Takes an executable away. What it refers to stays until its last launch has ended; the destructors, if that has.

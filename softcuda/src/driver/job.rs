@@ -4,9 +4,10 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::abi::HostFunction;
+use super::abi::{Callback, HostFunction};
 use super::buffer::Span;
-use super::codes::Outcome;
+use super::codes::{self, Outcome};
+use super::handle::Handle;
 use super::kernel::PendingLaunch;
 use super::peer_wait::PeerWait;
 use super::raw::AccessKind;
@@ -57,6 +58,8 @@ pub(super) enum Job {
     Kernel(Box<PendingLaunch>),
     /// A function of the caller.
     HostFunction(HostFunction, UserData),
+    /// The same for a stream by its handle.
+    Callback(Callback, Handle, UserData),
     /// A word that the stream waits for.
     ValueWait(ValueWait),
     /// A record of another process that the stream waits for.
@@ -97,6 +100,11 @@ impl Job {
         }
     }
 
+    /// Whether it is a function of the caller's: one runs at a time in a context.
+    pub(super) fn is_host_function(&self) -> bool {
+        matches!(self, Self::HostFunction(..) | Self::Callback(..))
+    }
+
     /// Whether it ends by itself, and soon: it runs nothing of the caller's.
     pub(super) fn is_short(&self) -> bool {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })
@@ -128,6 +136,11 @@ impl Job {
             Self::HostFunction(function, user) => {
                 // SAFETY: the caller of cuLaunchHostFunc promised that this call may be made, once, or once in each launch of a graph, on any thread.
                 unsafe { function(user.0) };
+                Ok(())
+            }
+            Self::Callback(function, stream, user) => {
+                // SAFETY: the caller of cuStreamAddCallback promised that this call may be made, once, on any thread.
+                unsafe { function(stream.raw(), codes::SUCCESS, user.0) };
                 Ok(())
             }
             Self::ValueWait(wait) => wait.run(),

@@ -47,7 +47,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     if !extra.is_null() {
         return Err(codes::NOT_SUPPORTED);
     }
-    let (stream, twin, entry) = resolve(config)?;
+    let (stream, twin, entry, module) = resolve(config)?;
     config.check()?;
     // SAFETY: the same promise; `twin` takes what the PTX declares.
     let params = unsafe { read_params(&twin, params) }?;
@@ -57,7 +57,7 @@ pub(super) unsafe fn launch(config: Config, params: *mut *mut c_void, extra: *mu
     let declared = kernel::declare(&twin, &shape);
     let mut state = lock();
     if state.is_capturing(stream) {
-        let kernel = Arc::new(Kernel { entry, twin, shape, declared });
+        let kernel = Arc::new(Kernel { entry, twin, module, shape, declared });
         state.captures_work(stream, || NodeWork::Kernel(kernel));
         return Ok(());
     }
@@ -92,7 +92,8 @@ pub(super) fn submit(
     state.submit(stream, None, work);
 }
 
-fn resolve(config: Config) -> Outcome<(Serial, Registration, Arc<Entry>)> {
+/// The stream, and the kernel with the module that it is of.
+fn resolve(config: Config) -> Outcome<(Serial, Registration, Arc<Entry>, Serial)> {
     let mut state = lock();
     let stream = state.stream_for_work(config.stream)?;
     let function = state.function(config.function)?;
@@ -100,7 +101,7 @@ fn resolve(config: Config) -> Outcome<(Serial, Registration, Arc<Entry>)> {
     if function.context != context {
         return Err(codes::INVALID_HANDLE);
     }
-    Ok((stream, function.twin.clone(), Arc::clone(&function.entry)))
+    Ok((stream, function.twin.clone(), Arc::clone(&function.entry), function.module))
 }
 
 /// The values of the parameters, zero-extended.

@@ -49,6 +49,7 @@ pub(super) struct Fill {
 pub(super) struct Kernel {
     pub(super) entry: Arc<Entry>,
     pub(super) twin: Registration,
+    pub(super) module: Serial,
     pub(super) shape: Shape,
     pub(super) declared: Option<Vec<RawAccess>>,
 }
@@ -68,6 +69,28 @@ impl NodeWork {
             Self::Values(_) => 12,
         }
     }
+
+    /// Where it uses memory that the driver is to know.
+    pub(super) fn addresses(&self) -> Vec<u64> {
+        match self {
+            Self::Copy { to, from, .. } => [to, from].into_iter().filter_map(|side| side.device_address()).collect(),
+            Self::Fill(fill) => vec![fill.target],
+            Self::Values(operations) => operations.iter().map(|operation| operation.address).collect(),
+            Self::Kernel(kernel) => {
+                let declared = kernel.declared.iter().flatten().filter(|access| access.bytes > 0);
+                declared.map(|access| kernel.shape.params[access.param]).collect()
+            }
+            Self::Nothing | Self::HostFunction(..) | Self::Record(_) | Self::Wait(_) | Self::Child(_) => Vec::new(),
+        }
+    }
+}
+
+/// Memory that a node uses: an address, and the allocation that was there when the node was made. An address of the
+/// host may be another's later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) address: u64,
+    pub(super) allocation: u64,
 }
 
 /// A node of a graph.
@@ -78,6 +101,7 @@ pub(super) struct Node {
     /// Where it runs, if that matters.
     pub(super) context: Option<Serial>,
     pub(super) work: NodeWork,
+    pub(super) memory: Vec<Used>,
     /// The nodes that it comes after, by their places, which are before its own.
     pub(super) after: Vec<usize>,
 }
@@ -123,6 +147,11 @@ impl Plan {
         }
         Self { nodes, branch_of, branches }
     }
+
+    /// The events that it records.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = Serial> {
+        self.nodes.iter().filter_map(|node| if let NodeWork::Record(event) = node.work { Some(event) } else { None })
+    }
 }
 
 /// The nodes with those of children in their place: between what comes before a child and one that comes after all of it.
@@ -142,7 +171,7 @@ fn flat(nodes: &[Node]) -> Vec<Node> {
             flat.extend(inside);
             let ends = child.branches.iter().map(|branch| first + branch.last);
             let after = if child.branches.is_empty() { after } else { ends.collect() };
-            Node { work: NodeWork::Nothing, after, context: None, ..*node }
+            Node { serial: node.serial, context: None, work: NodeWork::Nothing, memory: Vec::new(), after }
         } else {
             Node { after, ..node.clone() }
         };
@@ -157,7 +186,7 @@ mod tests {
     use super::*;
 
     fn node(work: NodeWork, after: &[usize]) -> Node {
-        Node { serial: 0, context: None, work, after: after.to_vec() }
+        Node { serial: 0, context: None, work, memory: Vec::new(), after: after.to_vec() }
     }
 
     fn nothing(after: &[usize]) -> Node {

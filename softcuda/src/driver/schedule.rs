@@ -93,7 +93,7 @@ impl State {
         let on_a_thread = |job: &&Job| !(job.is_short() && self.paces.is_seeded(task.scope));
         if let Some(job) = task.work.job().filter(on_a_thread) {
             let waits_for_words = job.waits_for_words();
-            if matches!(job, Job::HostFunction(..)) && !self.take_host_function_turn(stream) {
+            if job.is_host_function() && !self.take_host_function_turn(stream) {
                 self.set_activity(stream, Activity::Blocked);
                 return false;
             }
@@ -204,7 +204,7 @@ impl State {
                 this.at_work = scope;
                 this.wait = job.wait();
                 let point = Point { stream, position: this.done + 1 };
-                if matches!(job, Job::HostFunction(..)) {
+                if job.is_host_function() {
                     self.order.told(point);
                 }
                 return Some((stream, job, scope));
@@ -283,7 +283,7 @@ impl State {
                 self.end_wait(stream);
             }
         } else if let Some(task) = this.queue.front().filter(|task| task.scope == scope) {
-            let had_its_turn = this.activity == Activity::Ready && matches!(task.work.job(), Some(Job::HostFunction(..)));
+            let had_its_turn = this.activity == Activity::Ready && task.work.job().is_some_and(Job::is_host_function);
             this.activity = Activity::Free;
             if let Some(context) = self.contexts.get_mut(&owner) {
                 context.host_function_turns.retain(|_, waiting| *waiting != stream);

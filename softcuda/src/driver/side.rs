@@ -52,6 +52,11 @@ impl Side {
         Self::Unified(address, unsafe { HostMemory::new(start) })
     }
 
+    /// The address of memory that the driver is to know.
+    pub(super) fn device_address(self) -> Option<u64> {
+        if let Self::Device(address) = self { Some(address) } else { None }
+    }
+
     pub(super) fn address(self) -> u64 {
         match self {
             Self::Device(address) | Self::Unified(address, _) => address,

@@ -80,7 +80,7 @@ fn work() {
 
 /// Runs a job of a stream.
 fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
-    let is_host_function = matches!(job, Job::HostFunction(..));
+    let is_host_function = job.is_host_function();
     drop(state);
     report::print();
     discard::empty();

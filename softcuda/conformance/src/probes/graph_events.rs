@@ -263,7 +263,16 @@ pub(super) const PROBES: &[Probe] = &[
         Fixture::alone(d, |f| {
             let event = f.event(DISABLE_TIMING).into_handle();
             let graph = f.captured(|stream| f.driver.cuEventRecordWithFlags(event, stream, EXTERNAL));
-            [d.cuEventDestroy_v2(event), graph.clone_of().0, graph.instantiate().0].into()
+            d.cuEventDestroy_v2(event);
+            graph.instantiate().0.into()
+        })
+    }),
+    Probe::alone("external record: event destroyed, then cloned", |d| {
+        Fixture::alone(d, |f| {
+            let event = f.event(DISABLE_TIMING).into_handle();
+            let graph = f.captured(|stream| f.driver.cuEventRecordWithFlags(event, stream, EXTERNAL));
+            d.cuEventDestroy_v2(event);
+            graph.clone_of().0.into()
         })
     }),
     Probe::alone("external record: event destroyed while the launch is held", |d| {

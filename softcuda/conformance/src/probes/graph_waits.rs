@@ -1,6 +1,7 @@
 //! External waits: graphs that wait for events at each launch.
 
 use super::graph_events::EXTERNAL;
+use crate::code::Code;
 use crate::driver::Handle;
 use crate::fixture::{Fixture, NON_BLOCKING};
 use crate::graphs::Executable;
@@ -77,8 +78,27 @@ pub(super) const PROBES: &[Probe] = &[
         Fixture::alone(d, |f| {
             let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
             let executable = waiting(f, *event);
-            let destroy = d.cuEventDestroy_v2(event.into_handle());
-            [destroy, executable.launch(*stream), d.cuStreamSynchronize(*stream)].into()
+            d.cuEventDestroy_v2(event.into_handle());
+            match executable.launch(*stream) {
+                Code::SUCCESS => [Code::SUCCESS, d.cuStreamSynchronize(*stream)].into(),
+                code => code.into(),
+            }
+        })
+    }),
+    Probe::alone("external wait: event destroyed, then instantiated", |d| {
+        Fixture::alone(d, |f| {
+            let event = f.event(DISABLE_TIMING).into_handle();
+            let graph = f.captured(|stream| f.driver.cuStreamWaitEvent(stream, event, EXTERNAL));
+            d.cuEventDestroy_v2(event);
+            graph.instantiate().0.into()
+        })
+    }),
+    Probe::alone("external wait: event destroyed, then cloned", |d| {
+        Fixture::alone(d, |f| {
+            let event = f.event(DISABLE_TIMING).into_handle();
+            let graph = f.captured(|stream| f.driver.cuStreamWaitEvent(stream, event, EXTERNAL));
+            d.cuEventDestroy_v2(event);
+            graph.clone_of().0.into()
         })
     }),
     Probe::current("external wait and record: an event captured by both, in one graph", |f| {

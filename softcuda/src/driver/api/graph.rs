@@ -7,7 +7,8 @@ use super::super::calls::Function;
 use super::super::capture::{self, Info};
 use super::super::codes::Code;
 use super::super::entry::{self, driver_api};
-use super::super::graph::{self, HostNode, MemsetNode, Place};
+use super::super::graph;
+use super::super::graph_nodes::{self, HostNode, MemsetNode, Place};
 use super::super::handle::{Handle, RawHandle};
 use super::super::node::NodeWork;
 use super::super::{graph_launch, user_object};
@@ -84,25 +85,25 @@ driver_api! {
     /// Adds a node that does nothing.
     cuGraphAddEmptyNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_empty(Place { out: node, graph, after: after.cast(), count }) }
+        unsafe { graph_nodes::add_empty(Place { out: node, graph, after: after.cast(), count }) }
     };
 
     /// Adds a node that calls a function.
     cuGraphAddHostNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, params: In<HostNode>) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_host(Place { out: node, graph, after: after.cast(), count }, params) }
+        unsafe { graph_nodes::add_host(Place { out: node, graph, after: after.cast(), count }, params) }
     };
 
     /// Adds a node that records an event.
     cuGraphAddEventRecordNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, event: Handle) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_event(Place { out: node, graph, after: after.cast(), count }, event, NodeWork::Record) }
+        unsafe { graph_nodes::add_event(Place { out: node, graph, after: after.cast(), count }, event, NodeWork::Record) }
     };
 
     /// Adds a node that waits for an event.
     cuGraphAddEventWaitNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, event: Handle) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_event(Place { out: node, graph, after: after.cast(), count }, event, NodeWork::Wait) }
+        unsafe { graph_nodes::add_event(Place { out: node, graph, after: after.cast(), count }, event, NodeWork::Wait) }
     };
 
     /// Adds a node that sets memory.
@@ -110,13 +111,13 @@ driver_api! {
         node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, params: In<MemsetNode>, context: Handle,
     ) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_memset(Place { out: node, graph, after: after.cast(), count }, params, context) }
+        unsafe { graph_nodes::add_memset(Place { out: node, graph, after: after.cast(), count }, params, context) }
     };
 
     /// Adds a node that does what another graph does.
     cuGraphAddChildGraphNode(node: Out<RawHandle>, graph: Handle, after: *const c_void, count: usize, child: Handle) => {
         // SAFETY: the caller passed as many nodes as the count says.
-        unsafe { graph::add_child(Place { out: node, graph, after: after.cast(), count }, child) }
+        unsafe { graph_nodes::add_child(Place { out: node, graph, after: after.cast(), count }, child) }
     };
 
     /// The event that a node records.

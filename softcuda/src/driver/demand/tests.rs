@@ -43,7 +43,7 @@ fn run(state: &mut State) -> Vec<Serial> {
     let mut order = Vec::new();
     while let Some((stream, job, _)) = state.take_job() {
         order.push(stream);
-        state.job_done(stream, matches!(job, Job::HostFunction(..)), Ok(()));
+        state.job_done(stream, job.is_host_function(), Ok(()));
     }
     order
 }
