@@ -255,8 +255,6 @@ functions! {
     cuGraphGetEdges(graph: Handle, from: *mut Handle, to: *mut Handle, count: Out<'_, usize>);
     cuGraphGetEdges_v2(graph: Handle, from: *mut Handle, to: *mut Handle, edges: *mut Edge, count: Out<'_, usize>);
     cuGraphNodeGetType(node: Handle, kind: Out<'_, u32>);
-    cuGraphDestroyNode(node: Handle);
-    cuGraphAddDependencies(graph: Handle, from: *const Handle, to: *const Handle, count: usize);
     cuGraphAddEmptyNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize);
     cuGraphAddEventRecordNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, event: Handle);
     cuGraphAddEventWaitNode(node: Out<'_, Handle>, graph: Handle, dependencies: *const Handle, count: usize, event: Handle);

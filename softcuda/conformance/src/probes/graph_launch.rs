@@ -238,18 +238,6 @@ pub(super) const PROBES: &[Probe] = &[
             [executable.launch(*stream), d.cuStreamSynchronize(*stream)].into()
         })
     }),
-    Probe::alone("graph launch: a graph that allocates and frees, launched twice", |d| {
-        Fixture::alone(d, |f| {
-            let stream = f.stream();
-            let executable = f.executable(|stream| {
-                let mut address = 0;
-                f.driver.cuMemAllocAsync(Some(&mut address), 4, stream);
-                f.driver.cuMemsetD32Async(address, 7, 1, stream);
-                f.driver.cuMemFreeAsync(address, stream);
-            });
-            [executable.launch(*stream), executable.launch(*stream), d.cuStreamSynchronize(*stream)].into()
-        })
-    }),
     Probe::current("graph launch: synchronize of the stream, of the context, wait for it", |f| {
         let calls: [fn(&Driver, Handle) -> Code; 2] = [Driver::cuStreamSynchronize, |d, _| d.cuCtxSynchronize()];
         let one = |call: fn(&Driver, Handle) -> Code| {

@@ -10,11 +10,15 @@ use crate::probe::Probe;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe::alone("graph of a kernel, its module unloaded: cloned", |d| unloaded(d, |_, graph, _| graph.clone_of().0.into())),
+    Probe::alone("graph of a kernel, its module unloaded: instantiated", |d| unloaded(d, |_, graph, _| graph.instantiate().0.into())),
     Probe::alone("graph of a kernel, its module unloaded: instantiated, launched", |d| {
         unloaded(d, |f, graph, _| match graph.instantiate() {
             (Code::SUCCESS, executable) => Outcome::from(Code::SUCCESS).and(launched(f, &executable)),
             (code, _) => code.into(),
         })
+    }),
+    Probe::alone("graph of a kernel, its module unloaded: uploaded", |d| {
+        unloaded(d, |f, _, executable| f.driver.cuGraphUpload(**executable, *f.stream()).into())
     }),
     Probe::alone("graph of a kernel, its module unloaded: launched", |d| unloaded(d, |f, _, executable| launched(f, executable))),
 ];

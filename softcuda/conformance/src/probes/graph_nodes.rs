@@ -45,20 +45,6 @@ pub(super) const PROBES: &[Probe] = &[
         let codes = [empty(f, &graph, &[node, node]).0, empty(f, &graph, &[Handle::NULL]).0, empty(f, &graph, &[foreign]).0];
         Outcome::from(codes).and(graph.shape())
     }),
-    Probe::current("graph nodes: an edge added, twice, a circle", |f| {
-        let graph = f.empty_graph();
-        let (first, second) = (empty(f, &graph, &[]).1, empty(f, &graph, &[]).1);
-        let edge = |from: Handle, to: Handle| f.driver.cuGraphAddDependencies(*graph, &raw const from, &raw const to, 1);
-        let codes = [edge(first, second), edge(first, second), edge(second, first)];
-        Outcome::from(codes).and(graph.shape()).and(graph.instantiate().0)
-    }),
-    Probe::current("graph nodes: one destroyed in between", |f| {
-        let graph = f.empty_graph();
-        let first = empty(f, &graph, &[]).1;
-        let second = empty(f, &graph, &[first]).1;
-        empty(f, &graph, &[second]);
-        Outcome::from(f.driver.cuGraphDestroyNode(second)).and(graph.shape())
-    }),
     Probe::current("graph nodes: record and wait of null", |f| {
         let graph = f.empty_graph();
         Outcome::from([record(f, &graph, &[], Handle::NULL).0, wait(f, &graph, &[], Handle::NULL).0]).and(graph.shape())
