@@ -123,11 +123,11 @@ impl<W: Work> Graph<W> {
     pub fn instantiate(&self) -> Result<GraphExec<W>> {
         let context = self.context;
         let _current = context.enter()?;
-        let _relaxed = Relaxed::beside_captures(context.driver());
         let mut exec = ptr::null_mut();
-        // SAFETY: a context is current, the out pointer is a live local; the graph is alive, and no other call uses it:
+        let out = &raw mut exec;
+        // SAFETY: a context is current, the out pointer is of a live local; the graph is alive, and no other call uses it:
         // `self` stays on one thread.
-        let answer = unsafe { context.driver().cuGraphInstantiateWithFlags(&raw mut exec, self.raw, 0) };
+        let answer = Relaxed::around(context.driver(), || unsafe { context.driver().cuGraphInstantiateWithFlags(out, self.raw, 0) });
         context.check(answer)?;
         if exec.is_null() {
             return Err(Error::NullHandle { what: "executable graph" });

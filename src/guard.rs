@@ -7,10 +7,11 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::exceptions;
-use crate::sync::{Mutex, MutexGuard, global, thread_local};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, global, thread_local};
 
 /// What is open now.
 struct State {
@@ -39,6 +40,11 @@ global! {
     static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), count: 0, records: None });
 }
 
+global! {
+    /// How many captures have begun that concern every thread.
+    static GLOBAL: AtomicU64 = AtomicU64::new(0);
+}
+
 thread_local! {
     /// How many captures this thread has open.
     static HERE: Cell<u32> = const { Cell::new(0) };
@@ -62,6 +68,9 @@ impl Capture {
     pub(crate) fn begin(context: usize, global: bool) -> Self {
         HERE.set(HERE.get() + 1);
         let open = exceptions::Capture::begin();
+        if global {
+            GLOBAL.fetch_add(1, Ordering::SeqCst);
+        }
         let mut state = state();
         state.count += 1;
         let number = state.count;
@@ -98,6 +107,13 @@ impl Drop for Capture {
             records.retain(|_, capture| ended.iter().all(|open| open.id != Some(*capture)));
         }
     }
+}
+
+/// A number that is another once a capture has begun that concerns every thread. To be asked before it is asked whether one
+/// is open: so whoever is overtaken by a capture learns of it.
+#[inline]
+pub(crate) fn count_of_global() -> u64 {
+    GLOBAL.load(Ordering::Acquire)
 }
 
 /// Whether calls of this thread that are unsafe during a capture would end one.

@@ -298,9 +298,8 @@ impl Object {
             return Err(Error::InHostFunction);
         }
         context.verify()?;
-        let _relaxed = Relaxed::beside_captures(context.driver());
-        let answer = match self {
-            // SAFETY: the handle is live, since its context is, and it is not used again.
+        let answer = Relaxed::around(context.driver(), || match self {
+            // SAFETY: the handle is live, since its context is, and it is not used again; refused, it lives still.
             Self::Stream(stream) => unsafe { context.driver().cuStreamDestroy_v2(stream) },
             // SAFETY: as above.
             Self::Event(event) => unsafe { context.driver().cuEventDestroy_v2(event) },
@@ -308,7 +307,7 @@ impl Object {
             Self::Graph(graph) => unsafe { context.driver().cuGraphDestroy(graph) },
             // SAFETY: as above.
             Self::GraphExec(exec) => unsafe { context.driver().cuGraphExecDestroy(exec) },
-        };
+        });
         context.check(answer)
     }
 }

@@ -98,11 +98,11 @@ impl Inner {
 
     /// A query while a capture of this crate is open, or of an event that was recorded in one.
     #[cold]
-    pub(super) fn query_beside_captures(&self, seen: Seen) -> Result<bool> {
+    pub(super) fn query_beside_captures(&self, seen: Seen, before: u64) -> Result<bool> {
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
         self.outside_its_capture(seen, "cuEventQuery")?;
         let _relaxed = Relaxed::beside_captures(home.driver());
-        self.ask(raw, home, seen)
+        self.ask(raw, home, seen, before)
     }
 
     /// [`Error::Captured`] if it was recorded in a capture: the driver need not be asked, and asking would end the

@@ -94,9 +94,8 @@ impl Foreign<'_> {
     pub(super) fn query(self) -> Result<bool> {
         self.home()?;
         let driver = driver()?;
-        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: the handle is alive: the view borrows the event.
-        let answer = unsafe { driver.cuEventQuery(self.raw) };
+        let answer = Relaxed::around(driver, || unsafe { driver.cuEventQuery(self.raw) });
         if answer.code() == Some(ErrorCode::NOT_READY) {
             return Ok(false);
         }
@@ -106,9 +105,8 @@ impl Foreign<'_> {
     pub(super) fn synchronize(self) -> Result<()> {
         self.home()?;
         let driver = driver()?;
-        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: the handle is alive: the view borrows the event.
-        let answer = unsafe { driver.cuEventSynchronize(self.raw) };
+        let answer = Relaxed::around(driver, || unsafe { driver.cuEventSynchronize(self.raw) });
         captured(answer).map_or_else(|| answer.ok(), Err)
     }
 

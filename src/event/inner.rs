@@ -9,9 +9,10 @@ use super::flags::{Design, EventFlags};
 use super::shares;
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};
-use crate::driver::CUevent;
+use crate::driver::{Answer, CUevent};
 use crate::error::{ErrorCode, IpcKind, Result};
 use crate::exceptions;
+use crate::guard;
 use crate::handle::{Object, RawEvent, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
 
@@ -235,17 +236,19 @@ impl Inner {
         if self.is_done(seen) {
             return exceptions::check().map(|()| true);
         }
+        let before = guard::count_of_global();
         if seen.is_captured() || exceptions::is_capturing() {
-            return self.query_beside_captures(seen);
+            return self.query_beside_captures(seen, before);
         }
         let Some((raw, home)) = self.handle()? else { return Ok(true) };
-        self.ask(raw, home, seen)
+        self.ask(raw, home, seen, before)
     }
 
-    /// Asks the driver whether the work of the record that was `seen` is done.
+    /// Asks the driver whether the work of the record that was `seen` is done; `before` is the count of
+    /// [`Relaxed::after`].
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of `query`")]
-    pub(super) fn ask(&self, raw: CUevent, home: Context, seen: Seen) -> Result<bool> {
+    pub(super) fn ask(&self, raw: CUevent, home: Context, seen: Seen, before: u64) -> Result<bool> {
         // SAFETY: the handle is alive: its context is, and self holds the event.
         let answer = unsafe { home.driver().cuEventQuery(raw) };
         match answer.code() {
@@ -254,7 +257,15 @@ impl Inner {
                 Ok(true)
             }
             Some(ErrorCode::NOT_READY) => Ok(false),
-            Some(_) => Err(self.refused_or_captured(answer, home)),
+            Some(_) => self.ask_again(raw, home, seen, before, answer),
+        }
+    }
+
+    #[cold]
+    fn ask_again(&self, raw: CUevent, home: Context, seen: Seen, before: u64, answer: Answer) -> Result<bool> {
+        match Relaxed::after(answer, home.driver(), before) {
+            Some(_relaxed) => self.ask(raw, home, seen, guard::count_of_global()),
+            None => Err(self.refused_or_captured(answer, home)),
         }
     }
 
@@ -265,9 +276,8 @@ impl Inner {
         }
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
         self.outside_its_capture(seen, "cuEventSynchronize")?;
-        let _relaxed = Relaxed::beside_captures(home.driver());
         // SAFETY: the handle is alive: its context is, and self holds the event.
-        let answer = unsafe { home.driver().cuEventSynchronize(raw) };
+        let answer = Relaxed::around(home.driver(), || unsafe { home.driver().cuEventSynchronize(raw) });
         if !answer.is_ok() {
             return Err(self.refused_or_captured(answer, home));
         }

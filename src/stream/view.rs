@@ -4,9 +4,12 @@ use std::time::Duration;
 
 #[cfg(doc)]
 use super::Stream;
+use crate::context::{Context, Relaxed};
+use crate::driver::{Answer, CUstream, Driver};
 use crate::error::{ErrorCode, Result};
 use crate::event::{self, AsEvent, Event, EventOptions, Mode};
 use crate::exceptions;
+use crate::guard;
 use crate::handle::{AsStream, StreamRef};
 
 impl StreamRef<'_> {
@@ -84,9 +87,8 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamQuery")]
     pub fn query(self) -> Result<bool> {
         let context = self.context()?;
-        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture("cuStreamQuery")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
-        let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamQuery(stream) })?;
+        let answer = self.ask(context, "cuStreamQuery", |driver, stream| unsafe { driver.cuStreamQuery(stream) })?;
         if answer.code() == Some(ErrorCode::NOT_READY) {
             return Ok(false);
         }
@@ -101,10 +103,21 @@ impl StreamRef<'_> {
     #[doc(alias = "cuStreamSynchronize")]
     pub fn synchronize(self) -> Result<()> {
         let context = self.context()?;
-        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture("cuStreamSynchronize")? } else { None };
         // SAFETY: the stream is alive: its context is, and the view borrows it.
-        let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
+        let answer = self.ask(context, "cuStreamSynchronize", |driver, stream| unsafe { driver.cuStreamSynchronize(stream) })?;
         context.check(answer)
+    }
+
+    /// Makes a call that ends a capture of the stream, and is unsafe during others.
+    #[inline]
+    fn ask(self, context: Context, call: &'static str, f: impl Fn(&Driver, CUstream) -> Answer) -> Result<Answer> {
+        let before = guard::count_of_global();
+        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture(call)? } else { None };
+        let answer = self.call(context, &f)?;
+        match Relaxed::after(answer, context.driver(), before) {
+            Some(_relaxed) => self.call(context, &f),
+            None => Ok(answer),
+        }
     }
 
     /// See [`Stream::synchronize_timeout`].
