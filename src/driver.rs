@@ -13,6 +13,7 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
+use crate::exit;
 use crate::fork;
 pub(crate) use refusal::Watch;
 pub(crate) use table::{
@@ -100,6 +101,7 @@ pub(crate) fn driver() -> Result<&'static Driver> {
         let driver = loaded()?;
         // SAFETY: cuInit may be called at any time, any number of times; flags must be 0.
         unsafe { driver.cuInit(0) }.ok()?;
+        exit::watch();
         Ok(driver)
     })?;
     first_use.keep();

@@ -5,18 +5,20 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::sync::{AtomicU64, global, thread_local};
 
 global! {
-    /// [`FORKED`], how often [`HOST_FUNCTION`] holds at this moment in any thread, and how often [`CAPTURING`].
+    /// [`FORKED`], [`EXITED`], how often [`HOST_FUNCTION`] holds at this moment in any thread, and how often [`CAPTURING`].
     static EXCEPTIONS: AtomicU64 = AtomicU64::new(0);
 }
 
 /// This process was forked from one that used the driver.
 const FORKED: u64 = 1;
-/// A thread is inside a function that the driver calls. Counted in the 31 bits above the first.
-const HOST_FUNCTION: u64 = 1 << 1;
+/// This process exits: the driver ends, or has ended.
+const EXITED: u64 = 1 << 1;
+/// A thread is inside a function that the driver calls. Counted in the bits up to the upper half.
+const HOST_FUNCTION: u64 = 1 << 2;
 /// A capture of this crate is open. Counted in the upper half.
 const CAPTURING: u64 = 1 << 32;
 /// Where that is counted: all else concerns [`check`].
@@ -29,7 +31,7 @@ thread_local! {
 }
 
 /// Whether this thread may call the driver: [`Error::ForkedChild`] if not in this process,
-/// [`Error::InHostFunction`] if not here.
+/// [`Error::InHostFunction`] if not here; what the driver would answer, if it has ended.
 ///
 /// Inline to the end: a call here, even one that is never made, costs its callers a register on the way that is
 /// always taken.
@@ -40,6 +42,8 @@ pub(crate) fn check() -> Result<()> {
         Ok(())
     } else if exceptions & FORKED != 0 {
         Err(Error::ForkedChild)
+    } else if exceptions & EXITED != 0 {
+        Err(Error::Driver { call: "exit", code: ErrorCode::DEINITIALIZED })
     } else if INSIDE.get() != 0 {
         Err(Error::InHostFunction)
     } else {
@@ -57,6 +61,12 @@ pub(crate) fn is_forked() -> bool {
 #[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "there are no children"))]
 pub(crate) fn forked() {
     EXCEPTIONS.fetch_or(FORKED, Ordering::Relaxed);
+}
+
+/// From now on no call reaches the driver.
+#[cfg_attr(not(all(unix, not(miri))), expect(dead_code, reason = "nobody says when it exits"))]
+pub(crate) fn exited() {
+    EXCEPTIONS.fetch_or(EXITED, Ordering::Relaxed);
 }
 
 /// Whether this thread is inside a function that the driver has called.

@@ -1,5 +1,5 @@
-//! The end of the process: when it exits, the threads of this crate stop before the driver goes, whose calls are not
-//! allowed from then on.
+//! The end of the process: when it exits, the threads of this crate stop before the driver ends, and no call reaches it from
+//! then on.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -25,8 +25,9 @@ struct State {
 static WORK: Work = Work::new();
 
 std::thread_local! {
-    /// Whether this thread is at work. Without a destructor, since it is asked after those have run.
-    static HERE: Cell<bool> = const { Cell::new(false) };
+    /// How often this thread is at work: one piece of it may do another. Without a destructor, since it is asked after those
+    /// have run.
+    static HERE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A thread of this crate is at work, and may call the driver until this is dropped.
@@ -36,16 +37,19 @@ pub(crate) struct AtWork {
 }
 
 impl AtWork {
-    /// `None` when the process exits: there is nothing more to be done.
+    /// `None` when the process exits, or was forked from another: there is nothing more to be done.
     pub(crate) fn begin() -> Option<Self> {
-        watch();
-        WORK.begin()
+        if exceptions::is_forked() { None } else { WORK.begin() }
     }
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        HERE.set(false);
+        HERE.set(HERE.get() - 1);
+        // The work may have forked.
+        if exceptions::is_forked() {
+            return;
+        }
         self.work.lock().count -= 1;
         self.work.ended.notify_all();
     }
@@ -67,7 +71,7 @@ impl Work {
             return None;
         }
         state.count += 1;
-        HERE.set(true);
+        HERE.set(HERE.get() + 1);
         Some(AtWork { work: self, _thread: PhantomData })
     }
 
@@ -77,16 +81,16 @@ impl Work {
         let mut state = self.lock();
         state.is_exiting = true;
         // Who exits from inside of its work does not wait for itself.
-        let others = |state: &mut State| state.count > usize::from(HERE.get());
+        let others = |state: &mut State| state.count > HERE.get();
         let (_state, waited) = self.ended.wait_timeout_while(state, patience, others).unwrap_or_else(PoisonError::into_inner);
         !waited.timed_out()
     }
 }
 
-/// From now on the end of the process is noticed. Handlers run in the reverse order of their registration, and the
-/// driver, which is initialised before there is work, has registered its own before.
+/// From now on the end of the process is noticed. To be called when the driver is initialised: handlers run in the reverse
+/// order of their registration, and its own are registered by then.
 #[cfg(all(unix, not(miri)))]
-fn watch() {
+pub(crate) fn watch() {
     use std::sync::Once;
 
     static WATCHED: Once = Once::new();
@@ -94,20 +98,23 @@ fn watch() {
     extern "C" fn at_exit() {
         if !exceptions::is_forked() {
             WORK.end(PATIENCE);
+            exceptions::exited();
         }
     }
 
     WATCHED.call_once(|| {
         // SAFETY: the handler is a function of this library, which takes its handlers along if it is unloaded.
         let refused = unsafe { libc::atexit(at_exit) };
-        // Without memory for it, which is the only reason, threads go on until the process has ended.
-        let _ = refused;
+        if refused != 0 {
+            // The process exits already; or there is no memory for it, and what is given up is leaked.
+            WORK.end(Duration::ZERO);
+        }
     });
 }
 
 /// The end is not noticed: elsewhere the threads have ended when handlers run.
 #[cfg(not(all(unix, not(miri))))]
-fn watch() {}
+pub(crate) fn watch() {}
 
 #[cfg(test)]
 mod tests {
@@ -115,6 +122,8 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
 
     fn work() -> &'static Work {
         Box::leak(Box::new(Work::new()))
@@ -142,13 +151,13 @@ mod tests {
         told.recv().unwrap();
         assert!(!work.end(Duration::from_millis(1)), "it is at work");
         drop(release);
-        assert!(work.end(Duration::MAX));
+        assert!(work.end(LONG));
     }
 
     #[test]
     fn who_exits_at_work_does_not_wait_for_itself() {
         let work = work();
-        let _at_work = work.begin().unwrap();
-        assert!(work.end(Duration::MAX));
+        let _at_work = [work.begin().unwrap(), work.begin().unwrap()];
+        assert!(work.end(LONG));
     }
 }

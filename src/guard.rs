@@ -68,13 +68,15 @@ impl Capture {
     pub(crate) fn begin(context: usize, global: bool) -> Self {
         HERE.set(HERE.get() + 1);
         let open = exceptions::Capture::begin();
-        if global {
-            GLOBAL.fetch_add(1, Ordering::SeqCst);
-        }
         let mut state = state();
         state.count += 1;
         let number = state.count;
         state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false });
+        drop(state);
+        // Whoever sees the new count finds the capture open.
+        if global {
+            GLOBAL.fetch_add(1, Ordering::SeqCst);
+        }
         Self { number, _open: open, _thread: PhantomData }
     }
 

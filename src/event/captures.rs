@@ -38,7 +38,10 @@ impl Inner {
             self.become_node(raw, context, capture)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
-            return if answer.is_ok() { self.became_node(raw, context, stream, capture) } else { Err(self.refused(answer, context)) };
+            if !answer.is_ok() {
+                return Err(self.refused(answer, context));
+            }
+            return self.became_node(raw, context, stream, capture);
         }
         // SAFETY: both handles are alive, as in `record`.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
@@ -133,8 +136,8 @@ impl Inner {
         self.set_lent();
         let home = self.home().unwrap_or(context);
         match capture.active {
-            // SAFETY: the graph is under capture, as the driver said just now; if another thread ends that meanwhile, the
-            // driver finds no graph by this handle, and says so. Self holds the event.
+            // SAFETY: the graph is under capture, as the driver said just now, which takes a lock for calls on captures. If
+            // another thread ends that one meanwhile, the driver finds the graph that came of it, or none. Self holds the event.
             Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
             // The driver refuses the node.
             None => Ok(()),
@@ -142,12 +145,13 @@ impl Inner {
     }
 
     /// A node was made, in the capture that the stream was in before unless another thread has replaced that meanwhile:
-    /// then the event is in a graph that does not keep it. (An error here is one of a context that launches nothing more.)
+    /// then, or where nobody can tell, the event may be in a graph that does not keep it.
     fn became_node(&self, raw: CUevent, context: Context, stream: StreamRef<'_>, before: Capture) -> Result<()> {
-        let now = stream.capture_for(context, "cuStreamGetCaptureInfo")?;
-        if now.and_then(Capture::id) != before.id() {
-            shares::keep_for_good(raw, self.home().unwrap_or(context));
+        let now = stream.capture_for(context, "cuStreamGetCaptureInfo").map(|now| now.and_then(Capture::id));
+        if now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id()) {
+            return Ok(());
         }
-        Ok(())
+        shares::keep_for_good(raw, self.home().unwrap_or(context));
+        now.map(drop)
     }
 }

@@ -157,7 +157,7 @@ impl<'s> CaptureScope<'s> {
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         let graph = self.graph()?;
         // SAFETY: the graph is under capture, as `graph` was told just now. If another thread ends that meanwhile, the driver
-        // finds no graph by this handle, and says so.
+        // finds the graph that came of it, or none.
         unsafe { user_object::attach(self.context, graph, move || drop(owner)) }
     }
 

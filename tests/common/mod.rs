@@ -58,8 +58,8 @@ pub(crate) fn streams<const N: usize>() -> [Stream; N] {
     std::array::from_fn(|_| device().stream().expect("a stream"))
 }
 
-/// Waits until what graphs have given up so far is dropped, which happens on another thread and in order: what is there
-/// then is kept.
+/// Waits until what graphs have given up so far is dropped, which happens on another thread and in order. (What a driver has
+/// still to give up on a thread of its own comes later.)
 pub(crate) fn drops_are_done(stream: &Stream) {
     let (tell, told) = channel::<()>();
     let graph = stream.capture_events::<Error>(|scope| scope.keep(tell));

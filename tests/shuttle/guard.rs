@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use calls::{Event, Shared, Stream, call, event, stream, with_context};
 use context::Context;
+use driver::Answer;
 use explore::driver::{self as soft, codes};
 use handle::DESTROYED;
 use relaxed::Relaxed;
@@ -86,24 +87,27 @@ fn capture_of(stream: Stream) -> Option<u64> {
     (status == ACTIVE).then_some(id)
 }
 
-/// The calls that end captures, made as the crate makes them; on other streams and events than those captured.
-fn ask_and_wait(stream: Stream, event: Event, relaxed: fn() -> Option<Relaxed>) {
-    // SAFETY: both are alive.
-    let asked = |ask: unsafe extern "C" fn(*mut std::ffi::c_void) -> u32, of| unsafe { ask(of) };
+/// How a call that is unsafe during a capture is made.
+type Make = fn(&dyn Fn() -> Answer) -> Answer;
+
+/// As the crate makes it.
+fn around(call: &dyn Fn() -> Answer) -> Answer {
+    Relaxed::around(&DRIVER, call)
+}
+
+/// The calls that end captures, on other streams and events than those captured.
+fn ask_and_wait(stream: Stream, event: Event, make: Make) {
     for (ask, of) in
         [(soft::cuEventQuery as unsafe extern "C" fn(_) -> _, event), (soft::cuStreamQuery, stream), (soft::cuStreamSynchronize, stream)]
     {
-        let _relaxed = relaxed();
-        asked(ask, of);
+        // SAFETY: both are alive.
+        let answer = make(&|| Answer(unsafe { ask(of) }));
+        assert!(answer.is_ok(), "a call beside a capture was refused");
     }
 }
 
-fn beside_captures() -> Option<Relaxed> {
-    Relaxed::beside_captures(&DRIVER)
-}
-
 /// One thread captures, twice, and asks inside; another asks, drops and creates all the while.
-fn a_capture_beside_calls(mode: u32, relaxed: fn() -> Option<Relaxed>) {
+fn a_capture_beside_calls(mode: u32, make: Make) {
     let context = calls::context();
     let (captured, has_begun) = (Shared(stream(1)), Arc::new(AtomicBool::new(false)));
     // How often the other thread did not know that one was to begin: what it asks then may come later.
@@ -115,38 +119,53 @@ fn a_capture_beside_calls(mode: u32, relaxed: fn() -> Option<Relaxed>) {
             if !has_begun.load(Ordering::SeqCst) {
                 unaware.fetch_add(1, Ordering::SeqCst);
             }
-            ask_and_wait(stream, event, relaxed);
+            ask_and_wait(stream, event, make);
             call!(cuEventDestroy_v2(event));
             call!(cuStreamDestroy_v2(stream));
         }
     });
     let (mine, asked) = (stream(1), event());
     let capture = Running::begin(captured.0, mode, || has_begun.store(true, Ordering::SeqCst));
-    ask_and_wait(mine, asked, relaxed);
+    ask_and_wait(mine, asked, make);
     let has_graph = capture.end();
     other.join().unwrap();
     let may_fail = mode == GLOBAL && unaware.load(Ordering::SeqCst) > 0;
     assert!(has_graph || may_fail, "the capture was ended by a call beside it");
-    ask_and_wait(mine, asked, relaxed);
+    ask_and_wait(mine, asked, make);
 }
 
 #[test]
 fn no_call_beside_a_capture_of_its_thread_ends_it() {
-    explore(|| a_capture_beside_calls(THREAD_LOCAL, beside_captures));
+    explore(|| a_capture_beside_calls(THREAD_LOCAL, around));
 }
 
-/// As long as a thread has not asked before the capture began, and then made its call.
+/// As long as a thread has not asked before the capture began, and then made its call; which succeeds all the same.
 #[test]
 fn a_call_that_begins_later_does_not_end_a_global_capture() {
-    explore(|| a_capture_beside_calls(GLOBAL, beside_captures));
+    explore(|| a_capture_beside_calls(GLOBAL, around));
 }
 
 #[test]
 #[should_panic(expected = "the capture was ended by a call beside it")]
 fn a_planted_call_that_is_not_relaxed_is_found() {
     explore(|| {
-        a_capture_beside_calls(GLOBAL, || {
-            if guard::concerns_this_thread() && thread::current().id() == first() { beside_captures() } else { None }
+        a_capture_beside_calls(GLOBAL, |call| {
+            if thread::current().id() == first() {
+                return around(call);
+            }
+            let _ = call();
+            Answer(codes::SUCCESS)
+        })
+    });
+}
+
+#[test]
+#[should_panic(expected = "a call beside a capture was refused")]
+fn a_planted_call_that_is_not_made_again_is_found() {
+    explore(|| {
+        a_capture_beside_calls(GLOBAL, |call| {
+            let _relaxed = Relaxed::beside_captures(&DRIVER);
+            call()
         })
     });
 }

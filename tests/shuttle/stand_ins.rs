@@ -9,21 +9,37 @@ pub(crate) mod error {
         ForkedChild,
         InHostFunction,
         Capturing { call: &'static str },
+        Driver { call: &'static str, code: ErrorCode },
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct ErrorCode(pub(crate) u32);
+
+    impl ErrorCode {
+        pub(crate) const DEINITIALIZED: Self = Self(4);
+        pub(crate) const STREAM_CAPTURE_UNSUPPORTED: Self = Self(explore::driver::codes::STREAM_CAPTURE_UNSUPPORTED);
     }
 }
 
 pub(crate) mod driver {
     use std::ffi::{c_uint, c_void};
 
+    use super::error::ErrorCode;
+
     pub(crate) type CUevent = *mut c_void;
     pub(crate) type CUgraph = *mut c_void;
 
     pub(crate) struct Driver;
 
-    pub(crate) struct Answer(u32);
+    #[derive(Clone, Copy)]
+    pub(crate) struct Answer(pub(crate) u32);
 
     impl Answer {
-        pub(crate) fn is_ok(&self) -> bool {
+        pub(crate) fn code(self) -> Option<ErrorCode> {
+            (!self.is_ok()).then_some(ErrorCode(self.0))
+        }
+
+        pub(crate) fn is_ok(self) -> bool {
             self.0 == explore::driver::codes::SUCCESS
         }
     }

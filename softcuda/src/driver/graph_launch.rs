@@ -27,6 +27,8 @@ pub(super) fn launch(handle: Handle, stream: Handle) -> Outcome {
     // Other than documented a real driver captures none.
     state.stream_outside_captures(stream)?;
     let plan = Arc::clone(&state.graphs.executables[&executable].plan);
+    // What a copy reads may be gone with what else is.
+    plan.nodes.iter().try_for_each(|node| state.ready(node, None).map(drop))?;
     let (mut state, read) = read_sources(state, &plan)?;
     for event in plan.recorded() {
         state = peers::with_room(state, Handle::new(Kind::Event, event));

@@ -1,12 +1,16 @@
 //! User objects, and on which thread they are destroyed.
 
-use std::sync::mpsc::{Receiver, RecvError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use cudarc::driver::sys::CUresult::CUDA_SUCCESS;
 use cudarc::driver::sys::{self, CUgraph, CUresult, CUuserObject};
 
 use super::graph::user_object;
+
+/// How long something may take that another thread does. Miri takes its time.
+const LIMIT: Duration = Duration::from_secs(if cfg!(miri) { 1000 } else { 30 });
 
 /// An object, and the thread on which it was destroyed.
 pub(crate) fn watched() -> (CUuserObject, Receiver<ThreadId>) {
@@ -30,8 +34,8 @@ pub(crate) fn is_there(told: &Receiver<ThreadId>) -> bool {
 
 /// Waits until it is destroyed, once: on which thread.
 pub(crate) fn destroyed(told: &Receiver<ThreadId>) -> ThreadId {
-    let thread = told.recv().expect("it is destroyed");
-    assert_eq!(told.recv(), Err(RecvError), "once");
+    let thread = told.recv_timeout(LIMIT).expect("it is destroyed");
+    assert_eq!(told.recv_timeout(LIMIT), Err(RecvTimeoutError::Disconnected), "once");
     thread
 }
 
