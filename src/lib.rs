@@ -30,6 +30,9 @@
 //!   exception: the driver waits when it is [given back](IpcMemory::close).)
 //! * In a process that was forked from one that uses the driver, every call that needs the driver
 //!   answers [`Error::ForkedChild`], and dropping does nothing.
+//! * When the process exits (on Unix), no call reaches the driver any more once its handlers of `atexit` run: calls answer
+//!   [`Error::Driver`] with `DEINITIALIZED`, and dropping does nothing. What this crate is giving back just then, on a
+//!   thread of its own, is waited for, for a second at most.
 //! * Inside a [host function](Stream::launch_host_fn) every such call answers [`Error::InHostFunction`], and what is
 //!   dropped is given back soon after, by another thread.
 
