@@ -244,6 +244,7 @@ fn order_between_green_and_ordinary_streams_is_watched() {
         check_reported("nothing between", &["cuMemcpyDtoHAsync_v2", "by cuMemsetD8Async;"], || from_device(world.data, &world.second));
         world.second.synchronize().expect("a wait");
         set(world.data, 8, &world.first);
+        settle(&world.first);
         green.destroy().expect("its end, after its work");
         check_reported("its end", &["cuMemcpyDtoHAsync_v2", "by cuMemsetD8Async;"], || from_device(world.data, &world.second));
         result::ctx::synchronize().expect("a wait");
