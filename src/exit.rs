@@ -87,14 +87,10 @@ impl Work {
     }
 }
 
-/// From now on the end of the process is noticed. To be called when the driver is initialised: handlers run in the reverse
-/// order of their registration, and its own are registered by then.
+/// From now on the end of the process is noticed. To be called once, when the driver is initialised: handlers run in the
+/// reverse order of their registration, so this one before those that the driver has registered by then.
 #[cfg(all(unix, not(miri)))]
 pub(crate) fn watch() {
-    use std::sync::Once;
-
-    static WATCHED: Once = Once::new();
-
     extern "C" fn at_exit() {
         if !exceptions::is_forked() {
             WORK.end(PATIENCE);
@@ -102,14 +98,12 @@ pub(crate) fn watch() {
         }
     }
 
-    WATCHED.call_once(|| {
-        // SAFETY: the handler is a function of this library, which takes its handlers along if it is unloaded.
-        let refused = unsafe { libc::atexit(at_exit) };
-        if refused != 0 {
-            // The process exits already; or there is no memory for it, and what is given up is leaked.
-            WORK.end(Duration::ZERO);
-        }
-    });
+    // SAFETY: the handler is a function of this library, which takes its handlers along if it is unloaded.
+    let refused = unsafe { libc::atexit(at_exit) };
+    if refused != 0 {
+        // The process exits already; or there is no memory for it, and what is given up is leaked.
+        WORK.end(Duration::ZERO);
+    }
 }
 
 /// The end is not noticed: elsewhere the threads have ended when handlers run.

@@ -136,8 +136,9 @@ impl Inner {
         self.set_lent();
         let home = self.home().unwrap_or(context);
         match capture.active {
-            // SAFETY: the graph is under capture, as the driver said just now, which takes a lock for calls on captures. If
-            // another thread ends that one meanwhile, the driver finds the graph that came of it, or none. Self holds the event.
+            // SAFETY: the graph is under capture, as the driver said just now, and self holds the event. Another thread may end
+            // that capture meanwhile, and destroy what came of it: this relies on the driver refusing such a graph, as it was
+            // seen to in other calls (H200, 580.159.04).
             Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
             // The driver refuses the node.
             None => Ok(()),

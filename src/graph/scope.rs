@@ -156,8 +156,8 @@ impl<'s> CaptureScope<'s> {
     #[doc(alias = "cuGraphRetainUserObject")]
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         let graph = self.graph()?;
-        // SAFETY: the graph is under capture, as `graph` was told just now. If another thread ends that meanwhile, the driver
-        // finds the graph that came of it, or none.
+        // SAFETY: the graph is under capture, as `graph` was told just now. Another thread may end that capture meanwhile, and
+        // destroy what came of it: this relies on the driver refusing such a graph, as it was seen to in other calls.
         unsafe { user_object::attach(self.context, graph, move || drop(owner)) }
     }
 
