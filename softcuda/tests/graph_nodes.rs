@@ -165,16 +165,20 @@ fn a_memset_node_sets_rows_that_do_not_overlap() -> Result<(), DriverError> {
     let data = stream.clone_htod(&[1_u16; 16])?;
     let dst = data.device_ptr(&stream).0;
     let graph = Graph::new();
-    let add = |width: usize, height: usize, pitch: usize| {
+    let set = |node: *mut CUgraphNode, after: &[CUgraphNode], [width, height, pitch]: [usize; 3]| {
         let params = CUDA_MEMSET_NODE_PARAMS { dst, pitch, value: 7, elementSize: 2, width, height };
         // SAFETY: all are alive.
-        unsafe { sys::cuGraphAddMemsetNode(&mut null_mut(), graph.0, std::ptr::null(), 0, &raw const params, context.cu_ctx()) }
+        unsafe { sys::cuGraphAddMemsetNode(node, graph.0, after.as_ptr(), after.len(), &raw const params, context.cu_ctx()) }
     };
     // Rows over each other, then rows behind the end.
-    for (width, height, pitch) in [(2, 2, 3), (1, 2, 0), (2, 5, 8), (1, 1 << 40, 0), (1, 1 << 40, 2), (1, usize::MAX, usize::MAX)] {
-        assert_eq!(add(width, height, pitch), CUDA_ERROR_INVALID_VALUE, "{width} {height} {pitch}");
+    for rows in [[2, 2, 3], [1, 2, 0], [2, 5, 8], [1, 1 << 40, 0], [1, 1 << 40, 2], [1, usize::MAX, usize::MAX]] {
+        assert_eq!(set(&mut null_mut(), &[], rows), CUDA_ERROR_INVALID_VALUE, "{rows:?}");
     }
-    assert_eq!([add(2, 1, 0), add(2, 2, 4), add(1, 3, 10)], [CUDA_SUCCESS; 3]);
+    // One after the other: the first row of each is the same.
+    let mut after = Vec::new();
+    for rows in [[2, 1, 0], [2, 2, 4], [1, 3, 10]] {
+        after = vec![add(&graph, &after, |node, _, _| set(node, &after, rows))];
+    }
     assert_eq!(graph.instantiate().launch(&stream), CUDA_SUCCESS);
     assert_eq!(stream.clone_dtoh(&data)?, [7, 7, 7, 7, 1, 7, 1, 1, 1, 1, 7, 1, 1, 1, 1, 1]);
     Ok(())
