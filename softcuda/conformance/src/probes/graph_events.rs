@@ -1,9 +1,9 @@
 //! External records: graphs that record events at each launch.
 
 use crate::code::Code;
-use crate::driver::Handle;
+use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, NON_BLOCKING};
-use crate::graphs::{Executable, RELAXED};
+use crate::graphs::{Executable, Graph, RELAXED};
 use crate::handles::{DISABLE_TIMING, INTERPROCESS};
 use crate::outcome::{Outcome, verdict};
 use crate::probe::Probe;
@@ -260,20 +260,10 @@ pub(super) const PROBES: &[Probe] = &[
         })
     }),
     Probe::alone("external record: event destroyed, then instantiated", |d| {
-        Fixture::alone(d, |f| {
-            let event = f.event(DISABLE_TIMING).into_handle();
-            let graph = f.captured(|stream| f.driver.cuEventRecordWithFlags(event, stream, EXTERNAL));
-            d.cuEventDestroy_v2(event);
-            graph.instantiate().0.into()
-        })
+        event_destroyed(d, |d, stream, event| d.cuEventRecordWithFlags(event, stream, EXTERNAL), |graph| graph.instantiate().0)
     }),
     Probe::alone("external record: event destroyed, then cloned", |d| {
-        Fixture::alone(d, |f| {
-            let event = f.event(DISABLE_TIMING).into_handle();
-            let graph = f.captured(|stream| f.driver.cuEventRecordWithFlags(event, stream, EXTERNAL));
-            d.cuEventDestroy_v2(event);
-            graph.clone_of().0.into()
-        })
+        event_destroyed(d, |d, stream, event| d.cuEventRecordWithFlags(event, stream, EXTERNAL), |graph| graph.clone_of().0)
     }),
     Probe::alone("external record: event destroyed while the launch is held", |d| {
         Fixture::alone(d, |f| {
@@ -293,6 +283,16 @@ pub(super) const PROBES: &[Probe] = &[
         verdict(all, "launched").and([f.driver.cuEventSynchronize(*event), f.driver.cuStreamQuery(*stream)])
     }),
 ];
+
+/// What is done with a graph of a call on an event that is destroyed by then.
+pub(super) fn event_destroyed(driver: &'static Driver, call: fn(&Driver, Handle, Handle) -> Code, then: fn(&Graph<'_>) -> Code) -> Outcome {
+    Fixture::alone(driver, |f| {
+        let event = f.event(DISABLE_TIMING).into_handle();
+        let graph = f.captured(|stream| call(driver, stream, event));
+        driver.cuEventDestroy_v2(event);
+        then(&graph).into()
+    })
+}
 
 fn wait(f: &Fixture, event: Handle) -> Code {
     f.driver.cuStreamWaitEvent(*f.stream(), event, 0)

@@ -1,6 +1,6 @@
 //! External waits: graphs that wait for events at each launch.
 
-use super::graph_events::EXTERNAL;
+use super::graph_events::{EXTERNAL, event_destroyed};
 use crate::code::Code;
 use crate::driver::Handle;
 use crate::fixture::{Fixture, NON_BLOCKING};
@@ -86,20 +86,10 @@ pub(super) const PROBES: &[Probe] = &[
         })
     }),
     Probe::alone("external wait: event destroyed, then instantiated", |d| {
-        Fixture::alone(d, |f| {
-            let event = f.event(DISABLE_TIMING).into_handle();
-            let graph = f.captured(|stream| f.driver.cuStreamWaitEvent(stream, event, EXTERNAL));
-            d.cuEventDestroy_v2(event);
-            graph.instantiate().0.into()
-        })
+        event_destroyed(d, |d, stream, event| d.cuStreamWaitEvent(stream, event, EXTERNAL), |graph| graph.instantiate().0)
     }),
     Probe::alone("external wait: event destroyed, then cloned", |d| {
-        Fixture::alone(d, |f| {
-            let event = f.event(DISABLE_TIMING).into_handle();
-            let graph = f.captured(|stream| f.driver.cuStreamWaitEvent(stream, event, EXTERNAL));
-            d.cuEventDestroy_v2(event);
-            graph.clone_of().0.into()
-        })
+        event_destroyed(d, |d, stream, event| d.cuStreamWaitEvent(stream, event, EXTERNAL), |graph| graph.clone_of().0)
     }),
     Probe::current("external wait and record: an event captured by both, in one graph", |f| {
         let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
