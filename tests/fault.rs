@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::fault::Fault;
+use common::hold::Hold;
 use common::{child, device, raw};
 use cuda_streams::{Error, ErrorCode, Event, EventOptions, Result};
 
@@ -26,7 +26,7 @@ fn t500_after_a_fault_every_call_says_so() {
         let (start, end) = (timed(), timed());
         end.synchronize().unwrap();
 
-        Fault::load().launch(&stream);
+        Hold::new(&stream).fault();
         check(stream.synchronize());
 
         check(stream.query());

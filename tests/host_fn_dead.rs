@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use common::contexts::SecondContext;
-use common::fault::Fault;
 use common::hold::Hold;
 use common::host_fn::{Drops, block_on, until};
 use common::theirs::{NON_BLOCKING, TheirStream};
@@ -61,16 +60,14 @@ fn what_is_behind_a_fault_never_runs_and_is_dropped_once() {
     ];
     child::run_each_with(test, child::with_reports, wait, |wait| {
         let [stream, other] = streams();
-        let (fault, drops, ran) = (Fault::load(), Drops::new(), Arc::new(AtomicUsize::new(0)));
-        let hold = Hold::new(&stream);
-        fault.launch(&stream);
+        let (hold, drops, ran) = (Hold::new(&stream), Drops::new(), Arc::new(AtomicUsize::new(0)));
         let launch = |stream: &Stream| {
             let (counted, ran) = (drops.counted(), ran.clone());
             stream.launch_host_fn(move || drop((counted, ran.fetch_add(1, Ordering::SeqCst)))).unwrap()
         };
         let (behind, of_others, detached) = (launch(&stream), launch(&stream), launch(&stream));
         drop(detached);
-        hold.release();
+        hold.fault();
         let error = wait(behind).unwrap_err();
         assert!(error.is_sticky() && error.code() == Some(ErrorCode::LAUNCH_FAILED), "{error:?}");
         until(|| drops.count() == 3);

@@ -10,6 +10,7 @@
 
 mod bench;
 mod current;
+#[expect(dead_code, reason = "nothing faults here")]
 #[path = "../../tests/common/hold.rs"]
 mod hold;
 mod measure;

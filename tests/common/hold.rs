@@ -21,6 +21,7 @@ const TIME_OUT: Duration = Duration::from_secs(if cfg!(miri) { 1000 } else { 10 
 const HELD: u32 = 0;
 const RELEASED: u32 = 1;
 const TIMED_OUT: u32 = 2;
+const FAULTED: u32 = 3;
 
 const PTX: &CStr = c"
 .version 6.0
@@ -28,10 +29,10 @@ const PTX: &CStr = c"
 .address_size 64
 
 // hold(word, time_out): spins while the word is 0 (held). After `time_out` nanoseconds it sets the
-// word to 2 (timed out) and ends.
+// word to 2 (timed out) and ends. At 3 it faults.
 .visible .entry hold(.param .u64 word, .param .u64 time_out)
 {
-    .reg .pred  %done, %late;
+    .reg .pred  %done, %late, %faulted;
     .reg .u32   %value;
     .reg .u64   %word, %time_out, %start, %now, %passed;
 
@@ -49,6 +50,8 @@ spin:
     mov.u32                 %value, 2;
     st.volatile.global.u32  [%word], %value;
 finish:
+    setp.eq.u32             %faulted, %value, 3;
+    @%faulted trap;
     ret;
 }
 ";
@@ -63,6 +66,9 @@ fn twin() -> Kernel {
                 word.store(TIMED_OUT, Ordering::Release);
             }
             thread::yield_now();
+        }
+        if word.load(Ordering::Acquire) == FAULTED {
+            launch.fail(sys::CUresult::CUDA_ERROR_LAUNCH_FAILED as u32);
         }
     })
 }
@@ -102,17 +108,31 @@ impl Hold {
     ///
     /// If the hold has ended before: then the test has not seen a held stream.
     pub(crate) fn release(self) {
-        assert!(self.set(), "the hold timed out: it was not released within {TIME_OUT:?}");
+        self.end(RELEASED);
     }
 
-    fn set(&self) -> bool {
-        self.word.compare_exchange(HELD, RELEASED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Lets the kernel fault instead, in place of the work behind it: nothing of this process can use the device any
+    /// more.
+    ///
+    /// # Panics
+    ///
+    /// If the hold has ended before.
+    pub(crate) fn fault(self) {
+        self.end(FAULTED);
+    }
+
+    fn end(&self, how: u32) {
+        assert!(self.set(how), "the hold timed out: it was not ended within {TIME_OUT:?}");
+    }
+
+    fn set(&self, how: u32) -> bool {
+        self.word.compare_exchange(HELD, how, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.set();
+        self.set(RELEASED);
     }
 }
 

@@ -5,7 +5,6 @@
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod contexts;
-pub(crate) mod fault;
 pub(crate) mod hold;
 pub(crate) mod host_fn;
 pub(crate) mod ipc;
