@@ -64,8 +64,10 @@ impl Event<Interprocess> {
     /// the other process says when it *has called* `record` (by a pipe, a socket, a word in shared memory);
     /// its work need not be done by then.
     ///
-    /// A record that is pending when its process is killed may stay pending: within 10 s one driver (580.159.04) did not
-    /// end it, nor the wait of a stream for it. [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same.
+    /// A record that is pending when its process is killed may stay pending: one driver (580.159.04) did not end it, nor the
+    /// wait of a stream for it, nor records that the survivor made later on other streams, within 10 s; a call that waits
+    /// for all of the context's work (there `cuModuleLoadData`) did not return within a minute.
+    /// [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same.
     ///
     /// # Safety
     ///
