@@ -18,7 +18,7 @@ use common::{device, streams};
 use cuda_streams::ElapsedTime;
 use iteration::{Iteration, Lanes, Timer};
 use memory::Memory;
-use plan::{KERNELS, Model};
+use plan::{KERNELS, Model, Turn};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -32,7 +32,7 @@ fn calls_and_launches_compute_what_the_host_does() -> Result {
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
     let mut model = Model::new(ELEMENTS);
-    let mut graph = iteration.capture(None)?.instantiate()?;
+    let mut graphs = iteration.graphs(None)?;
     memory.verify(&model)?;
     for iterations in [1, 2, 5] {
         model.advance(iterations);
@@ -41,24 +41,25 @@ fn calls_and_launches_compute_what_the_host_does() -> Result {
         memory.verify(&model)?;
         model.advance(iterations);
         assert!(memory.verify(&model).is_err(), "{iterations} launches are not done yet");
-        iteration.launches(&mut graph, iterations)?;
+        iteration.launches(&mut graphs, iterations)?;
         memory.verify(&model)?;
     }
     Ok(())
 }
 
 #[test]
-fn the_graph_has_two_branches_that_exchange_and_join() -> Result {
+fn the_graph_has_two_branches() -> Result {
     let [main, side] = streams();
     let memory = Arc::new(Memory::new(device(), ELEMENTS)?);
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
-    let graph = iteration.capture(None)?;
-    // In each branch, and from the first of each to the last of the other.
-    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS, 2 * (plan::BRANCH - 1) + 2));
-    let graph = iteration.capture(Some(&Timer::new(device())?))?;
-    // From the first event to both branches, and from both to the other event.
-    assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS + 2, 2 * (plan::BRANCH - 1) + 2 + 2 + 2));
+    for turn in Turn::BOTH {
+        let graph = iteration.capture(turn, None)?;
+        assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS, 2 * (plan::BRANCH - 1)));
+        let graph = iteration.capture(turn, Some(&Timer::new(device())?))?;
+        // From the first event to both branches, and from both to the other event.
+        assert_eq!((graph.node_count()?, graph.edge_count()?), (KERNELS + 2, 2 * (plan::BRANCH - 1) + 2 + 2));
+    }
     // Nothing has run.
     memory.verify(&Model::new(ELEMENTS))
 }
@@ -70,11 +71,11 @@ fn each_launch_takes_its_own_time() -> Result {
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
     let timer = Timer::new(device())?;
-    let mut graph = iteration.capture(Some(&timer))?.instantiate()?;
+    let mut graphs = iteration.graphs(Some(&timer))?;
     assert!(timer.elapsed().is_err(), "no launch has recorded the events");
     let mut model = Model::new(ELEMENTS);
     for _ in 0..3 {
-        iteration.launches(&mut graph, 1)?;
+        iteration.launches(&mut graphs, 1)?;
         model.advance(1);
         assert!(timer.elapsed()? > ElapsedTime::from_millis_f32(0.0));
         memory.verify(&model)?;
@@ -89,7 +90,7 @@ fn the_graph_keeps_the_memory() -> Result {
     let kept = Arc::downgrade(&memory);
     let mut graph = {
         let lanes = Lanes::new(&memory, &main, &side);
-        Iteration::new(&memory, &lanes)?.capture(None)?.instantiate()?
+        Iteration::new(&memory, &lanes)?.capture(Turn::Even, None)?.instantiate()?
     };
     drop(memory);
     // SAFETY: the graph keeps its memory and its kernels, and nobody else uses the memory.

@@ -1,4 +1,4 @@
-//! The iteration: 20 kernels on two streams, ordered by events; as calls and as a graph of the same calls.
+//! The iteration: 20 kernels on two streams, which fork and join by events; as calls and as graphs of the same calls.
 //!
 //! cudarc's `launch_builder` allocates for its parameters, so there is one for each kernel, made beforehand. What cudarc
 //! adds to a launch then is one call that asks which context is current, some nanoseconds.
@@ -11,7 +11,7 @@ use cuda_streams::{CaptureMode, Device, ElapsedTime, Event, EventOptions, Graph,
 use cudarc::driver::CudaStream;
 
 use super::memory::{Launch, Memory};
-use super::plan::BRANCH;
+use super::plan::{BRANCH, Turn};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -33,60 +33,51 @@ impl<'s> Lanes<'s> {
 /// Everything that an iteration needs, made beforehand: it creates nothing.
 pub(crate) struct Iteration<'a> {
     memory: &'a Arc<Memory>,
-    /// On the main stream and on the side stream.
-    branches: [Branch<'a>; 2],
+    main: &'a Stream,
+    side: &'a Stream,
+    /// The kernels of both branches, which are enqueued side by side; of both turns.
+    kernels: [[Vec<Launch<'a>>; 2]; 2],
     forked: Event,
     joined: Event,
-}
-
-struct Branch<'a> {
-    stream: &'a Stream,
-    kernels: Vec<Launch<'a>>,
-    /// Its first kernel has read the other's edge.
-    has_read: Event,
+    /// Of the next iteration.
+    turn: Turn,
 }
 
 impl<'a> Iteration<'a> {
     pub(crate) fn new(memory: &'a Arc<Memory>, lanes: &'a Lanes<'_>) -> Result<Self> {
         let Lanes { main, side, cudarc } = lanes;
-        let device = main.device();
-        let branch = |number: usize, stream: &'a Stream| -> Result<Branch<'a>> {
-            let kernels = number * BRANCH..(number + 1) * BRANCH;
-            let kernels = kernels.map(|kernel| memory.launch(kernel, &cudarc[number])).collect();
-            Ok(Branch { stream, kernels, has_read: device.event(EventOptions::new())? })
+        let branch = |turn, branch: usize| {
+            let kernels = branch * BRANCH..(branch + 1) * BRANCH;
+            kernels.map(|kernel| memory.launch(turn, kernel, &cudarc[branch])).collect()
         };
-        let new_event = || device.event(EventOptions::new());
-        Ok(Self { memory, branches: [branch(0, main)?, branch(1, side)?], forked: new_event()?, joined: new_event()? })
+        let kernels = Turn::BOTH.map(|turn| [branch(turn, 0), branch(turn, 1)]);
+        let new_event = || main.device().event(EventOptions::new());
+        Ok(Self { memory, main, side, kernels, forked: new_event()?, joined: new_event()?, turn: Turn::Even })
     }
 
     /// The calls of an iteration, whether they run or are captured.
-    pub(crate) fn enqueue(&mut self) -> Result {
-        let [main, side] = &mut self.branches;
-        self.forked.record(main.stream)?;
-        side.stream.wait_event(&self.forked)?;
-        for number in 0..BRANCH {
-            if number == BRANCH - 1 {
-                main.stream.wait_event(&side.has_read)?;
-                side.stream.wait_event(&main.has_read)?;
-            }
-            for branch in [&mut *main, &mut *side] {
-                // SAFETY: what it uses is its branch's alone, but for the edges: those are changed by the last kernels only,
-                // which wait for the first of the other branch, the only one that reads them.
-                unsafe { branch.kernels[number].enqueue() }?;
-                if number == 0 {
-                    branch.has_read.record(branch.stream)?;
-                }
-            }
+    pub(crate) fn enqueue(&mut self, turn: Turn) -> Result {
+        self.forked.record(self.main)?;
+        self.side.wait_event(&self.forked)?;
+        let [main, side] = &mut self.kernels[turn as usize];
+        for kernel in main.iter_mut().zip(side).flat_map(<[_; 2]>::from) {
+            // SAFETY: what it changes is its branch's alone in this iteration, and ordered by the branch's stream; those
+            // before and after are ordered by the fork and the join.
+            unsafe { kernel.enqueue() }?;
         }
-        self.joined.record(side.stream)?;
-        main.stream.wait_event(&self.joined)?;
+        self.joined.record(self.side)?;
+        self.main.wait_event(&self.joined)?;
         Ok(())
     }
 
     /// Runs iterations by their calls; how long all of them took, until they were done.
     pub(crate) fn calls(&mut self, iterations: usize) -> Result<Duration> {
-        let [main, side] = [0, 1].map(|branch| self.branches[branch].stream);
-        let taken = time(iterations, main, || self.enqueue());
+        let (main, side) = (self.main, self.side);
+        let taken = time(iterations, main, || {
+            self.enqueue(self.turn)?;
+            self.turn = self.turn.next();
+            Ok(())
+        });
         if taken.is_err() {
             // What was enqueued uses the memory.
             side.synchronize()?;
@@ -95,14 +86,13 @@ impl<'a> Iteration<'a> {
     }
 
     /// The calls of an iteration as a graph, between two events of a timer if there is one. The graph keeps the memory.
-    pub(crate) fn capture(&mut self, timer: Option<&Timer>) -> Result<Graph> {
-        let main = self.branches[0].stream;
-        main.capture(CaptureMode::default(), |scope| {
+    pub(crate) fn capture(&mut self, turn: Turn, timer: Option<&Timer>) -> Result<Graph> {
+        self.main.capture(CaptureMode::default(), |scope| {
             scope.keep(self.memory.clone())?;
             if let Some(timer) = timer {
                 scope.record(&timer.start)?;
             }
-            self.enqueue()?;
+            self.enqueue(turn)?;
             if let Some(timer) = timer {
                 scope.record(&timer.end)?;
             }
@@ -110,12 +100,18 @@ impl<'a> Iteration<'a> {
         })
     }
 
-    /// Runs iterations by launches of their graph; how long all of them took, until they were done.
-    pub(crate) fn launches(&mut self, graph: &mut GraphExec, iterations: usize) -> Result<Duration> {
-        let main = self.branches[0].stream;
-        time(iterations, main, || {
+    /// A graph for each turn, ready to be launched.
+    pub(crate) fn graphs(&mut self, timer: Option<&Timer>) -> Result<[GraphExec; 2]> {
+        let mut of = |turn| -> Result<GraphExec> { Ok(self.capture(turn, timer)?.instantiate()?) };
+        Ok([of(Turn::Even)?, of(Turn::Odd)?])
+    }
+
+    /// Runs iterations by launches of their graphs; how long all of them took, until they were done.
+    pub(crate) fn launches(&mut self, graphs: &mut [GraphExec; 2], iterations: usize) -> Result<Duration> {
+        time(iterations, self.main, || {
             // SAFETY: the graph keeps its memory and its kernels; other work on the memory is on this stream, or joined to it.
-            unsafe { graph.launch(main) }?;
+            unsafe { graphs[self.turn as usize].launch(self.main) }?;
+            self.turn = self.turn.next();
             Ok(())
         })
     }

@@ -8,7 +8,7 @@ use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchArg
 use cudarc::nvrtc::Ptx;
 
 use super::kernel;
-use super::plan::{BUFFERS, KERNELS, Model, Step, steps};
+use super::plan::{KERNELS, Model, Step, Turn, steps};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -20,8 +20,9 @@ pub(crate) struct Memory {
     context: Arc<CudaContext>,
     kernel: CudaFunction,
     elements: u32,
-    steps: [Step; KERNELS],
-    buffers: [CudaSlice<u32>; BUFFERS],
+    /// Of both turns.
+    steps: [[Step; KERNELS]; 2],
+    buffers: Vec<CudaSlice<u32>>,
 }
 
 impl Memory {
@@ -31,10 +32,10 @@ impl Memory {
         let context = CudaContext::new(device.ordinal() as usize)?;
         let kernel = context.load_module(Ptx::from_src(kernel::PTX))?.load_function(kernel::NAME)?;
         let stream = context.default_stream();
-        let [left, right, left_edge, right_edge] = Model::new(elements).buffers.map(|buffer| stream.clone_htod(&buffer));
-        let buffers = [left?, right?, left_edge?, right_edge?];
+        let model = Model::new(elements);
+        let buffers = model.buffers.iter().map(|buffer| stream.clone_htod(buffer)).collect::<std::result::Result<_, _>>()?;
         stream.synchronize()?;
-        Ok(Self { context, kernel, elements, steps: steps(), buffers })
+        Ok(Self { context, kernel, elements, steps: Turn::BOTH.map(steps), buffers })
     }
 
     /// Our stream, for cudarc.
@@ -48,8 +49,8 @@ impl Memory {
     }
 
     /// The launch of a kernel, ready to be made again and again: with its parameters, for which cudarc allocates.
-    pub(crate) fn launch<'a>(&'a self, number: usize, stream: &'a CudaStream) -> Launch<'a> {
-        let step = &self.steps[number];
+    pub(crate) fn launch<'a>(&'a self, turn: Turn, number: usize, stream: &'a CudaStream) -> Launch<'a> {
+        let step = &self.steps[turn as usize][number];
         let mut arguments = stream.launch_builder(&self.kernel);
         arguments.arg(&self.elements).arg(&step.constant).arg(&self.buffers[step.from]).arg(&self.buffers[step.to]);
         Launch { arguments, elements: self.elements }

@@ -1,5 +1,8 @@
-//! What an iteration does: two branches of 10 kernels beside each other, which exchange their edges; and the same on the
-//! host.
+//! What an iteration does: two branches of 10 kernels beside each other, which need each other's results of the iteration
+//! before; and the same on the host.
+//!
+//! A branch hands its result on in one of two buffers, its edges, in turn: the one that the other branch reads in this
+//! iteration, and the one that it will read in the next. So neither waits for the other within an iteration.
 
 use super::kernel;
 
@@ -7,10 +10,29 @@ use super::kernel;
 pub(crate) const BRANCH: usize = 10;
 pub(crate) const KERNELS: usize = 2 * BRANCH;
 
-pub(crate) const BUFFERS: usize = 4;
+pub(crate) const BUFFERS: usize = 6;
 /// Of the branches.
 const INSIDES: [usize; 2] = [0, 1];
-const EDGES: [usize; 2] = [2, 3];
+/// Of the branches, each in turn.
+const EDGES: [[usize; 2]; 2] = [[2, 3], [4, 5]];
+
+/// Which of the edges an iteration reads; it changes the other ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Turn {
+    Even,
+    Odd,
+}
+
+impl Turn {
+    pub(crate) const BOTH: [Self; 2] = [Self::Even, Self::Odd];
+
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Even => Self::Odd,
+            Self::Odd => Self::Even,
+        }
+    }
+}
 
 /// A kernel: the number of the buffer that it changes, of the one that it reads besides, and its constant.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +42,15 @@ pub(crate) struct Step {
     pub(crate) constant: u32,
 }
 
-/// The kernels: 0 to 9 are the one branch, 10 to 19 the other. The last of each also follows the first of the other,
-/// which reads what it changes.
-pub(crate) fn steps() -> [Step; KERNELS] {
+/// The kernels: 0 to 9 are the one branch, 10 to 19 the other.
+pub(crate) fn steps(turn: Turn) -> [Step; KERNELS] {
     let mut number = 0_u32;
     std::array::from_fn(|index| {
         let (here, there) = (index / BRANCH, 1 - index / BRANCH);
         let (to, from) = match index % BRANCH {
-            0 => (INSIDES[here], EDGES[there]),
-            number if number == BRANCH - 1 => (EDGES[here], INSIDES[here]),
-            _ => (INSIDES[here], EDGES[here]),
+            0 => (INSIDES[here], EDGES[there][turn as usize]),
+            number if number == BRANCH - 1 => (EDGES[here][turn.next() as usize], INSIDES[here]),
+            _ => (INSIDES[here], EDGES[here][turn as usize]),
         };
         number += 1;
         Step { to, from, constant: number.wrapping_mul(0x9e37_79b1) }
@@ -40,6 +61,8 @@ pub(crate) fn steps() -> [Step; KERNELS] {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Model {
     pub(crate) buffers: [Vec<u32>; BUFFERS],
+    /// Of the next iteration.
+    turn: Turn,
 }
 
 impl Model {
@@ -53,22 +76,18 @@ impl Model {
             };
             (0..elements).map(element).collect()
         });
-        Self { buffers }
+        Self { buffers, turn: Turn::Even }
     }
 
     /// Does what so many iterations do.
     pub(crate) fn advance(&mut self, iterations: usize) {
-        let mut steps = steps();
-        // Both branches read the other's edge before either changes its own.
-        steps.sort_by_key(|step| EDGES.contains(&step.to));
-        for element in 0..self.buffers[0].len() {
-            let mut values: [u32; BUFFERS] = std::array::from_fn(|buffer| self.buffers[buffer][element]);
-            for step in std::iter::repeat_n(&steps, iterations).flatten() {
-                values[step.to] = kernel::step(values[step.to], values[step.from], step.constant);
+        for _ in 0..iterations {
+            for Step { to, from, constant } in steps(self.turn) {
+                for element in 0..self.buffers[to].len() {
+                    self.buffers[to][element] = kernel::step(self.buffers[to][element], self.buffers[from][element], constant);
+                }
             }
-            for (buffer, value) in self.buffers.iter_mut().zip(values) {
-                buffer[element] = value;
-            }
+            self.turn = self.turn.next();
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::common::{device, streams};
 use crate::settle::settle;
 use iteration::{Iteration, Lanes, Timer};
 use memory::Memory;
-use plan::{KERNELS, Model};
+use plan::{KERNELS, Model, Turn};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -55,10 +55,10 @@ fn both_ways_are_ordered_and_right_in_every_schedule() -> Result {
         let mut model = Model::new(ELEMENTS);
         let timer = Timer::new(device)?;
         for timer in [None, Some(&timer)] {
-            let mut graph = iteration.capture(timer)?.instantiate()?;
-            iteration.calls(2)?;
-            iteration.launches(&mut graph, 2)?;
-            model.advance(4);
+            let mut graphs = iteration.graphs(timer)?;
+            iteration.calls(3)?;
+            iteration.launches(&mut graphs, 3)?;
+            model.advance(6);
             memory.verify(&model)?;
         }
         timer.elapsed()?;
@@ -87,26 +87,22 @@ fn an_iteration_is_its_launches_records_and_waits() -> Result {
     let made: Vec<_> = count().iter().zip(before).map(|(after, before)| after - before).collect();
     // cudarc looks, for each launch, whether its context is current.
     let kernels = KERNELS as u64 * ITERATIONS;
-    assert_eq!(made, [kernels, kernels, 4 * ITERATIONS, 4 * ITERATIONS]);
+    assert_eq!(made, [kernels, kernels, 2 * ITERATIONS, 2 * ITERATIONS]);
     assert_eq!(all_calls() - begin, made.iter().sum::<u64>() + around);
 
-    let mut graph = iteration.capture(None)?.instantiate()?;
+    let mut graphs = iteration.graphs(None)?;
     let before = calls("cuGraphLaunch");
-    iteration.launches(&mut graph, 3)?;
+    iteration.launches(&mut graphs, 3)?;
     assert_eq!(calls("cuGraphLaunch") - before, 3);
     Ok(())
 }
 
 #[test]
-#[cfg_attr(
-    softcuda_linked,
-    ignore = "the kernels race, which sanitizers see too: without a wait of the exchange nothing can settle between"
-)]
 fn every_wait_of_the_calls_is_needed() -> Result {
     let device = ready();
-    // Of each iteration the fork, the two of the exchange, and the join. Before the first fork there is nothing that it
-    // would wait for, and behind the last join nothing that would wait.
-    for (index, needed) in (0..8).map(|index| (index, !matches!(index, 0 | 7))) {
+    // Of each iteration the fork and the join. Before the first fork there is nothing that it would wait for, and behind
+    // the last join nothing that would wait.
+    for (index, needed) in [false, true, true, false].into_iter().enumerate() {
         // One stream after the other, so that bytes do not race where a wait is left out.
         let scope = Scope::enter().scheduled(Schedule::Lazy);
         let [main, side] = streams();
@@ -114,9 +110,9 @@ fn every_wait_of_the_calls_is_needed() -> Result {
         let lanes = Lanes::new(&memory, &main, &side);
         let mut iteration = Iteration::new(&memory, &lanes)?;
         // It answers success and does nothing.
-        let forgotten = inject("cuStreamWaitEvent", 0).after(index);
-        for _ in 0..2 {
-            iteration.enqueue()?;
+        let forgotten = inject("cuStreamWaitEvent", 0).after(index.try_into()?);
+        for turn in Turn::BOTH {
+            iteration.enqueue(turn)?;
             settle(&main);
             settle(&side);
         }
@@ -137,8 +133,8 @@ fn a_capture_without_the_join_is_refused_and_the_streams_work() -> Result {
     let memory = Arc::new(Memory::new(device, ELEMENTS)?);
     let lanes = Lanes::new(&memory, &main, &side);
     let mut iteration = Iteration::new(&memory, &lanes)?;
-    let forgotten = inject("cuStreamWaitEvent", 0).after(3);
-    let refused = iteration.capture(None).map(drop).expect_err("the side stream has not joined back");
+    let forgotten = inject("cuStreamWaitEvent", 0).after(1);
+    let refused = iteration.capture(Turn::Even, None).map(drop).expect_err("the side stream has not joined back");
     drop(forgotten);
     assert_eq!(refused.downcast_ref(), Some(&StreamError::CaptureUnjoined));
     iteration.calls(1)?;
