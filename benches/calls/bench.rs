@@ -3,49 +3,17 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use cuda_streams::{Device, Event, EventOptions, Mode, Stream};
-use cudarc::driver::{CudaContext, CudaEvent, CudaStream, sys};
+use cuda_streams::{Device, EventOptions, Mode};
+use cudarc::driver::CudaContext;
 
 use crate::hold::Hold;
+use crate::lane::{Events, Lane};
 use crate::measure::{Quartiles, contender, interleave};
 use crate::raw::Raw;
 
 /// Calls of one contender in a round. Those of all four stay far below the number of operations
 /// (about 1,000) that a stream takes before the next one blocks.
 pub(crate) const CALLS: u32 = 64;
-
-/// A stream of this crate, as all contenders use it.
-pub(crate) struct Lane {
-    pub(crate) raw: sys::CUstream,
-    /// Dropped before the stream that it borrows.
-    pub(crate) cudarc: Arc<CudaStream>,
-    pub(crate) stream: Stream,
-}
-
-impl Lane {
-    fn new(device: Device, context: &Arc<CudaContext>) -> Result<Self, Box<dyn Error>> {
-        let stream = device.stream()?;
-        let raw = stream.as_raw().cast();
-        // SAFETY: the stream is of the device's primary context, which is cudarc's too, and dropped after the wrapper.
-        let cudarc = unsafe { context.wrap_borrowed_stream(raw) };
-        Ok(Self { raw, cudarc, stream })
-    }
-}
-
-/// An event of this crate and one of cudarc's. The driver contender uses one of the two: calls on two
-/// driver events may differ by more than what is measured here.
-pub(crate) struct Events<M: Mode> {
-    pub(crate) ours: Event<M>,
-    pub(crate) raw: sys::CUevent,
-    pub(crate) cudarc: CudaEvent,
-}
-
-impl<M: Mode> Events<M> {
-    pub(crate) fn record(&self, lane: &Lane) {
-        self.ours.record(&lane.stream).expect("recorded");
-        self.cudarc.record(&lane.cudarc).expect("recorded");
-    }
-}
 
 pub(crate) struct Bench {
     pub(crate) raw: &'static Raw,
@@ -64,20 +32,14 @@ impl Bench {
         Ok(Self { raw: Raw::get(), context, lane, other, rounds })
     }
 
-    /// Events of which the driver contender uses ours: for what asks the driver in any case.
+    /// See [`Events::new`].
     pub(crate) fn events<M: Mode>(&self, options: EventOptions<M>) -> Result<Events<M>, Box<dyn Error>> {
-        let events = self.remembered_events(options)?;
-        let raw = events.ours.as_raw().expect("created").cast();
-        Ok(Events { raw, ..events })
+        Events::new(self.lane.stream.device(), &self.context, options)
     }
 
-    /// Events of which the driver contender uses cudarc's. Ours is not lent, so that it remembers its
-    /// completion.
+    /// See [`Events::remembered`].
     pub(crate) fn remembered_events<M: Mode>(&self, options: EventOptions<M>) -> Result<Events<M>, Box<dyn Error>> {
-        use sys::CUevent_flags::{CU_EVENT_DEFAULT, CU_EVENT_DISABLE_TIMING};
-        let ours = self.lane.stream.device().event(options)?;
-        let cudarc = self.context.new_event(Some(if ours.is_timed() { CU_EVENT_DEFAULT } else { CU_EVENT_DISABLE_TIMING }))?;
-        Ok(Events { ours, raw: cudarc.cu_event(), cudarc })
+        Events::remembered(self.lane.stream.device(), &self.context, options)
     }
 
     /// A round on streams that have nothing else to do.

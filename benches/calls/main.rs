@@ -13,15 +13,22 @@ mod current;
 #[expect(dead_code, reason = "nothing faults here")]
 #[path = "../../tests/common/hold.rs"]
 mod hold;
+#[path = "../common/lane.rs"]
+mod lane;
+#[path = "../common/machine.rs"]
+mod machine;
+#[path = "../common/measure.rs"]
 mod measure;
+#[expect(dead_code, reason = "some functions are of the benchmark `table` only")]
+#[path = "../common/raw.rs"]
 mod raw;
 mod rows;
 
 use std::error::Error;
-use std::fs;
 
 use bench::{Bench, CALLS};
-use cuda_streams::{Device, Result, driver_version};
+use cuda_streams::Device;
+use machine::machine;
 use softcuda::Choice;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -41,17 +48,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     rows::all(&bench)?;
     current::table(&bench);
     Ok(())
-}
-
-/// What is measured on.
-fn machine(device: Device, software: bool) -> Result<String> {
-    let name = device.name()?;
-    let (major, minor) = driver_version()?;
-    if software {
-        return Ok(format!("{name}, driver: software, CUDA {major}.{minor}. These numbers say nothing about a real driver"));
-    }
-    // The kernel module tells the driver's own version, on most systems.
-    let version = fs::read_to_string("/sys/module/nvidia/version");
-    let version = version.as_deref().map_or("of unknown version", str::trim);
-    Ok(format!("{name}, driver: real, {version}, CUDA {major}.{minor}"))
 }

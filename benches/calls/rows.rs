@@ -6,7 +6,8 @@ use std::ptr;
 
 use cuda_streams::{EventOptions, Mode};
 
-use crate::bench::{Bench, Lane};
+use crate::bench::Bench;
+use crate::lane::Lane;
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 

@@ -33,18 +33,30 @@ pub(crate) fn interleave<const N: usize>(
         stage(&mut || {
             let mut sample = [0.0; N];
             for place in 0..N {
-                let turn = (round + place) % N;
-                let which = if (round / N).is_multiple_of(2) { turn } else { N - 1 - turn };
-                at_depth(round * 7 % 64, &mut || {
-                    let start = Instant::now();
-                    contenders[which](calls);
-                    sample[which] = start.elapsed().as_secs_f64() * 1e9 / f64::from(calls);
-                });
+                let which = turn::<N>(round, place);
+                sample[which] = nanos(round, &mut contenders[which], calls);
             }
             samples.push(sample);
         });
     }
     samples
+}
+
+/// Which of the contenders has the turn at this place of a round.
+pub(crate) fn turn<const N: usize>(round: usize, place: usize) -> usize {
+    let turn = (round + place) % N;
+    if (round / N).is_multiple_of(2) { turn } else { N - 1 - turn }
+}
+
+/// Nanoseconds for each of the calls, made so far down the stack as it is this round's turn.
+pub(crate) fn nanos(round: usize, contender: &mut Contender<'_>, calls: u32) -> f64 {
+    let mut nanos = 0.0;
+    at_depth(round * 7 % 64, &mut || {
+        let start = Instant::now();
+        contender(calls);
+        nanos = start.elapsed().as_secs_f64() * 1e9 / f64::from(calls);
+    });
+    nanos
 }
 
 /// Runs `f` so many frames further down the stack.

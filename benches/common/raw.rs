@@ -10,10 +10,11 @@ pub(crate) const SUCCESS: c_uint = 0;
 pub(crate) const NOT_READY: c_uint = 600;
 
 macro_rules! table {
-    ($(fn $name:ident($($type:ty),*);)*) => {
+    ($(fn $name:ident($($type:ty),*);)* optional { fn $late:ident($($late_type:ty),*); }) => {
         #[expect(non_snake_case, reason = "the driver's names")]
         pub(crate) struct Raw {
             $(pub(crate) $name: unsafe extern "C" fn($($type),*) -> c_uint,)*
+            pub(crate) $late: Option<unsafe extern "C" fn($($late_type),*) -> c_uint>,
         }
 
         impl Raw {
@@ -26,6 +27,11 @@ macro_rules! table {
                         let symbol = unsafe { library.get(concat!(stringify!($name), "\0").as_bytes()) };
                         *symbol.expect("every driver has this function")
                     },)*
+                    $late: {
+                        // SAFETY: as above.
+                        let symbol = unsafe { library.get(concat!(stringify!($late), "\0").as_bytes()) };
+                        symbol.ok().map(|symbol| *symbol)
+                    },
                 }
             }
         }
@@ -37,7 +43,9 @@ table! {
     fn cuEventDestroy_v2(CUevent);
     fn cuEventQuery(CUevent);
     fn cuEventRecord(CUevent, CUstream);
+    fn cuEventSynchronize(CUevent);
     fn cuStreamWaitEvent(CUstream, CUevent, c_uint);
+    optional { fn cuEventElapsedTime_v2(*mut f32, CUevent, CUevent); } // since 12.8
 }
 
 impl Raw {
@@ -95,5 +103,32 @@ impl Raw {
         let code = unsafe { (self.cuEventQuery)(event) };
         assert!(code == SUCCESS || code == NOT_READY);
         code == SUCCESS
+    }
+
+    /// # Safety
+    ///
+    /// The event is alive.
+    #[inline]
+    pub(crate) unsafe fn synchronize(&self, event: CUevent) {
+        // SAFETY: the caller says so.
+        assert_eq!(unsafe { (self.cuEventSynchronize)(event) }, SUCCESS);
+    }
+
+    /// The milliseconds between two complete events.
+    ///
+    /// # Panics
+    ///
+    /// If the driver is too old to have the function.
+    ///
+    /// # Safety
+    ///
+    /// The events are alive.
+    #[inline]
+    pub(crate) unsafe fn elapsed(&self, start: CUevent, end: CUevent) -> f32 {
+        let function = self.cuEventElapsedTime_v2.expect("a driver of CUDA 12.8 or later");
+        let mut millis = 0.0;
+        // SAFETY: the caller says so; the out pointer is a live local.
+        assert_eq!(unsafe { function(&raw mut millis, start, end) }, SUCCESS);
+        millis
     }
 }
