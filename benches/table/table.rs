@@ -1,0 +1,117 @@
+//! The table: which rows are measured with how many threads, and what is printed.
+
+use std::time::{Duration, Instant};
+
+use crate::bound::{Bound, Figures, Verdict};
+use crate::measure::Quartiles;
+use crate::rounds::{Effort, Round, measure};
+use crate::row::{Row, Seat};
+
+/// A row is reported if in each of its rounds the driver was within so much of itself.
+const SPREAD: f64 = 0.03;
+/// How often a row is measured until it is.
+const TRIES: usize = 4;
+/// No row is measured again after so much time, so that all of it ends in a minute or so.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// With how many threads, as far as there are so many cores.
+const THREADS: [usize; 3] = [1, 4, 16];
+
+pub(crate) struct Table<'a> {
+    seats: &'a [Seat],
+    effort: Effort,
+    /// What the name of a row has in it to be measured.
+    pattern: &'a str,
+    started: Instant,
+    tally: Tally,
+}
+
+/// How the bounds were kept.
+#[derive(Default)]
+struct Tally {
+    met: usize,
+    missed: usize,
+    by_noise: usize,
+    unreported: usize,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(seats: &'a [Seat], effort: Effort, pattern: &'a str) -> Self {
+        println!(
+            "| call | driver functions | objects | threads | ours | driver | cudarc | driver / ours | cudarc / ours | driver / driver | bounds |"
+        );
+        println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|");
+        Self { seats, effort, pattern, started: Instant::now(), tally: Tally::default() }
+    }
+
+    /// Measures and prints the row, if it is wanted.
+    pub(crate) fn row<O: Sync>(&mut self, row: &Row<O>) {
+        if !row.call.contains(self.pattern) {
+            return;
+        }
+        for one_object in [false, true] {
+            for threads in thread_counts(self.seats.len()) {
+                // Of one thread, an object of its own is one object for all.
+                if !one_object || row.shared && threads > 1 {
+                    self.line(row, threads, one_object);
+                }
+            }
+        }
+    }
+
+    fn line<O: Sync>(&mut self, row: &Row<O>, threads: usize, one_object: bool) {
+        let objects = if one_object { "one" } else { "own" };
+        print!("| {} | {} | {objects} | {threads} | ", row.call, row.functions);
+        let mut least = f64::INFINITY;
+        for attempt in 0..TRIES {
+            if attempt > 0 && self.started.elapsed() > PATIENCE {
+                break;
+            }
+            let figures = figures(&measure(self.effort, row, &self.seats[..threads], one_object));
+            if figures.spread <= SPREAD {
+                return self.report(row.bounds.iter().filter(|(at, _)| at.is_empty() || at.contains(&threads)), figures);
+            }
+            least = least.min(figures.spread);
+        }
+        println!("not reported | | | | | ± {:.1} % at best | |", least * 100.0);
+        self.tally.unreported += 1;
+    }
+
+    fn report<'b>(&mut self, bounds: impl Iterator<Item = &'b (&'b [usize], Bound)>, figures: Figures) {
+        let Figures { ours, driver, cudarc, spread } = figures;
+        let [over_driver, over_cudarc] = [driver / ours, cudarc / ours].map(|ratio| format!("{ratio:.*}", usize::from(ratio < 100.0) * 2));
+        print!("{ours:.1} | {driver:.1} | {cudarc:.1} | {over_driver} | {over_cudarc} | ± {:.1} % |", spread * 100.0);
+        for (index, (_, bound)) in bounds.enumerate() {
+            let verdict = bound.verdict(figures);
+            print!("{} {bound}: {verdict}", if index == 0 { "" } else { ";" });
+            match verdict {
+                Verdict::Met => self.tally.met += 1,
+                Verdict::Missed => self.tally.missed += 1,
+                Verdict::MissedByNoise => self.tally.by_noise += 1,
+            }
+        }
+        println!(" |");
+    }
+
+    /// What comes after the last row.
+    pub(crate) fn end(self) {
+        let Tally { met, missed, by_noise, unreported } = self.tally;
+        let seconds = self.started.elapsed().as_secs();
+        println!(
+            "\nBounds: {met} ok, {missed} MISSED, {by_noise} missed by less than driver / driver; {unreported} lines not reported. {seconds} s."
+        );
+    }
+}
+
+/// What this machine is used with.
+pub(crate) fn thread_counts(cores: usize) -> Vec<usize> {
+    let mut counts = THREADS.map(|threads| threads.min(cores)).to_vec();
+    counts.dedup();
+    counts
+}
+
+/// The medians of the rounds, and the driver's largest difference to itself in one of them.
+fn figures(rounds: &[Round]) -> Figures {
+    let [ours, driver, cudarc] = [0, 1, 2].map(|place| Quartiles::of(rounds.iter().map(|round| round[place])).median);
+    let spread = rounds.iter().map(|round| (round[3] / round[1] - 1.0).abs()).fold(0.0, f64::max);
+    Figures { ours, driver, cudarc, spread }
+}
