@@ -98,6 +98,8 @@ impl Worker<'_> {
         if !self.stage.holds() {
             return f();
         }
+        // Nobody waits for something of the driver that a hold could hold up.
+        self.member.wait();
         let hold = self.first.then(|| Hold::new(&self.seat.held.stream));
         self.member.wait();
         prepare();
