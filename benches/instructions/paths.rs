@@ -109,11 +109,12 @@ fn records(stream: &Stream) -> Result<()> {
 
 fn waits(stream: &Stream, other: &Stream) -> Result<()> {
     let Events { new, complete, pending, lent } = &Events::on(other)?;
-    let lent_stream = stream.device().stream()?;
+    let (lent_stream, default) = (stream.device().stream()?, stream.device().default_stream()?);
     assert!(!lent_stream.as_raw().is_null());
     count("Stream::wait_event, never recorded", || black_box(stream).wait_event(black_box(new)).expect("known"));
     count("Stream::wait_event, complete", || black_box(stream).wait_event(black_box(complete)).expect("known"));
     count("Stream::wait_event, complete, lent stream", || black_box(&lent_stream).wait_event(black_box(complete)).expect("known"));
+    count("Stream::wait_event, complete, default stream", || black_box(&default).wait_event(black_box(complete)).expect("enqueued"));
     count("Stream::wait_event, pending", || black_box(stream).wait_event(black_box(pending)).expect("enqueued"));
     count("Stream::wait_event, lent", || black_box(stream).wait_event(black_box(lent)).expect("enqueued"));
     count("Stream::wait_stream", || black_box(stream).wait_stream(black_box(other)).expect("enqueued"));
