@@ -5,10 +5,12 @@ mod construct;
 mod elapsed;
 mod flags;
 mod foreign;
+mod idle;
 mod inner;
 mod interprocess;
 mod mode;
 mod options;
+mod pool;
 mod properties;
 mod raw;
 mod refused;
@@ -28,6 +30,7 @@ use crate::handle::AsStream;
 use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
 pub use flags::EventFlags;
+pub use idle::EventPoolStats;
 use inner::Inner;
 pub use mode::{Dynamic, Interprocess, Mode, Timed, Untimed};
 pub use options::EventOptions;
@@ -266,12 +269,7 @@ impl<M: Mode> Event<M> {
             home.alive()?;
             return Err(self.inner.mismatch(CALL, other, None));
         }
-        let context = device.context()?;
-        match self.inner.handle()? {
-            None => self.inner.bind(context, CALL).map(drop),
-            Some((_, home)) if home == context => Ok(()),
-            Some(_) => Err(self.inner.mismatch(CALL, context.name(), None)),
-        }
+        self.inner.bind_to(device.context()?, CALL)
     }
 
     /// The event with its kind decided at run time.

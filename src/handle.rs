@@ -5,8 +5,10 @@ mod capturing;
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::context::{Context, Current, RawContext, Relaxed};
 use crate::device::Device;
@@ -87,17 +89,62 @@ pub trait AsStream {
 #[derive(Clone, Copy)]
 pub struct StreamRef<'a> {
     raw: RawStream,
-    home: Home,
+    home: Home<'a>,
     _stream: PhantomData<&'a ()>,
 }
 
 /// The context of a stream.
 #[derive(Clone, Copy)]
-enum Home {
+enum Home<'a> {
     /// One that this crate knows.
     Known(Context),
+    /// And a stream that this crate has made.
+    Own(Context, &'a Lent),
     #[cfg_attr(not(feature = "cudarc-interop"), expect(dead_code, reason = "only interop makes it"))]
     Foreign(ForeignHome),
+}
+
+/// Whether somebody else has had the handle of a stream: if nobody has, nobody can begin a capture of it. For good.
+///
+/// Behind a pointer: a stream is a key of maps, and must not seem to change.
+pub(crate) struct Lent(NonNull<AtomicBool>);
+
+// SAFETY: as a box of it would be.
+unsafe impl Send for Lent {}
+// SAFETY: as a box of it would be.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    pub(crate) fn new(is_lent: bool) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(AtomicBool::new(is_lent)))))
+    }
+
+    #[inline]
+    fn flag(&self) -> &AtomicBool {
+        // SAFETY: from a box in `new`, which lives until `drop`.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// To be called before the handle is given out: whoever then captures is told in the same way.
+    #[inline]
+    pub(crate) fn set(&self) {
+        // A thread that enters scopes of a stream writes nothing that others read.
+        if !self.is_set() {
+            self.flag().store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn is_set(&self) -> bool {
+        self.flag().load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // SAFETY: from a box in `new`, and never dropped twice.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
 }
 
 /// A context that another crate holds, compared with the device's primary context when it is needed.
@@ -108,7 +155,7 @@ pub(crate) struct ForeignHome {
     pub(crate) is_primary: bool,
 }
 
-impl StreamRef<'_> {
+impl<'a> StreamRef<'a> {
     /// A view of a stream of a known context.
     ///
     /// # Safety
@@ -117,6 +164,16 @@ impl StreamRef<'_> {
     #[inline]
     pub(crate) unsafe fn known(raw: RawStream, context: Context) -> Self {
         Self { raw, home: Home::Known(context), _stream: PhantomData }
+    }
+
+    /// A view of a stream that this crate has made.
+    ///
+    /// # Safety
+    ///
+    /// As for [`known`](Self::known).
+    #[inline]
+    pub(crate) unsafe fn own(raw: RawStream, context: Context, lent: &'a Lent) -> Self {
+        Self { raw, home: Home::Own(context, lent), _stream: PhantomData }
     }
 
     /// A view of a stream of somebody else's context.
@@ -132,6 +189,9 @@ impl StreamRef<'_> {
     /// The raw `CUstream`.
     #[must_use]
     pub fn as_raw(self) -> RawStream {
+        if let Home::Own(_, lent) = self.home {
+            lent.set();
+        }
         self.raw
     }
 
@@ -144,14 +204,14 @@ impl StreamRef<'_> {
     #[inline]
     pub fn context(self) -> Result<Context> {
         match self.home {
-            Home::Known(context) => context.alive().map(|()| context),
+            Home::Known(context) | Home::Own(context, _) => context.alive().map(|()| context),
             Home::Foreign(home) => home.context(),
         }
     }
 
     fn raw_context(self) -> RawContext {
         match self.home {
-            Home::Known(context) => context.as_raw(),
+            Home::Known(context) | Home::Own(context, _) => context.as_raw(),
             Home::Foreign(home) => home.context,
         }
     }
@@ -201,7 +261,7 @@ impl StreamRef<'_> {
 impl PartialEq for StreamRef<'_> {
     fn eq(&self, other: &Self) -> bool {
         let same_context = match (self.home, other.home) {
-            (Home::Known(context), Home::Known(other)) => context == other,
+            (Home::Known(context) | Home::Own(context, _), Home::Known(other) | Home::Own(other, _)) => context == other,
             _ => self.raw_context() == other.raw_context(),
         };
         same_context && self.has_handle_of(*other)
@@ -226,7 +286,7 @@ impl ForeignHome {
 impl fmt::Debug for StreamRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let device = match self.home {
-            Home::Known(context) => context.device().ordinal(),
+            Home::Known(context) | Home::Own(context, _) => context.device().ordinal(),
             Home::Foreign(home) => home.device,
         };
         f.debug_struct("StreamRef").field("device", &device).field("raw", &HandleName(self.raw)).finish()

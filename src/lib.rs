@@ -66,7 +66,8 @@ pub use device::{Device, DeviceAttribute, DeviceUuid, HostWait, ParseUuidError};
 pub use driver::driver_version;
 pub use error::{Attempt, ContextMismatch, ContextName, Error, ErrorCode, IpcKind, IpcRefusal, Result, Which};
 pub use event::{
-    AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventRef, EventStatus, Interprocess, Mode, NegativeTime, Timed, Untimed,
+    AsEvent, Dynamic, ElapsedTime, Event, EventFlags, EventOptions, EventPoolStats, EventRef, EventStatus, Interprocess, Mode,
+    NegativeTime, Timed, Untimed,
 };
 pub use external::ExternalStream;
 pub use graph::{

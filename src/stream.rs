@@ -284,7 +284,7 @@ impl AsStream for Stream {
     #[inline]
     fn as_stream(&self) -> StreamRef<'_> {
         // SAFETY: the stream was created in this context, and lives while this handle does.
-        unsafe { StreamRef::known(self.0.raw.cast(), self.0.context) }
+        unsafe { StreamRef::own(self.0.raw.cast(), self.0.context, &self.0.lent) }
     }
 }
 

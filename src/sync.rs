@@ -1,6 +1,6 @@
 //! What the files that are explored under shuttle take from the standard library; tests/shuttle gives them its own.
 
-pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread_local;
 

@@ -96,6 +96,17 @@ impl Device {
         living.map_or_else(|| primary.retain(self, |_| Ok(())), Ok)
     }
 
+    /// Its primary context, if it was retained; the driver is not asked whether it lives.
+    #[inline]
+    pub(crate) fn known_context(self) -> Result<Option<Context>> {
+        Ok(Primary::of(self)?.known())
+    }
+
+    /// Its primary context, if it was retained and lives.
+    pub(crate) fn context_if_retained(self) -> Result<Option<Context>> {
+        Primary::of(self)?.living()
+    }
+
     /// Waits until all work of its primary context is done. Where nobody made the context there is
     /// none, and none is made.
     ///
@@ -109,7 +120,7 @@ impl Device {
     /// ```
     #[doc(alias = "cuCtxSynchronize")]
     pub fn synchronize(self) -> Result<()> {
-        if let Some(context) = Primary::of(self)?.living()? {
+        if let Some(context) = self.context_if_retained()? {
             return context.synchronize();
         }
         if !self.is_active()? {

@@ -31,10 +31,10 @@ impl Inner {
         const CALL: &str = "cuEventRecord";
         let (context, stream) = (stream.context(), stream.view());
         let capture = stream.capture_for(context, CALL)?;
-        let raw = self.handle_or_bind(context, CALL)?;
         if let Some(capture) = capture
             && self.is_external()
         {
+            let raw = self.own_handle_or_bind(context, CALL)?;
             self.become_node(raw, context, capture)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
@@ -43,6 +43,7 @@ impl Inner {
             }
             return self.became_node(raw, context, stream, capture);
         }
+        let raw = self.handle_or_bind(context, CALL)?;
         // SAFETY: both handles are alive, as in `record`.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
         if !answer.is_ok() {
@@ -64,7 +65,7 @@ impl Inner {
         if let Some(capture) = capture
             && self.is_external()
         {
-            let raw = self.handle_or_bind(context, CALL)?;
+            let raw = self.own_handle_or_bind(context, CALL)?;
             self.become_node(raw, context, capture)?;
             self.wait_with(raw, context, stream, EXTERNAL)?;
             return self.became_node(raw, context, stream, capture);
@@ -89,6 +90,9 @@ impl Inner {
         } else if here.is_some_and(guard::is_ours) && !self.is_lent() {
             // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
             return if seen.is_complete() { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
+        }
+        if capture.is_none() && stream.handle_name() != 0 && self.is_done(seen) {
+            return Ok(());
         }
         self.wait_with(raw, context, stream, 0)
     }
@@ -121,7 +125,7 @@ impl Inner {
 
     /// A graph is about to have it as a node, that nobody else uses. It is of this context.
     pub(super) fn become_node_of(&self, context: Context, call: &'static str, (graph, build): (CUgraph, u64)) -> Result<CUevent> {
-        let raw = self.handle_or_bind(context, call)?;
+        let raw = self.own_handle_or_bind(context, call)?;
         if self.home() != Some(context) {
             return Err(self.mismatch(call, context.name(), None));
         }

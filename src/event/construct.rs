@@ -130,7 +130,8 @@ impl Device {
     /// ```
     #[doc(alias = "cuEventCreate")]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Inner::bound(self.context()?, options.design()).map(Event::from_inner)
+        let at_hand = self.known_context()?.and_then(|context| Inner::at_hand(context, options.design()));
+        at_hand.map_or_else(|| Inner::bound(self.context()?, options.design()), Ok).map(Event::from_inner)
     }
 }
 

@@ -139,7 +139,7 @@ impl Event<Dynamic> {
 /// Asks the driver first; where it refuses, says why.
 fn elapsed(start: &Inner, end: &Inner) -> Result<ElapsedTime> {
     let seen = (start.seen(), end.seen());
-    let (Some((a, home)), Some((b, other))) = (start.handle()?, end.handle()?) else {
+    let (Some((a, home)), Some((b, other))) = (start.recorded_handle(seen.0)?, end.recorded_handle(seen.1)?) else {
         let not_recorded = || Error::NotRecorded { which: first(start, end, Inner::is_never_recorded).unwrap_or(Which::End), code: None };
         return Err(untimed(start, end).unwrap_or_else(not_recorded));
     };

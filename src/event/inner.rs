@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::flags::{Design, EventFlags};
+use super::pool::{self, Kind};
 use super::shares;
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};
@@ -18,7 +19,8 @@ use crate::sharing::{self, Bytes, Origin, Shared};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
 ///
-/// The context is set before the handle, and both for good: who sees a handle sees its context.
+/// The context is set before the handle, and both for good: who sees a handle sees its context. But for one exchange: see
+/// [`UNUSED`].
 pub(crate) struct Inner {
     raw: AtomicPtr<c_void>,
     pub(super) word: Word,
@@ -31,6 +33,20 @@ pub(crate) struct Inner {
 /// In the number of the context, from the beginning: where the stream of a record or a wait is being captured, these
 /// are nodes of the graph.
 const EXTERNAL: u32 = 1 << 31;
+
+/// In the address of the handle: the driver's event has been another's, and is not this one's yet. Either a record takes
+/// the bit away; or a new driver event takes the handle's place, where others will see it, who would find the other's
+/// record in this one.
+const UNUSED: usize = 1;
+
+fn is_unused(raw: RawEvent) -> bool {
+    raw.addr() & UNUSED != 0
+}
+
+/// The handle without the bit.
+fn handle_of(raw: RawEvent) -> RawEvent {
+    raw.map_addr(|address| address & !UNUSED)
+}
 
 /// The bit for an event of this design.
 const fn external(design: Design) -> u32 {
@@ -46,7 +62,7 @@ const HAS_HANDLE: u32 = 1 << 30;
 impl Inner {
     /// Somebody else's until now, who may have recorded it and may go on.
     pub(super) fn adopted(raw: RawEvent, context: Context, design: Design) -> Self {
-        let inner = Self::holding(raw.cast(), context, design);
+        let inner = Self::holding(raw, context, design);
         inner.flags.fetch_or(LENT, Ordering::AcqRel);
         inner
     }
@@ -63,19 +79,29 @@ impl Inner {
 
     /// Created now, never recorded.
     pub(crate) fn bound(context: Context, design: Design) -> Result<Self> {
-        Ok(Self::holding(create(context, design.flags)?, context, design))
+        let obtained = obtain(context, design.flags)?;
+        Ok(Self::holding(obtained.unused(), context, design))
+    }
+
+    /// Of those at hand in the primary context that was retained last, if there are any.
+    #[inline]
+    pub(super) fn at_hand(context: Context, design: Design) -> Option<Self> {
+        let raw = Kind::of(design.flags.bits()).and_then(|kind| pool::take(context.number(), kind))?;
+        Some(Self::holding(Obtained::Pooled(raw).unused(), context, design))
     }
 
     /// Created and recorded now. Nobody else sees the event yet, so nothing here is an atomic
     /// read-modify-write.
     pub(crate) fn recorded(stream: StreamRef<'_>, design: Design) -> Result<Self> {
         let context = stream.context()?;
-        let mut inner = Self::holding(create(context, design.flags)?, context, design);
+        let obtained = obtain(context, design.flags)?;
         if exceptions::is_capturing() || design.external {
+            let inner = Self::holding(obtained.unused(), context, design);
             inner.record_beside_captures(stream.within(context))?;
             return Ok(inner);
         }
-        let raw = *inner.raw.get_mut();
+        let raw = obtained.handle();
+        let mut inner = Self::holding(raw, context, design);
         // SAFETY: event and stream are alive and of one context.
         let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) })?;
         context.check(answer)?;
@@ -83,9 +109,9 @@ impl Inner {
         Ok(inner)
     }
 
-    fn holding(raw: CUevent, context: Context, design: Design) -> Self {
+    fn holding(raw: RawEvent, context: Context, design: Design) -> Self {
         Self {
-            raw: AtomicPtr::new(raw.cast()),
+            raw: AtomicPtr::new(raw),
             word: Word::new(),
             context: AtomicU32::new(context.number().get() | external(design)),
             flags: AtomicU32::new(design.flags.bits()),
@@ -107,34 +133,84 @@ impl Inner {
         self.context.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
-    /// The handle and its living context, or `None` while it is unbound.
+    /// The handle that it has used, and its living context, or `None`: then it was never recorded.
     #[inline]
     pub(super) fn handle(&self) -> Result<Option<(CUevent, Context)>> {
+        let bound = self.bound_handle()?;
+        Ok(bound.filter(|(raw, _)| !is_unused(*raw)).map(|(raw, home)| (raw.cast(), home)))
+    }
+
+    /// The handle and its living context, or `None` if it was never recorded, as was `seen`, nor can others have done so.
+    #[inline]
+    pub(super) fn recorded_handle(&self, seen: Seen) -> Result<Option<(CUevent, Context)>> {
+        let handle = self.handle()?;
+        Ok(handle.filter(|_| seen.is_recorded() || self.is_lent()))
+    }
+
+    /// The handle, used or not, and its living context, or `None` while it is unbound.
+    #[inline]
+    fn bound_handle(&self) -> Result<Option<(RawEvent, Context)>> {
         let raw = self.raw.load(Ordering::Acquire);
         match self.home() {
             Some(home) if !raw.is_null() => {
                 home.alive()?;
-                Ok(Some((raw.cast(), home)))
+                Ok(Some((raw, home)))
             }
             _ => exceptions::check().map(|()| None),
         }
     }
 
-    /// The handle, if the event belongs to `known`, a living context, and is not external: mostly so.
+    /// The handle, if the event belongs to `known`, a living context, has been used, and is not external: mostly so.
     #[inline]
     fn handle_in(&self, known: Context) -> Option<CUevent> {
         let raw = self.raw.load(Ordering::Acquire);
-        let here = !raw.is_null() && self.context.load(Ordering::Relaxed) == known.number().get();
+        // Neither null nor unused: with the bit turned to be the sign, a positive number.
+        let is_used = raw.addr().rotate_right(UNUSED.trailing_ones()).cast_signed() > 0;
+        let here = is_used && self.context.load(Ordering::Relaxed) == known.number().get();
         here.then_some(raw.cast())
     }
 
-    /// The handle of an event of another context, or of one that is bound now.
+    /// The handle, for a record: of an event that is unused, of another context, or of one that is bound now.
     #[cold]
     pub(super) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
-        match self.handle()? {
-            Some((raw, _)) => Ok(raw),
-            None => self.bind(context, call),
+        let raw = match self.bound_handle()? {
+            // The driver refuses the record.
+            Some((raw, home)) if home != context => return Ok(handle_of(raw).cast()),
+            Some((raw, _)) => raw,
+            None => self.bind(context, call)?,
+        };
+        if !is_unused(raw) {
+            return Ok(raw.cast());
         }
+        // Another thread may have done so, or given it a new one.
+        match self.raw.compare_exchange(raw, handle_of(raw), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(handle_of(raw).cast()),
+            Err(other) => Ok(other.cast()),
+        }
+    }
+
+    /// The handle, for others: of an event that nobody has had, unless this one has recorded it. Bound now, if it is not.
+    pub(super) fn own_handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
+        let (raw, home) = match self.bound_handle()? {
+            Some(bound) => bound,
+            None => (self.bind(context, call)?, context),
+        };
+        self.own(raw, home).map(RawEvent::cast)
+    }
+
+    /// The handle, which was `raw`: with a new driver event in place of one that is unused.
+    fn own(&self, raw: RawEvent, home: Context) -> Result<RawEvent> {
+        if !is_unused(raw) {
+            return Ok(raw);
+        }
+        let created = create(home, self.flags())?.cast();
+        let (own, idle) = match self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => (created, handle_of(raw)),
+            Err(other) => (other, created),
+        };
+        // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
+        unsafe { give_up(idle, home.number(), self.flags().bits()) };
+        Ok(own)
     }
 
     /// Whether somebody else may record it.
@@ -156,29 +232,41 @@ impl Inner {
 
     /// Whether it is known, without asking the driver, that there is nothing to wait for.
     #[inline]
-    fn is_done(&self, seen: Seen) -> bool {
+    pub(super) fn is_done(&self, seen: Seen) -> bool {
         (!seen.is_recorded() || seen.is_complete()) && !self.is_lent()
     }
 
-    /// Creates the driver's event in this context, if there is none yet.
+    /// Binds it to this context, if it is not bound yet; the handle, used or not.
     #[cold]
-    pub(super) fn bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
-        let created = create(context, self.flags())?;
+    pub(super) fn bind(&self, context: Context, call: &'static str) -> Result<RawEvent> {
+        let flags = self.flags();
+        let obtained = obtain(context, flags)?;
+        // SAFETY: of this context, and nobody else has the handle.
+        let discard = || unsafe { give_up(obtained.handle(), context.number(), flags.bits()) };
         let external = self.context.load(Ordering::Relaxed) & EXTERNAL;
         let number = context.number().get() | external;
         // The context first: once it is claimed, only creators in that context get further, and each of
         // them already holds an event, so a handle follows.
         let claimed = self.context.compare_exchange(external, number, Ordering::AcqRel, Ordering::Acquire);
         if claimed.is_err_and(|claimed| claimed != number) {
-            discard(created, context);
+            discard();
             return Err(self.mismatch(call, context.name(), None));
         }
-        match self.raw.compare_exchange(ptr::null_mut(), created.cast(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(created),
+        match self.raw.compare_exchange(ptr::null_mut(), obtained.unused(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(obtained.unused()),
             Err(theirs) => {
-                discard(created, context);
-                Ok(theirs.cast())
+                discard();
+                Ok(theirs)
             }
+        }
+    }
+
+    /// Binds it to this context.
+    pub(super) fn bind_to(&self, context: Context, call: &'static str) -> Result<()> {
+        match self.bound_handle()? {
+            None => self.bind(context, call).map(drop),
+            Some((_, home)) if home == context => Ok(()),
+            Some(_) => Err(self.mismatch(call, context.name(), None)),
         }
     }
 
@@ -206,7 +294,8 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "saves about 4 ns: the view of the stream is never built")]
     pub(crate) fn wait(&self, stream: StreamRef<'_>) -> Result<()> {
-        if self.is_never_recorded() {
+        let seen = self.seen();
+        if !seen.is_recorded() && !self.is_lent() {
             if self.is_external() {
                 return self.wait_beside_captures(stream.within(stream.context()?));
             }
@@ -215,6 +304,9 @@ impl Inner {
         let context = stream.context()?;
         if exceptions::is_capturing() {
             return self.wait_beside_captures(stream.within(context));
+        }
+        if self.is_done(seen) && !stream.notices_waits(context) {
+            return Ok(());
         }
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
@@ -290,14 +382,15 @@ impl Inner {
         self.flags.fetch_or(LENT, Ordering::AcqRel);
     }
 
-    /// The handle, for others to use: nothing is remembered from now on.
+    /// The handle, for others to use: nothing is remembered from now on. `None` also where the driver refuses a new event.
     pub(crate) fn lend(&self) -> Option<RawEvent> {
         let raw = self.raw.load(Ordering::Acquire);
         if raw.is_null() {
             return None;
         }
+        let own = if is_unused(raw) { self.own(raw, self.home()?).ok()? } else { raw };
         self.set_lent();
-        Some(raw)
+        Some(own)
     }
 
     /// Its handle for other processes, if it has one.
@@ -322,10 +415,10 @@ impl Inner {
         {
             sharing::forget(key(raw, home));
         }
-        (!raw.is_null()).then_some(raw)
+        (!raw.is_null()).then_some(handle_of(raw))
     }
 
-    /// Gives the driver's event back.
+    /// Gives the driver's event back to the driver.
     pub(super) fn destroy(&mut self) -> Result<()> {
         match (self.take(), self.home()) {
             (Some(raw), Some(home)) if self.is_lent() && !shares::give_up(raw.cast(), home) => exceptions::check(),
@@ -339,6 +432,16 @@ impl Inner {
 impl Drop for Inner {
     #[inline]
     fn drop(&mut self) {
+        let raw = *self.raw.get_mut();
+        if raw.is_null() {
+            return;
+        }
+        if let Some(context) = NonZeroU32::new(*self.context.get_mut() & !EXTERNAL)
+            && *self.flags.get_mut() & (LENT | HAS_HANDLE) == 0
+        {
+            // SAFETY: `&mut self`: nobody uses the handle from now on, and nobody else has had it.
+            return unsafe { give_up(handle_of(raw), context, *self.flags.get_mut()) };
+        }
         // Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
         let _ = self.destroy();
     }
@@ -347,6 +450,59 @@ impl Drop for Inner {
 /// As it is known to the table of what is shared.
 fn key(raw: RawEvent, home: Context) -> Shared {
     Shared { kind: IpcKind::Event, context: home.number(), address: raw.addr() as u64 }
+}
+
+/// A driver event that was never recorded, or is used again.
+#[derive(Clone, Copy)]
+enum Obtained {
+    New(RawEvent),
+    Pooled(RawEvent),
+}
+
+impl Obtained {
+    /// The handle of an event that is not recorded yet.
+    #[inline]
+    fn unused(self) -> RawEvent {
+        match self {
+            Self::New(raw) => raw,
+            Self::Pooled(raw) => raw.map_addr(|address| address | UNUSED),
+        }
+    }
+
+    /// The handle of an event that is about to be recorded, and that nobody else has yet.
+    #[inline]
+    fn handle(self) -> RawEvent {
+        match self {
+            Self::New(raw) | Self::Pooled(raw) => raw,
+        }
+    }
+}
+
+/// An event of these flags: an idle one, or a new one. The context is alive.
+#[inline]
+fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
+    let kind = Kind::of(flags.bits());
+    match kind.and_then(|kind| pool::take(context.number(), kind)) {
+        Some(raw) => Ok(Obtained::Pooled(raw)),
+        None => fetch_or_create(context, flags, kind),
+    }
+}
+
+#[cold]
+fn fetch_or_create(context: Context, flags: EventFlags, kind: Option<Kind>) -> Result<Obtained> {
+    let Some(kind) = kind else { return create(context, flags).map(|raw| Obtained::New(raw.cast())) };
+    let number = context.number();
+    // Either asks whether the context lives, which taking one that is at hand does not.
+    let obtained = match pool::fetch(number, kind) {
+        Some(raw) => context.verify().map(|()| Obtained::Pooled(raw)),
+        None => create(context, flags).map(|raw| Obtained::New(raw.cast())),
+    };
+    match obtained {
+        Ok(Obtained::New(_)) => pool::created(number, kind),
+        Err(_) if context.has_died() => pool::forget(number),
+        _ => {}
+    }
+    obtained
 }
 
 /// A new driver event.
@@ -358,8 +514,20 @@ fn create(context: Context, flags: EventFlags) -> Result<CUevent> {
     Ok(raw)
 }
 
-/// Gives back an event that nobody has seen.
-fn discard(raw: CUevent, context: Context) {
-    // SAFETY: just created in this context, and nobody else has the handle.
-    let _ = unsafe { Object::Event(raw).destroy(context) };
+/// Gives up an event: idle from now on if others can use it, or else destroyed.
+///
+/// # Safety
+///
+/// Of this context, with these flags, and nobody uses the handle from now on.
+#[inline]
+unsafe fn give_up(raw: RawEvent, context: NonZeroU32, flags: u32) {
+    match Kind::of(flags) {
+        Some(kind) if !is_unused(raw) && !exceptions::is_forked() => pool::give(context, kind, raw),
+        _ => {
+            // SAFETY: the caller's contract.
+            let destroyed = unsafe { Object::Event(raw.cast()).destroy(Context::by_number(context)) };
+            // Nobody is there to be told.
+            let _ = destroyed;
+        }
+    }
 }

@@ -20,7 +20,7 @@ impl Event<Interprocess> {
             bound
         } else {
             let context = home()?;
-            (self.inner.bind(context, CALL)?, context)
+            (self.inner.own_handle_or_bind(context, CALL)?, context)
         };
         let _one_at_a_time = sharing::exporting();
         if let Some(handle) = self.inner.ipc_handle() {

@@ -9,7 +9,8 @@ use crate::exceptions;
 use crate::handle::RawEvent;
 
 impl<M: Mode> Event<M> {
-    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context.
+    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context (or if it was never
+    /// recorded, has an event for reuse, and the driver refuses the new one that it then needs).
     ///
     /// Whoever has it may record the event, so from now on this crate asks the driver each time
     /// instead of answering from what it remembers. It must not be destroyed.
@@ -42,7 +43,9 @@ impl<M: Mode> Event<M> {
     /// ```
     #[must_use = "the driver's event is the caller's to destroy"]
     pub fn into_raw(mut self) -> Option<RawEvent> {
-        self.inner.take()
+        let raw = self.inner.lend()?;
+        self.inner.take();
+        Some(raw)
     }
 
     /// Takes over an event that somebody else made: it is destroyed when this is dropped. Since others

@@ -94,6 +94,29 @@ impl<'a> StreamIn<'a> {
 }
 
 impl StreamRef<'_> {
+    /// Whether a wait for what is complete may change something. No capture of this crate is open; `context` is the
+    /// stream's.
+    ///
+    /// It is a barrier on the legacy default stream. If the stream is being captured, the driver has an opinion. (Who brings
+    /// a stream that nobody else has had into a capture of others, by a wait for what was recorded there, does not
+    /// get to hear that opinion: what is complete was so before the graph's first launch.)
+    #[inline]
+    pub(crate) fn notices_waits(self, context: Context) -> bool {
+        match self.home {
+            Home::Own(_, lent) if !lent.is_set() => false,
+            _ => self.may_notice_waits(context),
+        }
+    }
+
+    #[inline(never)]
+    fn may_notice_waits(self, context: Context) -> bool {
+        let mut status = 0;
+        // SAFETY: the stream is alive: its context is, and the view borrows it; the out pointer is a live local.
+        let ask = |driver: &Driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) };
+        // Whatever is wrong, the wait will tell.
+        self.handle_name() == 0 || self.call(context, ask).is_ok_and(|answer| !answer.is_ok()) || status != 0
+    }
+
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
     /// a blocking stream is captured. `context` is the stream's.
     pub(crate) fn capture_for(self, context: Context, call: &'static str) -> Result<Option<Capture>> {

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::driver::CUstream;
 use crate::error::Result;
 use crate::exceptions;
-use crate::handle::{Object, RawStream, StreamRef};
+use crate::handle::{Lent, Object, RawStream, StreamRef};
 use crate::reaper;
 
 /// The driver's stream with what is known of it from its creation.
@@ -18,6 +18,7 @@ pub(super) struct Inner {
     pub(super) id: u64,
     pub(super) priority: i32,
     pub(super) blocking: bool,
+    pub(super) lent: Lent,
 }
 
 // SAFETY: a stream handle may be used from any thread, says the driver; the rest is Send.
@@ -30,7 +31,7 @@ impl Inner {
         let raw = create(context, options)?;
         // SAFETY: just created in this context.
         let view = unsafe { StreamRef::known(raw.cast(), context) };
-        let described = describe(view, context, options.blocking);
+        let described = describe(view, context, options.blocking, false);
         if described.is_err() {
             // SAFETY: just created in this context, and nobody else has the handle.
             let _ = unsafe { Object::Stream(raw).destroy(context) };
@@ -47,7 +48,7 @@ impl Inner {
         // SAFETY: the caller's contract.
         let view = unsafe { StreamRef::known(raw, context) };
         let blocking = view.is_blocking()?;
-        describe(view, context, blocking)
+        describe(view, context, blocking, true)
     }
 
     /// Destroys the stream, unless another library still has it, or no driver call is allowed here.
@@ -60,13 +61,13 @@ impl Inner {
 }
 
 /// What is known of a stream that is not capturing.
-fn describe(stream: StreamRef<'_>, context: Context, blocking: bool) -> Result<Inner> {
+fn describe(stream: StreamRef<'_>, context: Context, blocking: bool, is_lent: bool) -> Result<Inner> {
     let id = match stream.ask_id(context)? {
         Some(id) => id,
         None => next_number(),
     };
     let priority = stream.priority()?;
-    Ok(Inner { raw: stream.as_raw().cast(), context, id, priority, blocking })
+    Ok(Inner { raw: stream.as_raw().cast(), context, id, priority, blocking, lent: Lent::new(is_lent) })
 }
 
 /// For drivers that have no ids.
@@ -79,8 +80,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if exceptions::in_host_function() {
             // As a whole: what ends a loan may call the driver.
-            let Self { raw, context, id, priority, blocking } = *self;
-            return reaper::drop_later(Self { raw, context, id, priority, blocking });
+            let Self { raw, context, id, priority, blocking, .. } = *self;
+            return reaper::drop_later(Self { raw, context, id, priority, blocking, lent: Lent::new(true) });
         }
         // Nobody is there to be told; `Stream::destroy` tells. A stream that is lent is leaked.
         let _ = self.destroy();

@@ -7,7 +7,7 @@ use super::Stream;
 use super::inner::Inner;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::handle::{RawStream, StreamRef};
+use crate::handle::{AsStream, RawStream, StreamRef};
 
 impl Stream {
     /// The raw `CUstream`, valid while a handle of this stream exists. It must not be destroyed.
@@ -24,7 +24,7 @@ impl Stream {
     /// ```
     #[must_use]
     pub fn as_raw(&self) -> RawStream {
-        self.0.raw.cast()
+        self.as_stream().as_raw()
     }
 
     /// Takes over a stream that somebody else made: it is destroyed with the last handle.

@@ -129,6 +129,7 @@ public_calls! {
         inert "Device::can_access_peer" => device.can_access_peer(*device)?;
         inert "Device::is_active" => device.is_active()?;
         inert "Device::synchronize" => device.synchronize()?;
+        inert "Device::trim_events" => device.trim_events()?;
         inert "Event::new" => Event::new();
         inert "Event::timed" => Event::timed();
         inert "Event::interprocess" => Event::interprocess();
@@ -187,6 +188,8 @@ public_calls! {
         "Context::with_current" => world.context.with_current(|| ())?;
         "Context::with_current, of what changes it" => world.context.with_current(contexts::change)?;
         "Context::synchronize" => world.context.synchronize()?;
+        "Context::event_pool" => world.context.event_pool();
+        "Context::trim_events" => (world.context.device().event(EventOptions::new()).map(drop)?, world.context.trim_events()?);
         "Context::stream_priorities" => world.context.stream_priorities()?;
         "Device::synchronize, active" => world.device.synchronize()?;
         "Stream::record" => world.stream.record(&world.event)?;

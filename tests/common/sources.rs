@@ -12,7 +12,7 @@ sources! {
     "context/relaxed.rs" "current.rs" "current/scope.rs" "device.rs" "device/attribute.rs" "device/primary.rs"
     "device/properties.rs" "device/uuid.rs" "driver.rs" "driver/loader.rs" "driver/refusal.rs" "driver/table.rs" "error.rs"
     "error/code.rs" "error/ipc.rs" "error/names.rs" "event.rs" "event/captures.rs" "event/construct.rs" "event/elapsed.rs"
-    "event/flags.rs" "event/foreign.rs" "event/inner.rs" "event/interprocess.rs" "event/mode.rs" "event/options.rs"
+    "event/flags.rs" "event/foreign.rs" "event/idle.rs" "event/inner.rs" "event/interprocess.rs" "event/mode.rs" "event/options.rs" "event/pool.rs" "event/pool/depot.rs" "event/pool/kind.rs" "event/pool/magazine.rs"
     "event/properties.rs" "event/raw.rs" "event/refused.rs" "event/shares.rs" "event/status.rs" "event/view.rs" "event/word.rs"
     "exceptions.rs" "exit.rs" "external.rs" "external/owner.rs" "fork.rs" "graph.rs" "graph/capture.rs" "graph/event_scope.rs"
     "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "guard.rs" "handle.rs"

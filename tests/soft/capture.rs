@@ -12,6 +12,7 @@ use softcuda::{Live, Scope, Topic, inject};
 use crate::common::hold::Hold;
 use crate::common::{child, device, streams};
 use crate::counts::expect;
+use crate::live::live;
 use crate::table::has;
 
 const MODES: [CaptureMode; 3] = [CaptureMode::Global, CaptureMode::ThreadLocal, CaptureMode::Relaxed];
@@ -119,8 +120,6 @@ fn use_graphs(stream: &Stream, side: &Stream) -> Result<()> {
 
 /// What exists once what is dropped elsewhere is gone.
 fn settled(expected: Live) -> Live {
-    let live = || Live { threads: 0, ..softcuda::live() };
-    let expected = Live { threads: 0, ..expected };
     let began = Instant::now();
     while live() != expected && began.elapsed() < Duration::from_secs(10) {
         thread::yield_now();
@@ -132,7 +131,7 @@ fn settled(expected: Live) -> Live {
 fn everything_is_given_back() {
     child::run("capture::everything_is_given_back", child::same_environment, || {
         let [stream, side] = streams();
-        let before = Live { threads: 0, ..softcuda::live() };
+        let before = live();
         for _ in 0..20 {
             use_graphs(&stream, &side).unwrap();
         }
@@ -147,7 +146,7 @@ fn a_capture_that_fails_leaves_nothing() {
     child::run("capture::a_capture_that_fails_leaves_nothing", child::same_environment, || {
         let [stream, side] = streams();
         let _misuse = Scope::enter();
-        let before = Live { threads: 0, ..softcuda::live() };
+        let before = live();
         let fail = |how: &dyn Fn() -> Result<()>| {
             let event = EventOptions::new().external(true).build();
             let captured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -180,7 +179,7 @@ fn a_capture_that_fails_leaves_nothing() {
 fn the_event_of_a_node_goes_with_the_last_graph() {
     child::run("capture::the_event_of_a_node_goes_with_the_last_graph", child::same_environment, || {
         let [stream] = streams();
-        let before = Live { threads: 0, ..softcuda::live() };
+        let before = live();
         let event = EventOptions::new().external(true).build();
         let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
             scope.record(&event)?;
@@ -188,11 +187,11 @@ fn the_event_of_a_node_goes_with_the_last_graph() {
         });
         let graph = graph.unwrap();
         let exec = graph.instantiate().unwrap();
-        let with_event = softcuda::live().events;
+        let with_event = live().events;
         assert_eq!(with_event, before.events + 1);
         event.destroy().unwrap();
         drop(graph);
-        assert_eq!(softcuda::live().events, with_event, "the executable graph has it");
+        assert_eq!(live().events, with_event, "the executable graph has it");
         drop(exec);
         assert_eq!(settled(before), before);
 
@@ -246,7 +245,7 @@ fn a_capture_ends_though_the_driver_refuses() {
 #[test]
 fn what_is_dropped_beside_a_capture_is_given_back() {
     let [stream] = streams();
-    let before = softcuda::live().allocations;
+    let before = live().allocations;
     for mode in MODES {
         let memory = [0, 1].map(|_| IpcMemory::new(device(), 1).unwrap());
         let scope = Scope::current();
@@ -262,7 +261,7 @@ fn what_is_dropped_beside_a_capture_is_given_back() {
         });
         assert!(graph.is_ok(), "{mode:?}");
     }
-    assert_eq!(softcuda::live().allocations, before);
+    assert_eq!(live().allocations, before);
 }
 
 /// What the `unsafe` of [`GraphExec::launch`](cuda_streams::GraphExec) stands for: all but the launch is safe code, of

@@ -8,6 +8,7 @@ use softcuda::calls;
 
 use crate::common::hold::Hold;
 use crate::common::{device, streams};
+use crate::live::trim;
 use crate::table::{driver_functions, elapsed_time, has};
 
 /// The driver functions that `f` calls, with how often, in alphabetical order; and what it returns.
@@ -103,10 +104,33 @@ fn the_first_record_creates_the_event() {
     let [stream] = streams();
     let event = Event::new();
     let expected = sum([&CREATE, &[("cuEventRecord", 1)]]);
+    trim();
     expect(&expected, || event.record(&stream));
-    let event = expect(&expected, || stream.record_event());
-    expect(&DESTROY, || {
+    let other = expect(&expected, || stream.record_event());
+    expect(&DESTROY, || other.destroy());
+    expect(&[], || {
         drop(event);
+        Ok(())
+    });
+    expect(&[("cuEventRecord", 1)], || stream.record_event());
+    let event = Event::new();
+    expect(&[("cuEventRecord", 1)], || event.record(&stream));
+}
+
+#[test]
+fn an_idle_event_is_made_and_dropped_without_a_call() {
+    let new = || device().event(EventOptions::new());
+    device().context().unwrap();
+    trim();
+    drop(expect(&sum([&[("cuCtxGetId", 1)], &CREATE]), new));
+    let event = expect(&[], new);
+    // Others would find the record of another event in it.
+    let raw = expect(&CREATE, || Ok(event.as_raw().expect("it is bound")));
+    assert_eq!(expect(&[], || Ok(event.as_raw())), Some(raw));
+    let [first, second] = [expect(&[], new), expect(&sum([&[("cuCtxGetId", 1)], &CREATE]), new)];
+    expect(&DESTROY, || second.destroy());
+    expect(&[], || {
+        drop(first);
         Ok(())
     });
 }
@@ -114,7 +138,9 @@ fn the_first_record_creates_the_event() {
 #[test]
 fn wait_stream_is_a_record_and_a_wait() {
     let [first, second] = streams();
-    let expected = sum([&CREATE, &[("cuEventRecord", 1), ("cuStreamWaitEvent", 1)], &DESTROY]);
+    trim();
+    let expected = [("cuEventRecord", 1), ("cuStreamWaitEvent", 1)];
+    expect(&sum([&CREATE, &expected]), || first.wait_stream(&second));
     expect(&expected, || first.wait_stream(&second));
     expect(&[], || first.wait_stream(&first));
     expect(&[], || first.wait_stream(first.clone()));

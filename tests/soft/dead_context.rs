@@ -273,11 +273,14 @@ fn a_context_without_an_id_is_dead() {
 fn a_stream_of_cudarc_is_not_of_another_driver_after_a_reset() {
     child::run("dead_context::a_stream_of_cudarc_is_not_of_another_driver_after_a_reset", deadly, || {
         let theirs = cudarc::driver::CudaContext::new(0).unwrap().new_stream().unwrap();
-        Event::new().record(&theirs).unwrap();
+        let event = Event::new();
+        event.record(&theirs).unwrap();
         reset(device());
+        // Where an idle event is at hand nobody asks.
         for _ in 0..2 {
             assert_eq!(Event::new().record(&theirs), Err(Error::ContextDestroyed { device: 0 }));
         }
+        drop(event);
         check_reports();
         // Last, since cudarc hands the driver what went with the context.
         drop(theirs);

@@ -12,6 +12,7 @@ use crate::common::calls::{Call, DEVICE_CALLS, WORLD_CALLS};
 use crate::common::world::World;
 use crate::common::{contexts, device, on_a_fresh_thread};
 use crate::errors::{CODES, check_text};
+use crate::live::{live, trim};
 use crate::table::{driver_functions, has};
 
 /// A failure of these is not told, and why.
@@ -50,11 +51,6 @@ const BY_CUDARC: &[&str] = &["IpcMemory::into_cudarc", "IpcMemory::into_cudarc, 
 /// And this one is not made where the driver has no ids: what is current is then left as it is.
 const ONLY_WITH_IDS: &str = "cuCtxSetCurrent";
 
-/// What exists, but for threads, which end when they have nothing to do.
-fn live() -> Live {
-    Live { threads: 0, ..softcuda::live() }
-}
-
 /// Makes the call with each of its driver calls failing in turn; returns which functions it calls.
 fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static str> {
     let Call { name, run, .. } = call;
@@ -63,6 +59,7 @@ fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static 
     succeed();
     let mut reached = BTreeSet::new();
     for function in driver_functions() {
+        trim();
         let before = calls(function);
         succeed();
         for failing in 0..calls(function) - before {
@@ -74,7 +71,7 @@ fn fail_each<T>(call: &Call<T>, on: &T, check_leaks: bool) -> BTreeSet<&'static 
                 drop(injection);
                 let what = format!("{name}, call {failing} of {function} answers {code}");
                 // What cannot be destroyed is leaked.
-                let gives_back = name.contains("destroy") || name.contains("close") || *name == "IpcMemory::new";
+                let gives_back = name.contains("destroy") || name.contains("close") || name.contains("trim") || *name == "IpcMemory::new";
                 let leaks = ["Destroy", "Free"].iter().any(|end| function.contains(end))
                     // Nobody can tell which graph has the event.
                     || function.starts_with("cuStreamGetCaptureInfo") && name.contains("external")

@@ -4,10 +4,10 @@ use std::sync::Barrier;
 use std::thread;
 
 use cuda_streams::{Device, Error, Event};
-use softcuda::live;
 
 use crate::common::child;
 use crate::failures::fail_everything;
+use crate::live::live;
 
 #[test]
 fn a_failure_of_any_driver_call_leaks_nothing() {

@@ -32,6 +32,7 @@ mod ipc_forged;
 mod leaks;
 #[cfg(not(miri))]
 mod lent_streams;
+mod live;
 #[cfg(not(miri))]
 mod modes;
 #[cfg(not(miri))]

@@ -97,7 +97,7 @@ fn a_function_without_a_fallback_is_named() {
 
         let events = [Event::timed(), Event::timed()];
         for event in &events {
-            event.bind(device).unwrap();
+            event.record(device.per_thread_stream().unwrap()).unwrap();
         }
         assert_eq!(events[0].elapsed_time(&events[1]), Err(missing("cuEventElapsedTime")));
         assert!(Device::count().is_ok());

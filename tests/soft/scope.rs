@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use cuda_streams::{AsStream, CurrentStream, Device, Event, ExternalStream, Stream};
-use softcuda::{calls, live};
+use softcuda::calls;
 
 use crate::common::hold::Hold;
 use crate::common::{child, device, on_a_fresh_thread, streams};
 use crate::counts::expect;
+use crate::live::live;
 
 #[test]
 fn scopes_and_the_current_stream_cost_no_driver_call() {
