@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::device::Device;
 use crate::driver::Answer;
 use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
-use crate::handle::AsStream;
+use crate::handle::{AsStream, StreamIn};
 use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
 pub use flags::EventFlags;
@@ -312,6 +312,12 @@ impl<M: Mode> Event<M> {
 #[inline]
 pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
     Inner::recorded(stream.as_stream(), options.design()).map(Event::from_inner)
+}
+
+/// Makes a stream wait for what is enqueued on another one so far.
+#[inline]
+pub(crate) fn wait_for_all(stream: StreamIn<'_>, other: StreamIn<'_>) -> Result<()> {
+    Inner::recorded(other.view(), EventOptions::new().design())?.wait(stream.view())
 }
 
 impl<M: Mode> AsEvent for Event<M> {

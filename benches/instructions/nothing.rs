@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const SUCCESS: c_uint = 0;
 const NOT_READY: c_uint = 600;
 /// Of the flags of an event. In its handle: an event that waits blocking is never done.
+/// In the handle of an event that is never done.
+const NEVER: usize = 8;
 const BLOCKING_SYNC: c_uint = 1;
 
 type Handle = *mut c_void;
@@ -62,7 +64,7 @@ answers! {
     cuStreamGetId(_stream: Handle; id: c_ulonglong) = 1;
     cuStreamGetPriority(_stream: Handle; priority: c_int) = 0;
     cuStreamIsCapturing(_stream: Handle; status: c_uint) = 0;
-    cuEventCreate(; event: Handle; flags: c_uint) = ptr::without_provenance_mut(handle() | (flags & BLOCKING_SYNC) as usize);
+    cuEventCreate(; event: Handle; flags: c_uint) = ptr::without_provenance_mut(handle() | if flags & BLOCKING_SYNC == 0 { 0 } else { NEVER });
     cuEventElapsedTime_v2(; milliseconds: f32; _start: Handle, _end: Handle) = 1.0;
 }
 
@@ -80,5 +82,5 @@ succeeds! {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventQuery(event: Handle) -> c_uint {
-    if event.addr() & BLOCKING_SYNC as usize == 0 { SUCCESS } else { NOT_READY }
+    if event.addr() & NEVER == 0 { SUCCESS } else { NOT_READY }
 }

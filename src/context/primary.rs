@@ -13,6 +13,9 @@ use crate::driver::CUcontext;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
 
+/// Of each device.
+static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
+
 /// The primary context of one device: at most one living record.
 struct Primary {
     record: AtomicPtr<Record>,
@@ -21,7 +24,6 @@ struct Primary {
 
 impl Primary {
     fn of(device: Device) -> Result<&'static Self> {
-        static PRIMARIES: OnceCell<Box<[Primary]>> = OnceCell::new();
         exceptions::check()?;
         let primaries = PRIMARIES.get_or_try_init(|| {
             let new = |_| Self { record: AtomicPtr::new(ptr::null_mut()), retaining: Mutex::new(()) };
@@ -96,10 +98,10 @@ impl Device {
         living.map_or_else(|| primary.retain(self, |_| Ok(())), Ok)
     }
 
-    /// Its primary context, if it was retained; the driver is not asked whether it lives.
+    /// Its primary context, if it was retained and may be used; the driver is not asked whether it lives.
     #[inline]
-    pub(crate) fn known_context(self) -> Result<Option<Context>> {
-        Ok(Primary::of(self)?.known())
+    pub(crate) fn known_context(self) -> Option<Context> {
+        PRIMARIES.get()?.get(self.ordinal() as usize)?.known()
     }
 
     /// Its primary context, if it was retained and lives.

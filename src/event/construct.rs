@@ -129,9 +129,17 @@ impl Device {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     #[doc(alias = "cuEventCreate")]
+    #[inline]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        let at_hand = self.known_context()?.and_then(|context| Inner::at_hand(context, options.design()));
-        at_hand.map_or_else(|| Inner::bound(self.context()?, options.design()), Ok).map(Event::from_inner)
+        match self.known_context().and_then(|context| Inner::at_hand(context, options.design())) {
+            Some(inner) => Ok(Event::from_inner(inner)),
+            None => self.new_event(options),
+        }
+    }
+
+    #[cold]
+    fn new_event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
+        Inner::bound(self.context()?, options.design()).map(Event::from_inner)
     }
 }
 

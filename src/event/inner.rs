@@ -14,7 +14,7 @@ use crate::driver::{Answer, CUevent};
 use crate::error::{ErrorCode, IpcKind, Result};
 use crate::exceptions;
 use crate::guard;
-use crate::handle::{Object, RawEvent, StreamRef};
+use crate::handle::{Object, RawEvent, StreamIn, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
@@ -77,36 +77,55 @@ impl Inner {
         }
     }
 
-    /// Created now, never recorded.
+    /// Never recorded, and bound to this context, which is alive.
     pub(crate) fn bound(context: Context, design: Design) -> Result<Self> {
         let obtained = obtain(context, design.flags)?;
         Ok(Self::holding(obtained.unused(), context, design))
     }
 
-    /// Of those at hand in the primary context that was retained last, if there are any.
+    /// The same of an event that the thread has at hand, if it has any: the driver is not asked whether the context lives.
     #[inline]
     pub(super) fn at_hand(context: Context, design: Design) -> Option<Self> {
-        let raw = Kind::of(design.flags.bits()).and_then(|kind| pool::take(context.number(), kind))?;
+        let raw = take(context, design.flags)?;
         Some(Self::holding(Obtained::Pooled(raw).unused(), context, design))
     }
 
-    /// Created and recorded now. Nobody else sees the event yet, so nothing here is an atomic
-    /// read-modify-write.
+    /// Bound and recorded now. Nobody else sees the event yet, so nothing here is an atomic read-modify-write.
+    #[inline]
     pub(crate) fn recorded(stream: StreamRef<'_>, design: Design) -> Result<Self> {
         let context = stream.context()?;
-        let obtained = obtain(context, design.flags)?;
+        match take(context, design.flags) {
+            Some(raw) if !exceptions::is_capturing() && !design.external => Self::recorded_as(raw, stream, context, design),
+            idle => Self::recorded_slowly(idle, stream.within(context), design),
+        }
+    }
+
+    #[inline]
+    fn recorded_as(raw: RawEvent, stream: StreamRef<'_>, context: Context, design: Design) -> Result<Self> {
+        // SAFETY: event and stream are alive and of one context.
+        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) });
+        let mut inner = Self::holding(raw, context, design);
+        match answer {
+            Ok(answer) if answer.is_ok() => {
+                inner.word = Word::recorded();
+                Ok(inner)
+            }
+            answer => Err(answer.map_or_else(|error| error, |answer| context.refused(answer))),
+        }
+    }
+
+    #[cold]
+    fn recorded_slowly(idle: Option<RawEvent>, stream: StreamIn<'_>, design: Design) -> Result<Self> {
+        let context = stream.context();
+        let obtained = match idle {
+            Some(raw) => Obtained::Pooled(raw),
+            None => obtain(context, design.flags)?,
+        };
         if exceptions::is_capturing() || design.external {
             let inner = Self::holding(obtained.unused(), context, design);
-            inner.record_beside_captures(stream.within(context))?;
-            return Ok(inner);
+            return inner.record_beside_captures(stream).map(|()| inner);
         }
-        let raw = obtained.handle();
-        let mut inner = Self::holding(raw, context, design);
-        // SAFETY: event and stream are alive and of one context.
-        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw.cast(), stream) })?;
-        context.check(answer)?;
-        inner.word = Word::recorded();
-        Ok(inner)
+        Self::recorded_as(obtained.handle(), stream.view(), context, design)
     }
 
     fn holding(raw: RawEvent, context: Context, design: Design) -> Self {
@@ -361,11 +380,14 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn synchronize(&self) -> Result<()> {
         let seen = self.seen();
-        if self.is_done(seen) {
-            return exceptions::check();
-        }
+        if self.is_done(seen) { exceptions::check() } else { self.synchronize_pending(seen) }
+    }
+
+    #[inline(never)]
+    fn synchronize_pending(&self, seen: Seen) -> Result<()> {
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
         self.outside_its_capture(seen, "cuEventSynchronize")?;
         // SAFETY: the handle is alive: its context is, and self holds the event.
@@ -418,6 +440,12 @@ impl Inner {
         (!raw.is_null()).then_some(handle_of(raw))
     }
 
+    /// Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
+    #[cold]
+    fn destroy_untold(&mut self) {
+        let _ = self.destroy();
+    }
+
     /// Gives the driver's event back to the driver.
     pub(super) fn destroy(&mut self) -> Result<()> {
         match (self.take(), self.home()) {
@@ -442,8 +470,7 @@ impl Drop for Inner {
             // SAFETY: `&mut self`: nobody uses the handle from now on, and nobody else has had it.
             return unsafe { give_up(handle_of(raw), context, *self.flags.get_mut()) };
         }
-        // Nobody is there to be told; `Event::destroy` tells. The driver lets queued waits finish.
-        let _ = self.destroy();
+        self.destroy_untold();
     }
 }
 
@@ -478,19 +505,19 @@ impl Obtained {
     }
 }
 
-/// An event of these flags: an idle one, or a new one. The context is alive.
+/// An idle event of these flags that the thread has at hand.
 #[inline]
-fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
-    let kind = Kind::of(flags.bits());
-    match kind.and_then(|kind| pool::take(context.number(), kind)) {
-        Some(raw) => Ok(Obtained::Pooled(raw)),
-        None => fetch_or_create(context, flags, kind),
-    }
+fn take(context: Context, flags: EventFlags) -> Option<RawEvent> {
+    pool::take(context.number(), Kind::of(flags.bits())?)
 }
 
+/// An event of these flags: an idle one, or a new one. The context is alive.
 #[cold]
-fn fetch_or_create(context: Context, flags: EventFlags, kind: Option<Kind>) -> Result<Obtained> {
-    let Some(kind) = kind else { return create(context, flags).map(|raw| Obtained::New(raw.cast())) };
+fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
+    if let Some(raw) = take(context, flags) {
+        return Ok(Obtained::Pooled(raw));
+    }
+    let Some(kind) = Kind::of(flags.bits()) else { return create(context, flags).map(|raw| Obtained::New(raw.cast())) };
     let number = context.number();
     // Either asks whether the context lives, which taking one that is at hand does not.
     let obtained = match pool::fetch(number, kind) {
@@ -522,12 +549,19 @@ fn create(context: Context, flags: EventFlags) -> Result<CUevent> {
 #[inline]
 unsafe fn give_up(raw: RawEvent, context: NonZeroU32, flags: u32) {
     match Kind::of(flags) {
-        Some(kind) if !is_unused(raw) && !exceptions::is_forked() => pool::give(context, kind, raw),
-        _ => {
-            // SAFETY: the caller's contract.
-            let destroyed = unsafe { Object::Event(raw.cast()).destroy(Context::by_number(context)) };
-            // Nobody is there to be told.
-            let _ = destroyed;
-        }
+        Some(kind) if !exceptions::is_forked() => pool::give(context, kind, raw),
+        // SAFETY: the caller's contract.
+        _ => unsafe { destroy_untold(raw, context) },
     }
+}
+
+/// # Safety
+///
+/// Of this context, and nobody uses the handle from now on.
+#[cold]
+unsafe fn destroy_untold(raw: RawEvent, context: NonZeroU32) {
+    // SAFETY: the caller's contract.
+    let destroyed = unsafe { Object::Event(raw.cast()).destroy(Context::by_number(context)) };
+    // Nobody is there to be told.
+    let _ = destroyed;
 }

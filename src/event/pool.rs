@@ -22,90 +22,88 @@ pub(super) use kind::Kind;
 /// How many contexts a thread has events at hand of.
 const PLACES: usize = 8;
 
+type Place = Cell<Option<Slot>>;
+
 thread_local! {
-    static AT_HAND: AtHand = const { AtHand([const { Cell::new(None) }; PLACES]) };
+    /// What a thread has at hand, by the number of the context. Without a destructor: a thread-local that has one asks, each
+    /// time, whether it has run.
+    static AT_HAND: [Place; PLACES] = const { [const { Cell::new(None) }; PLACES] };
 }
 
-/// What a thread has at hand, by the number of the context.
-struct AtHand([Cell<Option<Slot>>; PLACES]);
+thread_local! {
+    static LEAVING: Leaving = const { Leaving };
+}
 
 #[derive(Clone, Copy)]
 struct Slot {
     context: NonZeroU32,
-    depot: &'static Depot,
     magazines: &'static Magazines,
 }
 
-impl AtHand {
-    #[inline]
-    fn place(&self, context: NonZeroU32) -> &Cell<Option<Slot>> {
-        &self.0[context.get() as usize % PLACES]
-    }
+/// Gives back what the thread has at hand when it ends.
+struct Leaving;
 
-    #[inline]
-    fn slot(&self, context: NonZeroU32) -> Option<Slot> {
-        self.place(context).get().filter(|slot| slot.context == context)
-    }
-
-    /// The slot of the context, which takes its place from another's.
-    #[cold]
-    fn join(&self, context: NonZeroU32) -> Slot {
-        let depot = Depot::of(context);
-        let slot = Slot { context, depot, magazines: depot.join() };
-        if let Some(other) = self.place(context).replace(Some(slot)) {
-            other.depot.leave(other.magazines);
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if !exceptions::is_forked() {
+            AT_HAND.with(|places| places.iter().filter_map(Cell::take).for_each(|slot| slot.magazines.depot().leave(slot.magazines)));
         }
-        slot
     }
 }
 
-impl Drop for AtHand {
-    fn drop(&mut self) {
-        if exceptions::is_forked() {
-            return;
-        }
-        for slot in self.0.iter().filter_map(Cell::take) {
-            slot.depot.leave(slot.magazines);
-        }
+#[inline]
+fn place(places: &[Place; PLACES], context: NonZeroU32) -> &Place {
+    &places[context.get() as usize % PLACES]
+}
+
+/// The thread's magazines for the context, if it has any.
+#[inline]
+fn at_hand(context: NonZeroU32) -> Option<&'static Magazines> {
+    AT_HAND.with(|places| place(places, context).get()).filter(|slot| slot.context == context).map(|slot| slot.magazines)
+}
+
+/// The thread's magazines for the context, which take the place of another's. `None` while the thread ends: then it has
+/// given back what it had.
+#[cold]
+fn join(context: NonZeroU32) -> Option<&'static Magazines> {
+    LEAVING.try_with(|_| ()).ok()?;
+    let magazines = Depot::of(context).join();
+    let other = AT_HAND.with(|places| place(places, context).replace(Some(Slot { context, magazines })));
+    if let Some(Slot { magazines: other, .. }) = other {
+        other.depot().leave(other);
     }
+    Some(magazines)
 }
 
 /// An event that this thread has at hand.
 #[inline]
 pub(super) fn take(context: NonZeroU32, kind: Kind) -> Option<RawEvent> {
-    AT_HAND.try_with(|at_hand| at_hand.slot(context)?.magazines.of(kind).pop()).ok()?
+    at_hand(context)?.of(kind).pop()
 }
 
 /// An event from the depot, where the thread has none at hand.
 #[cold]
 pub(super) fn fetch(context: NonZeroU32, kind: Kind) -> Option<RawEvent> {
-    let fetched = AT_HAND.try_with(|at_hand| {
-        let slot = at_hand.slot(context).unwrap_or_else(|| at_hand.join(context));
-        slot.depot.take(kind, Some(slot.magazines.of(kind)))
-    });
-    // A thread that ends has nothing at hand any more.
-    fetched.unwrap_or_else(|_| Depot::of(context).take(kind, None))
+    match at_hand(context).or_else(|| join(context)) {
+        Some(magazines) => magazines.depot().take(kind, Some(magazines.of(kind))),
+        None => Depot::of(context).take(kind, None),
+    }
 }
 
 /// Takes an event that nobody uses, of this context. Not in a forked child.
 #[inline]
 pub(super) fn give(context: NonZeroU32, kind: Kind, event: RawEvent) {
-    let given = AT_HAND.try_with(|at_hand| at_hand.slot(context).is_some_and(|slot| slot.magazines.of(kind).push(event)));
-    if given != Ok(true) {
+    if !at_hand(context).is_some_and(|magazines| magazines.of(kind).push(event)) {
         bring(context, kind, event);
     }
 }
 
 #[cold]
 fn bring(context: NonZeroU32, kind: Kind, event: RawEvent) {
-    let brought = AT_HAND.try_with(|at_hand| match at_hand.slot(context) {
-        Some(slot) => slot.depot.give(kind, event, Some(slot.magazines.of(kind))),
-        None => {
-            at_hand.join(context).magazines.of(kind).push(event);
-        }
-    });
-    if brought.is_err() {
-        Depot::of(context).give(kind, event, None);
+    match at_hand(context).or_else(|| join(context)) {
+        Some(magazines) if magazines.of(kind).push(event) => {}
+        Some(magazines) => magazines.depot().give(kind, event, Some(magazines.of(kind))),
+        None => Depot::of(context).give(kind, event, None),
     }
 }
 
@@ -116,8 +114,7 @@ pub(super) fn created(context: NonZeroU32, kind: Kind) {
 
 /// All idle events of the context but those that other threads have at hand; they are the caller's from now on.
 pub(super) fn clear(context: NonZeroU32) -> Vec<RawEvent> {
-    let cleared = AT_HAND.try_with(|at_hand| Depot::of(context).clear(at_hand.slot(context).map(|slot| slot.magazines)));
-    cleared.unwrap_or_else(|_| Depot::of(context).clear(None))
+    Depot::of(context).clear(at_hand(context))
 }
 
 /// The context has died, and its events with it.

@@ -75,7 +75,7 @@ impl StreamRef<'_> {
         if exceptions::is_capturing() {
             self.within(here).may_wait_for(other.within(there))?;
         }
-        other.record_event()?.wait(self)
+        event::wait_for_all(self.within(here), other.within(there))
     }
 
     /// See [`Stream::query`].

@@ -8,13 +8,20 @@ use super::magazine::{HALF, Idle, Magazine};
 use crate::handle::RawEvent;
 use crate::sync::{AtomicPtr, Mutex, MutexGuard, global};
 
-/// One of a thread, for each kind.
-pub(super) struct Magazines([Magazine; KINDS]);
+/// What a thread has at hand of one context: a magazine for each kind.
+pub(super) struct Magazines {
+    kinds: [Magazine; KINDS],
+    depot: &'static Depot,
+}
 
 impl Magazines {
     #[inline]
     pub(super) fn of(&self, kind: Kind) -> &Magazine {
-        &self.0[kind.index()]
+        &self.kinds[kind.index()]
+    }
+
+    pub(super) fn depot(&self) -> &'static Depot {
+        self.depot
     }
 }
 
@@ -73,9 +80,9 @@ impl Depot {
     }
 
     /// Magazines for a thread, which it gives back by `leave`.
-    pub(super) fn join(&self) -> &'static Magazines {
+    pub(super) fn join(&'static self) -> &'static Magazines {
         let mut state = self.state();
-        let new = || &*Box::leak(Box::new(Magazines(std::array::from_fn(|_| Magazine::new()))));
+        let new = || &*Box::leak(Box::new(Magazines { kinds: std::array::from_fn(|_| Magazine::new()), depot: self }));
         let magazines = state.spare.pop().unwrap_or_else(new);
         state.magazines.push(magazines);
         magazines
