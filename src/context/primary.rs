@@ -98,10 +98,11 @@ impl Device {
         living.map_or_else(|| primary.retain(self, |_| Ok(())), Ok)
     }
 
-    /// Its primary context, if it was retained and may be used; the driver is not asked whether it lives.
+    /// Its primary context, if it was retained and nothing is against its use; the driver is not asked whether it lives.
     #[inline]
     pub(crate) fn known_context(self) -> Option<Context> {
-        PRIMARIES.get()?.get(self.ordinal() as usize)?.known()
+        let context = PRIMARIES.get()?.get(self.ordinal() as usize)?.last()?;
+        (exceptions::is_none() && !context.has_died()).then_some(context)
     }
 
     /// Its primary context, if it was retained and lives.
