@@ -1,4 +1,5 @@
-//! What the files that are explored under shuttle take from the standard library; tests/shuttle gives them its own.
+//! What the files that are explored under shuttle and loom take from the standard library; tests/shuttle and tests/loom
+//! give them their own.
 
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 pub(crate) use std::sync::{Mutex, MutexGuard};

@@ -1,7 +1,9 @@
 //! The event word: which record an event stands for, and whether its work is known to be done.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::{AtomicU64, global, thread_local};
 
 /// Zero until the first record; then the mark of the last one, and [`COMPLETE`](Self::COMPLETE)
 /// once its work is known to be done.
@@ -101,7 +103,9 @@ fn next_mark() -> u64 {
 
     #[cold]
     fn new_block() -> u64 {
-        static BLOCKS: AtomicU64 = AtomicU64::new(1);
+        global! {
+            static BLOCKS: AtomicU64 = AtomicU64::new(1);
+        }
         BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
     }
 
@@ -112,7 +116,7 @@ fn next_mark() -> u64 {
     mark
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(softcuda_shuttle)))]
 mod tests {
     use super::*;
     use std::collections::HashSet;

@@ -2,6 +2,7 @@
 
 pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(crate) use shuttle::thread;
 
 macro_rules! global {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
@@ -40,3 +41,13 @@ macro_rules! per_thread {
     };
 }
 pub(crate) use per_thread as thread_local;
+
+/// What loom wants to know of.
+#[derive(Default)]
+pub(crate) struct Data;
+
+impl Data {
+    pub(crate) fn write(&self) {}
+
+    pub(crate) fn check(&self) {}
+}

@@ -1,0 +1,42 @@
+//! The event word, compiled from the crate's own file, in the programs of tests/loom, where its store is not a plain one.
+
+#[path = "../loom/model.rs"]
+mod model;
+#[allow(unused_imports, reason = "a part is for the other files")]
+mod sync;
+#[allow(dead_code, reason = "a part of it is for what is not explored")]
+#[path = "../../src/event/word.rs"]
+mod word;
+
+use model::{Order, record_again, recorders};
+use shuttle::{check_pct, check_random};
+
+const ORDERS: usize = 20_000;
+/// How many places of a run PCT changes its mind in.
+const DEPTH: usize = 3;
+
+fn explore(program: fn()) {
+    check_random(program, ORDERS);
+    check_pct(program, ORDERS, DEPTH);
+}
+
+#[test]
+fn completion_is_remembered_of_the_record_that_was_asked_about() {
+    explore(|| record_again(Order::DriverFirst));
+}
+
+#[test]
+fn two_threads_record() {
+    explore(|| recorders::<2>(Order::DriverFirst));
+}
+
+#[test]
+fn three_threads_record() {
+    explore(|| recorders::<3>(Order::DriverFirst));
+}
+
+#[test]
+#[should_panic(expected = "complete, and its work is not done")]
+fn a_planted_mark_before_the_record_is_found() {
+    explore(|| record_again(Order::MarkFirst));
+}
