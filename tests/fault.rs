@@ -26,7 +26,9 @@ fn t500_after_a_fault_every_call_says_so() {
         let (start, end) = (timed(), timed());
         end.synchronize().unwrap();
 
-        Hold::new(&stream).fault();
+        let hold = Hold::new(&stream);
+        let pending = stream.record_event().unwrap();
+        hold.fault();
         check(stream.synchronize());
 
         check(stream.query());
@@ -35,6 +37,9 @@ fn t500_after_a_fault_every_call_says_so() {
         check(stream.wait_event(&start));
         check(start.record(&stream));
         check(start.query());
+        check(pending.query());
+        check(pending.synchronize());
+        check(pending.status());
         check(end.synchronize().and_then(|()| end.record(&stream)));
         check(Event::new().record(&stream));
         check(device().stream());
@@ -42,9 +47,10 @@ fn t500_after_a_fault_every_call_says_so() {
         check(device().context().and_then(cuda_streams::Context::synchronize));
 
         assert_eq!(complete.query(), Ok(true), "what was complete before is still known to be");
+        assert_eq!(complete.synchronize(), Ok(()));
         assert_eq!(Event::new().query(), Ok(true));
         assert!(device().name().is_ok(), "properties need no context");
-        drop((stream, complete, start, end));
+        drop((stream, complete, pending, start, end));
         // SAFETY: initialising is allowed at any time.
         assert_eq!(unsafe { raw::cuInit(0) }, raw::SUCCESS, "the process goes on");
     });
