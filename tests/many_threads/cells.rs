@@ -1,6 +1,6 @@
 //! Pieces of device memory, each with what is to be in it and what the work on it comes after.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::sync::{Mutex, MutexGuard};
 
 use cuda_streams::{AsStream as _, Context, Event, Result, Stream};
@@ -62,15 +62,18 @@ unsafe impl Sync for Cells {}
 impl Cells {
     pub(crate) fn new(context: Context, count: u32) -> Result<Self> {
         kernel::twin().register();
-        let image = std::ffi::CString::new(kernel::PTX).expect("no zero inside");
-        let name = std::ffi::CString::new(kernel::NAME).expect("no zero inside");
-        context.with_current(|| {
+        let image = CString::new(kernel::PTX).expect("no zero inside");
+        let name = CString::new(kernel::NAME).expect("no zero inside");
+        let cells = context.with_current(|| {
             // SAFETY: a context is current, and the image is PTX text that ends in a zero byte.
             let module = unsafe { result::module::load_data(image.as_ptr().cast()) }.expect("the PTX loads");
             // SAFETY: the module was loaded just now and is never unloaded.
             let kernel = unsafe { result::module::get_function(module, name) }.expect("the PTX has the kernel");
             Self { context, kernel, all: (0..count).map(cell).collect() }
-        })
+        })?;
+        // Copies from pageable memory may go on behind the calls.
+        context.synchronize()?;
+        Ok(cells)
     }
 
     /// Enqueues a kernel that changes `to` by what is in `from`. A context is current.
