@@ -30,7 +30,7 @@ const THREADS: u64 = if cfg!(miri) { 3 } else { 16 };
 
 /// Of each thread.
 const OPERATIONS: usize = match () {
-    () if cfg!(miri) => 8,
+    () if cfg!(miri) => 16,
     // With a sanitizer.
     () if cfg!(softcuda_linked) => 1_000,
     () if cfg!(debug_assertions) => 20_000,
