@@ -31,11 +31,11 @@ sources! {
     "graph_events.rs" "graph_example.rs" "graph_lifetimes.rs" "green_contexts.rs" "host_fn.rs" "host_fn_dead.rs"
     "host_fn_inside.rs" "host_fn_work.rs" "host_wait.rs" "interop.rs" "ipc_allocation.rs" "ipc_events.rs" "ipc_export.rs"
     "ipc_forged.rs" "ipc_handle.rs" "ipc_import.rs" "ipc_kill.rs" "ipc_memory.rs" "ipc_ring.rs" "ipc_torch.rs" "lent.rs"
-    "loader.rs" "many_threads.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "raw_handles.rs" "scope.rs" "stream.rs"
-    "timeout.rs" "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/capture.rs" "soft/counts.rs" "soft/counts_of_others.rs"
+    "loader.rs" "many_threads.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "raw_handles.rs" "scope.rs"
+    "stream.rs" "timeout.rs" "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/capture.rs" "soft/counts.rs" "soft/counts_of_others.rs"
     "soft/cudarc_order.rs" "soft/dead_context.rs" "soft/errors.rs" "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs"
-    "soft/host_fn.rs" "soft/ipc.rs" "soft/ipc_forged.rs" "soft/leaks.rs" "soft/lent_streams.rs" "soft/modes.rs"
-    "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs" "two/contexts.rs"
+    "soft/host_fn.rs" "soft/ipc.rs" "soft/ipc_forged.rs" "soft/leaks.rs" "soft/lent_streams.rs" "soft/many_threads.rs"
+    "soft/modes.rs" "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs" "two/contexts.rs"
     "two/events.rs" "two/external.rs" "two/ipc.rs" "two/order.rs" "two/scope.rs"
 }
 

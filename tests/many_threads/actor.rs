@@ -4,8 +4,8 @@ use std::mem;
 
 use cuda_streams::{Context, Device, Error, Event, EventOptions, EventStatus, Result, Stream, Timed};
 
-use crate::cells::{Cells, Last, State};
-use crate::random::Random;
+use super::cells::{Cells, Last, State};
+use super::random::Random;
 
 const CELLS: u32 = if cfg!(miri) { 4 } else { 24 };
 const STREAMS: usize = if cfg!(miri) { 3 } else { 16 };

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use cuda_streams::{AsStream as _, Context, Event, Result, Stream};
 use cudarc::driver::{result, sys};
 
-use crate::kernel;
+use super::kernel;
 
 /// In a cell, all of one value.
 const ELEMENTS: u32 = match () {

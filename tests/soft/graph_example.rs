@@ -3,7 +3,7 @@
 #[path = "../../examples/graph/iteration.rs"]
 mod iteration;
 #[path = "../../examples/graph/kernel.rs"]
-mod kernel;
+pub(super) mod kernel;
 #[path = "../../examples/graph/memory.rs"]
 mod memory;
 #[path = "../../examples/graph/plan.rs"]

@@ -34,6 +34,8 @@ mod leaks;
 mod lent_streams;
 mod live;
 #[cfg(not(miri))]
+mod many_threads;
+#[cfg(not(miri))]
 mod modes;
 #[cfg(not(miri))]
 mod old_driver;
