@@ -32,7 +32,7 @@ pub type RawContext = *mut c_void;
 ///
 /// Mostly it is a device's primary context, the one that the CUDA runtime, PyTorch and cudarc use too.
 /// That comes into being with the first of these calls on its device, and lives until the process ends:
-/// [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::event`],
+/// [`Device::context`], [`Device::stream`], [`Device::stream_with`], [`Device::stream_pool`], [`Device::event`],
 /// [`Device::default_stream`], [`Device::per_thread_stream`], [`ExternalStream::from_raw_on`] with one of the
 /// handles 0, 1, 2, [`Device::enable_peer_access`] (of both devices), [`Event::bind`], [`Event::ipc_handle`],
 /// [`Event::from_ipc_handle`] and [`from_ipc_handle_with`](crate::Event::from_ipc_handle_with), [`IpcMemory::new`],

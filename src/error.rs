@@ -283,6 +283,13 @@ pub enum Error {
     /// `Stream::to_cudarc`.
     #[error("the stream is still shared: drop its other clones, and what cudarc has of it, first")]
     StreamShared,
+
+    /// A pool has lent all its streams.
+    #[error("all {size} streams of the pool are lent: give one back first, or make the pool larger")]
+    PoolExhausted {
+        /// How many the pool lends at most.
+        size: u16,
+    },
 }
 
 impl Error {

@@ -78,7 +78,7 @@ pub use host_fn::HostFn;
 #[cfg(feature = "cudarc-interop")]
 pub use interop::{IpcElement, IpcSlice};
 pub use ipc::{IpcEventHandle, IpcMemHandle, IpcMemory, RawDevicePtr};
-pub use stream::{Stream, StreamOptions};
+pub use stream::{PooledStream, Stream, StreamOptions, StreamPool};
 
 /// The README's example, compiled and run as a test.
 #[cfg(doctest)]
@@ -92,6 +92,8 @@ const _: () = {
     send_and_sync::<Device>();
     send_and_sync::<Context>();
     send_and_sync::<Stream>();
+    send_and_sync::<StreamPool>();
+    send_and_sync::<PooledStream<'_>>();
     send_and_sync::<ExternalStream>();
     send_and_sync::<EventRef<'_>>();
     send_and_sync::<Event>();

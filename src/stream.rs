@@ -4,6 +4,7 @@ mod inner;
 mod loans;
 mod operations;
 mod options;
+mod pool;
 mod properties;
 mod raw;
 mod view;
@@ -23,6 +24,7 @@ use inner::Inner;
 pub(crate) use loans::Loan;
 pub(crate) use operations::stream_operations;
 pub use options::StreamOptions;
+pub use pool::{PooledStream, StreamPool};
 
 /// A stream: work that is enqueued on it runs on the device in order; work on other streams runs
 /// beside it.
