@@ -20,7 +20,8 @@ use common::hold::Hold;
 use common::world::{World, external, foreign_event, second_context};
 use common::{child, device};
 use cuda_streams::{
-    AsStream as _, CaptureMode, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, driver_version, relaxed_capture,
+    AsStream as _, CaptureMode, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, StreamOptions, driver_version,
+    relaxed_capture,
 };
 use forks::{Finding, Side, fork, in_child};
 
@@ -218,6 +219,31 @@ fn raw_handles_are_told_and_given_up() {
         lent.to_cudarc(&cudarc).unwrap();
         let event = lent.record_event().unwrap();
         in_child(|| without_a_driver_call("giving up", || give_up(lent, event)).and_then(|answer| check(answer, (None, true))));
+    });
+}
+
+/// What a pool has lent and what it has are leaked, and it lends nothing.
+#[test]
+fn a_pool_of_streams_is_of_no_use_to_a_child() {
+    child::run("a_pool_of_streams_is_of_no_use_to_a_child", child::same_environment, || {
+        let pool = device().stream_pool(StreamOptions::new(), 2).unwrap();
+        let (lent, other) = (pool.checkout().unwrap(), pool.checkout().unwrap());
+        let id = other.id();
+        drop(other);
+        let (pool, shared) = (&pool, pool.next().unwrap().id());
+        let mut lent = Some(lent);
+        in_child(|| {
+            refused([("checkout", &|| pool.checkout().map(drop)), ("next", &|| pool.next().map(drop))])?;
+            without_a_driver_call("giving back", || drop(lent.take()))?;
+            refused([("checkout", &|| pool.checkout().map(drop))])?;
+            // SAFETY: the child ends without dropping it, and nobody uses it any more there.
+            without_a_driver_call("dropping", || drop(unsafe { std::ptr::read(pool) }))
+        });
+        drop(lent);
+        let again = [pool.checkout().unwrap(), pool.checkout().unwrap()];
+        assert!(again.iter().any(|stream| stream.id() == id), "the parent's pool goes on");
+        assert_ne!(pool.next().unwrap().id(), id);
+        assert_ne!(shared, id);
     });
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use cuda_streams::{
     AsEvent, AsStream, CaptureMode, Context, Device, DeviceAttribute, DeviceUuid, Error, ErrorCode, Event, EventFlags, EventOptions,
-    ExternalStream, HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, Timed,
-    Untimed, driver_version, relaxed_capture,
+    ExternalStream, HostWait, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, IpcRefusal, Result, Stream, StreamOptions, StreamPool,
+    Timed, Untimed, driver_version, relaxed_capture,
 };
 
 use super::contexts;
@@ -45,6 +45,15 @@ fn default_taken_over() -> Result<Stream> {
 fn null_context() -> Result<Context> {
     // SAFETY: refused, whatever is asked of a context.
     unsafe { Context::from_raw(ptr::null_mut()) }
+}
+
+fn pool(device: Device) -> Result<StreamPool> {
+    device.stream_pool(StreamOptions::new(), 1)
+}
+
+fn checkout_again(pool: &StreamPool) -> Result<u64> {
+    drop(pool.checkout()?);
+    pool.checkout().map(|stream| stream.id())
 }
 
 /// A call that is to be refused for this reason; another error stays one.
@@ -164,6 +173,7 @@ public_calls! {
         activating "ExternalStream::from_raw_on, default" => external_raw(Some(*device), ptr::null_mut())?;
         activating "Device::stream" => device.stream()?;
         activating "Device::stream_with" => device.stream_with(StreamOptions::new().blocking(true).priority(i32::MIN))?;
+        activating "Device::stream_pool" => pool(*device)?;
         activating "Device::event" => device.event(EventOptions::new().timed())?;
         activating "Device::enable_peer_access, to itself" => refused(device.enable_peer_access(*device), |error| {
             matches!(error.code(), Some(ErrorCode::INVALID_DEVICE | ErrorCode::INVALID_CONTEXT | ErrorCode::PEER_ACCESS_UNSUPPORTED))
@@ -212,6 +222,12 @@ public_calls! {
         "Stream::destroy, shared" => refused(world.stream.clone().destroy().map_err(|(_, error)| error), |error| *error == Error::StreamShared)?;
         "Stream::eq" => world.stream == world.other;
         "Stream::fmt" => format!("{:?} {:?}", world.stream, world.stream.as_stream());
+        "StreamPool::checkout" => pool(world.device)?.checkout()?;
+        "StreamPool::checkout, again" => checkout_again(&pool(world.device)?)?;
+        "StreamPool::next" => pool(world.device)?.next()?.id();
+        "StreamPool::size" => pool(world.device)?.size();
+        "StreamPool::context" => pool(world.device)?.context();
+        "StreamPool::fmt" => format!("{:?}", pool(world.device)?);
         "AsStream::as_stream" => world.stream.as_stream();
         "AsEvent::as_event" => world.event.as_event();
         "StreamRef::as_raw" => world.stream.as_stream().as_raw();

@@ -19,7 +19,8 @@ sources! {
     "handle/capturing.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
     "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs"
     "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
-    "stream/options.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs" "user_object.rs"
+    "stream/options.rs" "stream/pool.rs" "stream/pool/slots.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs"
+    "user_object.rs"
 }
 
 /// The modules that the sources declare, as files.

@@ -69,14 +69,14 @@ impl World {
     fn take(&self, puts: bool) -> bool {
         let Some((slot, value)) = self.slots.take() else { return false };
         let taken = &self.taken[slot.index()];
-        assert!(!taken.swap(true, Ordering::SeqCst), "a slot is taken by two");
+        assert!(!taken.swap(true, Ordering::SeqCst), "mixed up: a slot is taken by two");
         let value = value.unwrap_or_else(|| {
             self.alive.fetch_add(1, Ordering::SeqCst);
             Value { number: self.made.fetch_add(1, Ordering::SeqCst), alive: self.alive.clone() }
         });
         let lent = &self.lent[value.number];
-        assert!(!lent.swap(true, Ordering::SeqCst), "a value is lent to two");
-        assert!(self.alive.load(Ordering::SeqCst) <= self.taken.len(), "there are more values than slots");
+        assert!(!lent.swap(true, Ordering::SeqCst), "mixed up: a value is lent to two");
+        assert!(self.alive.load(Ordering::SeqCst) <= self.taken.len(), "mixed up: there are more values than slots");
         lent.store(false, Ordering::SeqCst);
         taken.store(false, Ordering::SeqCst);
         if puts {
@@ -114,7 +114,7 @@ fn many_take() {
         }
     });
     let alive = world.alive.load(Ordering::SeqCst);
-    assert_eq!(world.left(), alive, "a value is lost");
+    assert_eq!(world.left(), alive, "mixed up: a value is lost");
 }
 
 /// As many threads as slots: each gets one, whichever the other has at the time.
@@ -124,7 +124,7 @@ fn each_has_one() {
     let both = [world.slots.take(), world.slots.take()];
     drop(both);
     threads(2, &world, |world, _| {
-        for _ in 0..10 {
+        for _ in 0..40 {
             let slot = world.slots.take();
             assert!(slot.is_some(), "a thread is refused though a slot is free");
         }
@@ -153,7 +153,7 @@ fn what_is_put_back_is_used_again() {
 }
 
 #[test]
-#[should_panic(expected = "a slot is taken by two")]
+#[should_panic(expected = "mixed up")]
 fn a_planted_take_in_two_steps_is_found() {
     explore(Plant::TwoSteps, many_take);
 }

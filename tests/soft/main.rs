@@ -51,5 +51,7 @@ mod scope;
 mod settle;
 #[cfg(not(miri))]
 mod start;
+#[cfg(not(miri))]
+mod stream_pool;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;
