@@ -65,6 +65,15 @@ fn t385_streams_that_are_lent_differ_and_work() -> Result<()> {
 }
 
 #[test]
+fn t366_pools_have_streams_of_their_own() -> Result<()> {
+    let [first, second] = [pool(1), pool(1)];
+    let lent = [first.checkout()?, second.checkout()?];
+    let all: [&Stream; 4] = [&lent[0], &lent[1], first.next()?, second.next()?];
+    assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), 4);
+    Ok(())
+}
+
+#[test]
 fn t387_streams_are_made_with_the_options_of_the_pool() -> Result<()> {
     let (greatest, _) = device().context()?.stream_priorities()?.into_inner();
     for blocking in [false, true] {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 const TABLE: &str = include_str!("UPSTREAM.md");
 
 /// The cases that there are: the first 120, those about sharing between processes, those about host functions,
-/// and those about captures and graphs.
+/// those about captures and graphs, and those about pools of streams.
 const CASES: &[u32] = &[
     1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18, 19, 20, 21, 22, 25, 27, 28, 30, 31, 32, 33, 34, 35, 38, 39, 40, 42, 43, 44, 45, 46, 47,
     49, 51, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 81, 83, 85, 86, 87, 89, 91,
@@ -14,7 +14,8 @@ const CASES: &[u32] = &[
     171, 174, 176, 231, 232, 234, 235, 238, 239, 250, 371, 376, 445, 447, 448, 449, 450, 451, 501, 512, //
     289, 290, 299, 300, 335, 355, 356, 370, 375, 475, 487, 519, //
     252, 253, 254, 255, 256, 257, 258, 260, 261, 262, 263, 264, 265, 266, 267, 268, 269, 270, 271, 311, 313, 314, 315, 316, 318, 319, 368,
-    441, 477, 479, 514, 516,
+    441, 477, 479, 514, 516, //
+    362, 363, 364, 365, 366, 384, 385, 386, 387, 390,
 ];
 
 macro_rules! sources {
@@ -32,10 +33,11 @@ sources! {
     "host_fn_inside.rs" "host_fn_work.rs" "host_wait.rs" "interop.rs" "ipc_allocation.rs" "ipc_events.rs" "ipc_export.rs"
     "ipc_forged.rs" "ipc_handle.rs" "ipc_import.rs" "ipc_kill.rs" "ipc_memory.rs" "ipc_ring.rs" "ipc_torch.rs" "lent.rs"
     "loader.rs" "many_threads.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "raw_handles.rs" "scope.rs"
-    "stream.rs" "timeout.rs" "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/capture.rs" "soft/counts.rs" "soft/counts_of_others.rs"
-    "soft/cudarc_order.rs" "soft/dead_context.rs" "soft/errors.rs" "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs"
-    "soft/host_fn.rs" "soft/ipc.rs" "soft/ipc_forged.rs" "soft/leaks.rs" "soft/lent_streams.rs" "soft/many_threads.rs"
-    "soft/modes.rs" "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs" "two/contexts.rs"
+    "stream.rs" "stream_pool.rs" "timeout.rs" "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/capture.rs"
+    "soft/counts.rs" "soft/counts_of_others.rs" "soft/cudarc_order.rs" "soft/dead_context.rs" "soft/errors.rs"
+    "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs" "soft/host_fn.rs" "soft/ipc.rs" "soft/ipc_forged.rs"
+    "soft/leaks.rs" "soft/lent_streams.rs" "soft/many_threads.rs" "soft/modes.rs" "soft/old_driver.rs" "soft/overlap.rs"
+    "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs" "soft/stream_pool.rs" "two/contexts.rs"
     "two/events.rs" "two/external.rs" "two/ipc.rs" "two/order.rs" "two/scope.rs"
 }
 

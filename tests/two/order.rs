@@ -1,6 +1,6 @@
 //! Streams of one device wait for work of the other.
 
-use cuda_streams::{AsStream, Result, Stream};
+use cuda_streams::{AsStream, Result, Stream, StreamOptions};
 
 use crate::common::hold::Hold;
 use crate::common::returns_after_release;
@@ -29,6 +29,17 @@ fn both_ways(wait: fn(&Stream, &Stream) -> Result<()>) -> Result<()> {
     let [first, second] = streams();
     check(&first, &second, wait)?;
     check(&second, &first, wait)
+}
+
+/// T363
+#[test]
+fn t363_streams_of_a_pool_are_of_its_device() -> Result<()> {
+    let pools = devices().map(|device| device.stream_pool(StreamOptions::new(), 1).expect("a pool"));
+    for (pool, device) in pools.iter().zip(devices()) {
+        assert_eq!((pool.context(), pool.checkout()?.device(), pool.next()?.device()), (device.context()?, device, device));
+    }
+    let [first, second] = &pools;
+    check(&*first.checkout()?, second.next()?, |producer, consumer| consumer.wait_stream(producer))
 }
 
 /// T51
