@@ -190,7 +190,7 @@ impl fmt::Debug for StreamPool {
             .field("device", &self.context.device().ordinal())
             .field("size", &self.size)
             .field("options", &self.options)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
