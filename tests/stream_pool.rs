@@ -212,7 +212,9 @@ fn a_stream_is_given_back_by_any_thread() -> Result<()> {
         }
         drop(give);
     });
-    assert_eq!(pool.checkout()?.id(), id);
+    let stream = pool.checkout()?;
+    assert_eq!(stream.id(), id);
+    assert_works(&stream);
     Ok(())
 }
 
@@ -318,7 +320,8 @@ fn no_call_changes_the_current_context() {
     let pool = pool(2);
     on_a_fresh_thread(|| {
         let (lent, shared) = (pool.checkout().unwrap(), pool.next().unwrap());
-        assert!(lent.query().unwrap() && shared.query().unwrap());
+        assert_works(&lent);
+        assert_works(shared);
         drop(lent);
         assert!(contexts::current().is_null());
         // It moves as any value.
