@@ -114,7 +114,7 @@ impl StreamRef<'_> {
         // SAFETY: the stream is alive: its context is, and the view borrows it; the out pointer is a live local.
         let ask = |driver: &Driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) };
         // Whatever is wrong, the wait will tell.
-        self.handle_name() == 0 || self.call(context, ask).is_ok_and(|answer| !answer.is_ok()) || status != 0
+        self.handle_name() == 0 || !self.call(context, ask).is_ok_and(Answer::is_ok) || status != 0
     }
 
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
