@@ -324,7 +324,8 @@ impl Inner {
         if exceptions::is_capturing() {
             return self.wait_beside_captures(stream.within(context));
         }
-        if self.is_done(seen) && !stream.notices_waits(context) {
+        // An external event's may be a node, which waits for what is recorded later.
+        if self.is_done(seen) && !self.is_external() && !stream.notices_waits(context) {
             return Ok(());
         }
         let raw = match self.handle_in(context) {
