@@ -13,14 +13,9 @@ use crate::common::hold::Hold;
 use crate::common::{child, device, streams};
 use crate::counts::expect;
 use crate::live::live;
-use crate::table::has;
+use crate::table::info;
 
 const MODES: [CaptureMode; 3] = [CaptureMode::Global, CaptureMode::ThreadLocal, CaptureMode::Relaxed];
-
-/// Asks about the capture of a stream: drivers have the third form since 12.3.
-fn info() -> &'static str {
-    if has("cuStreamGetCaptureInfo_v3") { "cuStreamGetCaptureInfo_v3" } else { "cuStreamGetCaptureInfo_v2" }
-}
 
 /// The driver functions that `f`, which is refused, calls.
 #[track_caller]

@@ -31,6 +31,8 @@ mod ipc_forged;
 #[cfg(not(miri))]
 mod leaks;
 #[cfg(not(miri))]
+mod left_out_waits;
+#[cfg(not(miri))]
 mod lent_streams;
 mod live;
 #[cfg(not(miri))]
@@ -55,3 +57,5 @@ mod start;
 mod stream_pool;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;
+#[cfg(not(miri))]
+mod waits_made;

@@ -21,6 +21,11 @@ pub(crate) fn elapsed_time() -> &'static str {
     if has("cuEventElapsedTime_v2") { "cuEventElapsedTime_v2" } else { "cuEventElapsedTime" }
 }
 
+/// Asks about the capture of a stream: drivers have the third form since 12.3.
+pub(crate) fn info() -> &'static str {
+    if has("cuStreamGetCaptureInfo_v3") { "cuStreamGetCaptureInfo_v3" } else { "cuStreamGetCaptureInfo_v2" }
+}
+
 fn functions() -> Vec<&'static str> {
     let (_, table) = include_str!("../../src/driver/table.rs").rsplit_once("table! {").expect("the table is there");
     let rows = table.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")?.split_once('('));
