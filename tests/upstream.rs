@@ -38,7 +38,7 @@ sources! {
     "soft/errors.rs" "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs" "soft/host_fn.rs" "soft/ipc.rs"
     "soft/ipc_forged.rs" "soft/leaks.rs" "soft/left_out_waits.rs" "soft/lent_streams.rs" "soft/many_threads.rs" "soft/modes.rs"
     "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs"
-    "soft/stream_pool.rs" "soft/waits_made.rs" "two/contexts.rs"
+    "soft/stream_pool.rs" "soft/waits_in_captures.rs" "soft/waits_made.rs" "two/contexts.rs"
     "two/events.rs" "two/external.rs" "two/ipc.rs" "two/order.rs" "two/scope.rs"
 }
 

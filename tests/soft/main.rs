@@ -58,4 +58,6 @@ mod stream_pool;
 #[cfg_attr(miri, expect(dead_code, reason = "most of its users are left out"))]
 mod table;
 #[cfg(not(miri))]
+mod waits_in_captures;
+#[cfg(not(miri))]
 mod waits_made;

@@ -5,8 +5,7 @@ use std::ptr;
 use std::thread;
 
 use cuda_streams::{
-    AsEvent, AsStream, CaptureMode, CaptureStatus, Error as StreamError, Event, EventOptions, EventRef, ExternalStream, Graph, Stream,
-    StreamOptions,
+    AsEvent, AsStream, CaptureMode, Error as StreamError, Event, EventOptions, EventRef, ExternalStream, Stream, StreamOptions,
 };
 use cudarc::driver::CudaContext;
 use softcuda::{Report, Scope, Topic, inject};
@@ -20,34 +19,34 @@ use crate::table::info;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-const WAIT: &str = "cuStreamWaitEvent";
+pub(crate) const WAIT: &str = "cuStreamWaitEvent";
 
-type Calls = [(&'static str, u64)];
+pub(crate) type Calls = [(&'static str, u64)];
 
 /// The wait alone.
-const MADE: &Calls = &[(WAIT, 1)];
+pub(crate) const MADE: &Calls = &[(WAIT, 1)];
 /// For an external event, of which it may be a node.
 fn asked() -> Vec<(&'static str, u64)> {
     sum([&[(info(), 1)], MADE])
 }
 
 /// What one stream writes and another reads.
-struct Work {
-    producer: Stream,
+pub(crate) struct Work {
+    pub(crate) producer: Stream,
     one: Words,
-    data: Words,
-    seen: Words,
+    pub(crate) data: Words,
+    pub(crate) seen: Words,
 }
 
 impl Work {
     /// In a scope that was entered now.
-    fn new(producer: Stream) -> Self {
+    pub(crate) fn new(producer: Stream) -> Self {
         let [data, seen] = [0; 2].map(|value| Words::new(device(), value));
         Self { producer, one: Words::new(device(), 1), data, seen }
     }
 
     /// The producer writes.
-    fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         self.data.copy_from(&self.producer, &self.one);
     }
 
@@ -58,7 +57,7 @@ impl Work {
     }
 
     /// What is reported of it, which is nothing but races.
-    fn finish(self, consumer: impl AsStream) -> Result<Vec<Report>> {
+    pub(crate) fn finish(self, consumer: impl AsStream) -> Result<Vec<Report>> {
         consumer.as_stream().synchronize()?;
         self.producer.synchronize()?;
         assert_eq!(self.seen.read(), 1);
@@ -70,11 +69,11 @@ impl Work {
 }
 
 /// An event that is remembered complete.
-fn complete(stream: impl AsStream) -> Event {
+pub(crate) fn complete(stream: impl AsStream) -> Event {
     complete_with(stream, EventOptions::new())
 }
 
-fn complete_with(stream: impl AsStream, options: EventOptions) -> Event {
+pub(crate) fn complete_with(stream: impl AsStream, options: EventOptions) -> Event {
     let event = options.build();
     event.record(stream).expect("a record");
     event.synchronize().expect("its work is done");
@@ -344,91 +343,5 @@ fn a_wait_of_the_legacy_default_stream_is_a_barrier() -> Result {
             assert_eq!(run(legacy, options, expected, true)?.len(), 1, "{:?}", legacy.as_stream());
         }
     }
-    Ok(())
-}
-
-/// A graph that waits for the event and then reads, captured while the event was complete; or where the driver forgot
-/// the wait.
-fn captured_reports(options: EventOptions, is_ours: bool, is_forgotten: bool) -> Result<(usize, Vec<Report>)> {
-    let _scope = Scope::enter();
-    let [producer, consumer] = streams();
-    let mut work = Work::new(producer);
-    let event = complete_with(&work.producer, options);
-    let forgotten = is_forgotten.then(|| inject(WAIT, 0));
-    let enqueue = |work: &mut Work| {
-        consumer.wait_event(&event)?;
-        work.seen.copy_from(&consumer, &work.data);
-        Ok::<_, StreamError>(())
-    };
-    let graph = if is_ours {
-        consumer.capture::<StreamError>(CaptureMode::default(), |_| enqueue(&mut work))?
-    } else {
-        raw::begin_capture(&consumer);
-        enqueue(&mut work)?;
-        let raw = raw::end_capture(&consumer).expect("the capture goes on");
-        // SAFETY: ended just now, of a stream of this context.
-        unsafe { Graph::from_raw(consumer.context(), raw) }?
-    };
-    drop(forgotten);
-    let (nodes, mut graph) = (graph.node_count()?, graph.instantiate()?);
-    work.write();
-    event.record(&work.producer)?;
-    settle(&work.producer);
-    // SAFETY: what is copied lives until the consumer has been waited for.
-    unsafe { graph.launch(&consumer) }?;
-    Ok((nodes, work.finish(consumer)?))
-}
-
-/// Each launch waits for what is recorded by then: that the event was complete at the capture says nothing of it.
-#[test]
-fn a_wait_for_an_external_event_is_a_node() -> Result {
-    device().context()?;
-    let options = EventOptions::new().external(true);
-    for is_ours in [true, false] {
-        assert_eq!(captured_reports(options, is_ours, false)?, (2, vec![]));
-        let (nodes, reports) = captured_reports(options, is_ours, true)?;
-        assert_eq!((nodes, reports.len()), (1, 1), "{reports:#?}");
-    }
-    Ok(())
-}
-
-/// What is recorded in a capture is waited for to join it.
-#[test]
-fn a_wait_for_what_a_capture_recorded_again_joins_it() -> Result {
-    let [stream, side] = streams();
-    for is_forgotten in [false, true] {
-        let event = complete(&side);
-        let joins = stream.capture::<StreamError>(CaptureMode::default(), |scope| {
-            scope.record(&event)?;
-            let forgotten = is_forgotten.then(|| inject(WAIT, 0));
-            expect(&sum([&[(info(), 1)], MADE]), || side.wait_event(&event));
-            drop(forgotten);
-            assert_eq!(side.is_capturing(), Ok(!is_forgotten));
-            scope.wait_stream(&side)
-        });
-        assert_eq!(joins.is_err(), is_forgotten);
-    }
-    Ok(())
-}
-
-/// A stream that others capture: the answer is the driver's, and the capture is over.
-#[test]
-fn in_a_capture_of_others_the_wait_is_made() -> Result {
-    let [stream, other] = streams();
-    let event = complete(&other);
-    let made = sum([&[("cuStreamIsCapturing", 1)], MADE]);
-    for is_forgotten in [false, true] {
-        let _misuse = Scope::enter();
-        raw::begin_capture(&stream);
-        let forgotten = is_forgotten.then(|| inject(WAIT, 0));
-        let refused = expect(&made, || Ok(stream.wait_event(&event)));
-        drop(forgotten);
-        assert_eq!(refused.is_err(), !is_forgotten, "{refused:?}");
-        let expected = if is_forgotten { CaptureStatus::Active } else { CaptureStatus::Invalidated };
-        assert_eq!(stream.capture_status(), Ok(expected));
-        let ended = raw::end_capture(&stream).map(raw::destroy_graph);
-        assert_eq!(ended.is_err(), !is_forgotten);
-    }
-    expect(&[("cuStreamIsCapturing", 1)], || stream.wait_event(&event));
     Ok(())
 }
