@@ -205,7 +205,7 @@ fn in_a_capture_of_others_the_driver_has_its_say() -> Result<()> {
 }
 
 /// What the event records between capture and launch.
-fn check_node(graph: Graph, stream: &Stream, event: &Event) -> Result<()> {
+fn check_node(graph: &Graph, stream: &Stream, event: &Event) -> Result<()> {
     assert_eq!(graph.node_count(), Ok(1), "the wait is a node");
     let ([producer], mut graph) = (streams(), graph.instantiate()?);
     let work = Work::new(&producer);
@@ -221,14 +221,14 @@ fn an_external_event_that_is_complete_becomes_a_node() -> Result<()> {
     let [stream, other] = streams();
     let event = complete_with(&other, EXTERNAL)?;
     let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.wait_event(&event))?;
-    check_node(graph, &stream, &event)?;
+    check_node(&graph, &stream, &event)?;
     let event = complete_with(&other, EXTERNAL)?;
     raw::begin_capture(&stream);
     stream.wait_event(&event)?;
     let raw = raw::end_capture(&stream).expect("the capture goes on");
     // SAFETY: ended just now, of a stream of this context.
     let graph = unsafe { Graph::from_raw(stream.context(), raw) }?;
-    check_node(graph, &stream, &event)
+    check_node(&graph, &stream, &event)
 }
 
 /// By a wait, into a capture of others: nobody has its handle.
@@ -244,5 +244,5 @@ fn an_external_event_becomes_a_node_on_a_stream_that_was_brought_into_a_capture(
     let raw = raw::end_capture(&stream).expect("the capture goes on");
     // SAFETY: ended just now, of a stream of this context.
     let graph = unsafe { Graph::from_raw(stream.context(), raw) }?;
-    check_node(graph, &stream, &event)
+    check_node(&graph, &stream, &event)
 }

@@ -93,3 +93,19 @@ fn a_never_recorded_event_is_not_waited_for() -> Result<()> {
     }
     stream.synchronize()
 }
+
+/// Each time by an event that is used again, and may be pending still.
+#[test]
+fn streams_that_are_waited_for_in_turn_are_not_taken_for_each_other() -> Result<()> {
+    let [first, second, free] = streams();
+    let (hold, longer) = (Hold::new(&first), Hold::new(&second));
+    for _ in 0..3 {
+        for (stream, is_done) in [(&first, false), (&free, true), (&second, false)] {
+            assert_eq!(stream.synchronize_timeout(Duration::ZERO), Ok(is_done));
+        }
+    }
+    assert!(returns_after_release(hold, || first.synchronize_timeout(NEVER))?);
+    assert!(!second.synchronize_timeout(SHORT)?);
+    assert!(returns_after_release(longer, || second.synchronize_timeout(NEVER))?);
+    Ok(())
+}

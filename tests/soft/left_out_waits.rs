@@ -1,4 +1,4 @@
-//! Waits that change nothing are not made: which, and what is asked before. (waits_made.rs has those that must be.)
+//! Waits that change nothing are not made: which, and what is asked before. (`waits_made.rs` has those that must be.)
 
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash as _};
@@ -158,7 +158,7 @@ fn an_event_never_recorded_is_waited_for_nowhere() -> Result {
     Ok(())
 }
 
-/// Outside of captures it is as any other; inside, a wait for it is a node (tests/left_out_waits.rs). A stream that nobody
+/// Outside of captures it is as any other; inside, a wait for it is a node (`waits_in_captures.rs`). A stream that nobody
 /// else has had may have been brought into one.
 #[test]
 fn of_an_external_event_each_stream_is_asked_for_its_capture() -> Result {
@@ -199,11 +199,14 @@ fn completion_that_another_thread_was_told_of_counts() -> Result {
     Ok(())
 }
 
+/// Gives the handle of a stream to somebody else; answers the stream that this was.
+type Way<'a> = &'a dyn Fn(Stream) -> Result<Stream>;
+
 /// Each way by which somebody else comes to have the handle of a stream.
 #[test]
 fn whoever_has_had_the_handle_has_the_stream_asked_for_good() -> Result {
     let cudarc = CudaContext::new(device().ordinal() as usize)?;
-    let ways: [(&str, &dyn Fn(Stream) -> Result<Stream>); 10] = [
+    let ways: [(&str, Way<'_>); 10] = [
         ("Stream::as_raw", &|stream| Ok((stream.as_raw(), stream).1)),
         ("of a clone", &|stream| Ok((stream.clone().as_raw(), stream).1)),
         ("StreamRef::as_raw", &|stream| Ok((stream.as_stream().as_raw(), stream).1)),
@@ -247,7 +250,7 @@ fn whoever_has_had_the_handle_has_the_stream_asked_for_good() -> Result {
         check(&stream, &event, &[]);
         let stream = lend(stream)?;
         for _ in 0..2 {
-            expect(ASKED, || Ok(stream.wait_event(&event).unwrap_or_else(|error| panic!("{way}: {error}"))));
+            assert_eq!(expect(ASKED, || Ok(stream.wait_event(&event))), Ok(()), "{way}");
             expect(ASKED, || stream.clone().wait_event(&event));
         }
         check(&other, &event, &[]);

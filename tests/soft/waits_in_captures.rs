@@ -60,7 +60,7 @@ fn a_wait_for_an_external_event_is_a_node() -> Result {
 
 /// What is recorded in a capture is waited for to join it.
 #[test]
-fn a_wait_for_what_a_capture_recorded_again_joins_it() -> Result {
+fn a_wait_for_what_a_capture_recorded_again_joins_it() {
     let [stream, side] = streams();
     for is_forgotten in [false, true] {
         let event = complete(&side);
@@ -74,12 +74,11 @@ fn a_wait_for_what_a_capture_recorded_again_joins_it() -> Result {
         });
         assert_eq!(joins.is_err(), is_forgotten);
     }
-    Ok(())
 }
 
 /// A stream that others capture: the answer is the driver's, and the capture is over.
 #[test]
-fn in_a_capture_of_others_the_wait_is_made() -> Result {
+fn in_a_capture_of_others_the_wait_is_made() {
     let [stream, other] = streams();
     let event = complete(&other);
     let made = sum([&[("cuStreamIsCapturing", 1)], MADE]);
@@ -96,5 +95,4 @@ fn in_a_capture_of_others_the_wait_is_made() -> Result {
         assert_eq!(ended.is_err(), !is_forgotten);
     }
     expect(&[("cuStreamIsCapturing", 1)], || stream.wait_event(&event));
-    Ok(())
 }

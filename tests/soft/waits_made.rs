@@ -270,7 +270,8 @@ fn what_a_graph_records_is_waited_for() -> Result {
     )
 }
 
-/// Exported: from then on the driver is asked, whatever was known before. (tests/ipc_events.rs has the other process.)
+/// Exported: from then on the driver is asked, whatever was known before. (For what the other process
+/// does see `ipc_events.rs`.)
 #[test]
 fn what_another_process_may_have_recorded_is_waited_for() -> Result {
     let [stream, other] = streams();
