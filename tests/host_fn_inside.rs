@@ -45,6 +45,20 @@ fn what_is_dropped_inside_is_given_back_later() -> Result<()> {
     check_order(&stream)
 }
 
+/// By the driver's thread, which has it at hand from then on.
+#[test]
+fn an_event_that_is_dropped_inside_is_idle() -> Result<()> {
+    let [stream] = streams();
+    let event = stream.record_event()?;
+    let before = stream.context().event_pool();
+    inside(&stream, move || drop(event));
+    let after = stream.context().event_pool();
+    // Waiting for a function may have created an event too.
+    let created = usize::try_from(after.created - before.created).expect("a few");
+    assert_eq!(after.idle - before.idle, 1 + created);
+    check_order(&stream)
+}
+
 #[test]
 fn destroying_inside_is_refused_and_done_later() -> Result<()> {
     let [stream, destroyed] = streams();
