@@ -472,6 +472,7 @@ pub(crate) const WITHOUT_THE_DRIVER: &[&str] = &[
     "Context::id",
     "Context::device",
     "Context::as_raw",
+    "Context::event_pool",
     "Stream::id",
     "Stream::priority",
     "Stream::is_blocking",
