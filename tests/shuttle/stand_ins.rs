@@ -74,6 +74,8 @@ pub(crate) mod handle {
     use crate::driver::CUevent;
     use crate::error::Result;
 
+    pub(crate) type RawEvent = CUevent;
+
     shuttle::lazy_static! {
         pub(crate) static ref DESTROYED: AtomicUsize = AtomicUsize::new(0);
     }
