@@ -16,6 +16,7 @@ mod raw;
 mod refused;
 mod shares;
 mod status;
+mod supply;
 mod view;
 mod word;
 
@@ -125,8 +126,8 @@ impl<M: Mode> Event<M> {
     /// Makes the stream wait for the mark: what is enqueued on it from now on runs after the work
     /// before the mark. The host does not wait. The stream may be of another device.
     ///
-    /// For an event that was never recorded this does nothing. [`Stream::wait_event`] is the same
-    /// call and reads better.
+    /// For an event that was never recorded this does nothing. Where it is known that the work is done, and the wait
+    /// would change nothing, the driver is not called either. [`Stream::wait_event`] is the same call and reads better.
     ///
     /// [`Stream::wait_event`]: crate::Stream::wait_event
     ///
@@ -143,7 +144,7 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
-    /// * [`Error::Driver`], also with the error of earlier work
+    /// * [`Error::Driver`], also with the error of earlier work, where the driver is called
     ///
     /// ```
     /// use cuda_streams::{Device, Event};

@@ -112,8 +112,8 @@ impl Event<Dynamic> {
 }
 
 impl Device {
-    /// An event that is created now, in the device's primary context, rather than at its first
-    /// record.
+    /// An event that is there now, in the device's primary context, rather than at its first record: created, or an idle
+    /// one (see [`Context::event_pool`]). For one that is at hand the driver is not asked whether the context still lives.
     ///
     /// # Errors
     ///

@@ -41,8 +41,8 @@ impl EventPoolStats {
 impl Context {
     /// What became of its events. Makes no driver call.
     ///
-    /// Dropping an event keeps the driver's for the next one, since creating and destroying take the driver's lock; there
-    /// are never more than were in use at once, and those that threads have at hand (64 of a kind each).
+    /// Dropping an event keeps the driver's for the next one, since creating and destroying take the driver's lock. There
+    /// are never more of a kind than were in use at once, and those that threads have at hand (64 each).
     ///
     /// ```
     /// use cuda_streams::Device;
@@ -69,7 +69,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers. None is idle afterwards in either case.
+    /// [`Error::ContextDestroyed`]: what was idle is forgotten; [`Error::Driver`] as the driver answers: of those that it
+    /// does not destroy nothing is known any more.
     ///
     /// ```
     /// use cuda_streams::Device;
@@ -81,7 +82,12 @@ impl Context {
     /// ```
     #[doc(alias = "cuEventDestroy")]
     pub fn trim_events(self) -> Result<usize> {
-        self.verify()?;
+        if let Err(error) = self.verify() {
+            if self.has_died() && !exceptions::is_forked() {
+                pool::forget(self.number());
+            }
+            return Err(error);
+        }
         let events = pool::clear(self.number());
         let mut result = Ok(events.len());
         for event in events {

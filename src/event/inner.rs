@@ -1,13 +1,16 @@
 //! What every event is, whatever its mode: a driver event that is created when it is needed.
 
+mod binding;
+
 use std::ffi::c_void;
 use std::num::NonZeroU32;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::flags::{Design, EventFlags};
-use super::pool::{self, Kind};
 use super::shares;
+use super::supply::{Obtained, give_up, obtain, take};
+
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};
 use crate::driver::{Answer, CUevent};
@@ -16,11 +19,12 @@ use crate::exceptions;
 use crate::guard;
 use crate::handle::{Object, RawEvent, StreamIn, StreamRef};
 use crate::sharing::{self, Bytes, Origin, Shared};
+use binding::{handle_of, unused};
 
 /// 24 bytes: the driver's event, the word, the number of its context and its flags.
 ///
 /// The context is set before the handle, and both for good: who sees a handle sees its context. But for one exchange: see
-/// [`UNUSED`].
+/// [`binding`].
 pub(crate) struct Inner {
     raw: AtomicPtr<c_void>,
     pub(super) word: Word,
@@ -33,20 +37,6 @@ pub(crate) struct Inner {
 /// In the number of the context, from the beginning: where the stream of a record or a wait is being captured, these
 /// are nodes of the graph.
 const EXTERNAL: u32 = 1 << 31;
-
-/// In the address of the handle: the driver's event has been another's, and is not this one's yet. Either a record takes
-/// the bit away; or a new driver event takes the handle's place, where others will see it, who would find the other's
-/// record in this one.
-const UNUSED: usize = 1;
-
-fn is_unused(raw: RawEvent) -> bool {
-    raw.addr() & UNUSED != 0
-}
-
-/// The handle without the bit.
-fn handle_of(raw: RawEvent) -> RawEvent {
-    raw.map_addr(|address| address & !UNUSED)
-}
 
 /// The bit for an event of this design.
 const fn external(design: Design) -> u32 {
@@ -80,14 +70,14 @@ impl Inner {
     /// Never recorded, and bound to this context, which is alive.
     pub(crate) fn bound(context: Context, design: Design) -> Result<Self> {
         let obtained = obtain(context, design.flags)?;
-        Ok(Self::holding(obtained.unused(), context, design))
+        Ok(Self::holding(unused(obtained), context, design))
     }
 
     /// The same of an event that the thread has at hand, if it has any: the driver is not asked whether the context lives.
     #[inline]
     pub(super) fn at_hand(context: Context, design: Design) -> Option<Self> {
         let raw = take(context, design.flags)?;
-        Some(Self::holding(Obtained::Pooled(raw).unused(), context, design))
+        Some(Self::holding(unused(Obtained::Pooled(raw)), context, design))
     }
 
     /// Bound and recorded now. Nobody else sees the event yet, so nothing here is an atomic read-modify-write.
@@ -122,7 +112,7 @@ impl Inner {
             None => obtain(context, design.flags)?,
         };
         if exceptions::is_capturing() || design.external {
-            let inner = Self::holding(obtained.unused(), context, design);
+            let inner = Self::holding(unused(obtained), context, design);
             return inner.record_beside_captures(stream).map(|()| inner);
         }
         Self::recorded_as(obtained.handle(), stream.view(), context, design)
@@ -152,86 +142,6 @@ impl Inner {
         self.context.load(Ordering::Relaxed) & EXTERNAL != 0
     }
 
-    /// The handle that it has used, and its living context, or `None`: then it was never recorded.
-    #[inline]
-    pub(super) fn handle(&self) -> Result<Option<(CUevent, Context)>> {
-        let bound = self.bound_handle()?;
-        Ok(bound.filter(|(raw, _)| !is_unused(*raw)).map(|(raw, home)| (raw.cast(), home)))
-    }
-
-    /// The handle and its living context, or `None` if it was never recorded, as was `seen`, nor can others have done so.
-    #[inline]
-    pub(super) fn recorded_handle(&self, seen: Seen) -> Result<Option<(CUevent, Context)>> {
-        let handle = self.handle()?;
-        Ok(handle.filter(|_| seen.is_recorded() || self.is_lent()))
-    }
-
-    /// The handle, used or not, and its living context, or `None` while it is unbound.
-    #[inline]
-    fn bound_handle(&self) -> Result<Option<(RawEvent, Context)>> {
-        let raw = self.raw.load(Ordering::Acquire);
-        match self.home() {
-            Some(home) if !raw.is_null() => {
-                home.alive()?;
-                Ok(Some((raw, home)))
-            }
-            _ => exceptions::check().map(|()| None),
-        }
-    }
-
-    /// The handle, if the event belongs to `known`, a living context, has been used, and is not external: mostly so.
-    #[inline]
-    fn handle_in(&self, known: Context) -> Option<CUevent> {
-        let raw = self.raw.load(Ordering::Acquire);
-        // Neither null nor unused: with the bit turned to be the sign, a positive number.
-        let is_used = raw.addr().rotate_right(UNUSED.trailing_ones()).cast_signed() > 0;
-        let here = is_used && self.context.load(Ordering::Relaxed) == known.number().get();
-        here.then_some(raw.cast())
-    }
-
-    /// The handle, for a record: of an event that is unused, of another context, or of one that is bound now.
-    #[cold]
-    pub(super) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
-        let raw = match self.bound_handle()? {
-            // The driver refuses the record.
-            Some((raw, home)) if home != context => return Ok(handle_of(raw).cast()),
-            Some((raw, _)) => raw,
-            None => self.bind(context, call)?,
-        };
-        if !is_unused(raw) {
-            return Ok(raw.cast());
-        }
-        // Another thread may have done so, or given it a new one.
-        match self.raw.compare_exchange(raw, handle_of(raw), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(handle_of(raw).cast()),
-            Err(other) => Ok(other.cast()),
-        }
-    }
-
-    /// The handle, for others: of an event that nobody has had, unless this one has recorded it. Bound now, if it is not.
-    pub(super) fn own_handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
-        let (raw, home) = match self.bound_handle()? {
-            Some(bound) => bound,
-            None => (self.bind(context, call)?, context),
-        };
-        self.own(raw, home).map(RawEvent::cast)
-    }
-
-    /// The handle, which was `raw`: with a new driver event in place of one that is unused.
-    fn own(&self, raw: RawEvent, home: Context) -> Result<RawEvent> {
-        if !is_unused(raw) {
-            return Ok(raw);
-        }
-        let created = create(home, self.flags())?.cast();
-        let (own, idle) = match self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => (created, handle_of(raw)),
-            Err(other) => (other, created),
-        };
-        // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
-        unsafe { give_up(idle, home.number(), self.flags().bits()) };
-        Ok(own)
-    }
-
     /// Whether somebody else may record it.
     #[inline]
     pub(super) fn is_lent(&self) -> bool {
@@ -253,40 +163,6 @@ impl Inner {
     #[inline]
     pub(super) fn is_done(&self, seen: Seen) -> bool {
         (!seen.is_recorded() || seen.is_complete()) && !self.is_lent()
-    }
-
-    /// Binds it to this context, if it is not bound yet; the handle, used or not.
-    #[cold]
-    pub(super) fn bind(&self, context: Context, call: &'static str) -> Result<RawEvent> {
-        let flags = self.flags();
-        let obtained = obtain(context, flags)?;
-        // SAFETY: of this context, and nobody else has the handle.
-        let discard = || unsafe { give_up(obtained.handle(), context.number(), flags.bits()) };
-        let external = self.context.load(Ordering::Relaxed) & EXTERNAL;
-        let number = context.number().get() | external;
-        // The context first: once it is claimed, only creators in that context get further, and each of
-        // them already holds an event, so a handle follows.
-        let claimed = self.context.compare_exchange(external, number, Ordering::AcqRel, Ordering::Acquire);
-        if claimed.is_err_and(|claimed| claimed != number) {
-            discard();
-            return Err(self.mismatch(call, context.name(), None));
-        }
-        match self.raw.compare_exchange(ptr::null_mut(), obtained.unused(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(obtained.unused()),
-            Err(theirs) => {
-                discard();
-                Ok(theirs)
-            }
-        }
-    }
-
-    /// Binds it to this context.
-    pub(super) fn bind_to(&self, context: Context, call: &'static str) -> Result<()> {
-        match self.bound_handle()? {
-            None => self.bind(context, call).map(drop),
-            Some((_, home)) if home == context => Ok(()),
-            Some(_) => Err(self.mismatch(call, context.name(), None)),
-        }
     }
 
     #[inline(always)]
@@ -400,22 +276,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Nothing is remembered from now on.
-    pub(super) fn set_lent(&self) {
-        self.flags.fetch_or(LENT, Ordering::AcqRel);
-    }
-
-    /// The handle, for others to use: nothing is remembered from now on. `None` also where the driver refuses a new event.
-    pub(crate) fn lend(&self) -> Option<RawEvent> {
-        let raw = self.raw.load(Ordering::Acquire);
-        if raw.is_null() {
-            return None;
-        }
-        let own = if is_unused(raw) { self.own(raw, self.home()?).ok()? } else { raw };
-        self.set_lent();
-        Some(own)
-    }
-
     /// Its handle for other processes, if it has one.
     pub(super) fn ipc_handle(&self) -> Option<Bytes> {
         if self.flags.load(Ordering::Acquire) & HAS_HANDLE == 0 {
@@ -478,91 +338,4 @@ impl Drop for Inner {
 /// As it is known to the table of what is shared.
 fn key(raw: RawEvent, home: Context) -> Shared {
     Shared { kind: IpcKind::Event, context: home.number(), address: raw.addr() as u64 }
-}
-
-/// A driver event that was never recorded, or is used again.
-#[derive(Clone, Copy)]
-enum Obtained {
-    New(RawEvent),
-    Pooled(RawEvent),
-}
-
-impl Obtained {
-    /// The handle of an event that is not recorded yet.
-    #[inline]
-    fn unused(self) -> RawEvent {
-        match self {
-            Self::New(raw) => raw,
-            Self::Pooled(raw) => raw.map_addr(|address| address | UNUSED),
-        }
-    }
-
-    /// The handle of an event that is about to be recorded, and that nobody else has yet.
-    #[inline]
-    fn handle(self) -> RawEvent {
-        match self {
-            Self::New(raw) | Self::Pooled(raw) => raw,
-        }
-    }
-}
-
-/// An idle event of these flags that the thread has at hand.
-#[inline]
-fn take(context: Context, flags: EventFlags) -> Option<RawEvent> {
-    pool::take(context.number(), Kind::of(flags.bits())?)
-}
-
-/// An event of these flags: an idle one, or a new one. The context is alive.
-#[cold]
-fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
-    if let Some(raw) = take(context, flags) {
-        return Ok(Obtained::Pooled(raw));
-    }
-    let Some(kind) = Kind::of(flags.bits()) else { return create(context, flags).map(|raw| Obtained::New(raw.cast())) };
-    let number = context.number();
-    // Either asks whether the context lives, which taking one that is at hand does not.
-    let obtained = match pool::fetch(number, kind) {
-        Some(raw) => context.verify().map(|()| Obtained::Pooled(raw)),
-        None => create(context, flags).map(|raw| Obtained::New(raw.cast())),
-    };
-    match obtained {
-        Ok(Obtained::New(_)) => pool::created(number, kind),
-        Err(_) if context.has_died() => pool::forget(number),
-        _ => {}
-    }
-    obtained
-}
-
-/// A new driver event.
-fn create(context: Context, flags: EventFlags) -> Result<CUevent> {
-    let _current = context.enter()?;
-    let mut raw: CUevent = ptr::null_mut();
-    // SAFETY: the context is current, the out pointer is a live local.
-    context.check(unsafe { context.driver().cuEventCreate(&raw mut raw, flags.bits()) })?;
-    Ok(raw)
-}
-
-/// Gives up an event: idle from now on if others can use it, or else destroyed.
-///
-/// # Safety
-///
-/// Of this context, with these flags, and nobody uses the handle from now on.
-#[inline]
-unsafe fn give_up(raw: RawEvent, context: NonZeroU32, flags: u32) {
-    match Kind::of(flags) {
-        Some(kind) if !exceptions::is_forked() => pool::give(context, kind, raw),
-        // SAFETY: the caller's contract.
-        _ => unsafe { destroy_untold(raw, context) },
-    }
-}
-
-/// # Safety
-///
-/// Of this context, and nobody uses the handle from now on.
-#[cold]
-unsafe fn destroy_untold(raw: RawEvent, context: NonZeroU32) {
-    // SAFETY: the caller's contract.
-    let destroyed = unsafe { Object::Event(raw.cast()).destroy(Context::by_number(context)) };
-    // Nobody is there to be told.
-    let _ = destroyed;
 }

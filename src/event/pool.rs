@@ -90,16 +90,15 @@ pub(super) fn fetch(context: NonZeroU32, kind: Kind) -> Option<RawEvent> {
     }
 }
 
-/// Takes an event that nobody uses, of this context. Not in a forked child.
+/// Keeps an event that nobody uses, of this context, at hand; false if there is no place.
 #[inline]
-pub(super) fn give(context: NonZeroU32, kind: Kind, event: RawEvent) {
-    if !at_hand(context).is_some_and(|magazines| magazines.of(kind).push(event)) {
-        bring(context, kind, event);
-    }
+pub(super) fn keep(context: NonZeroU32, kind: Kind, event: RawEvent) -> bool {
+    at_hand(context).is_some_and(|magazines| magazines.of(kind).push(event))
 }
 
+/// Takes an event that nobody uses, of this context. Not in a forked child.
 #[cold]
-fn bring(context: NonZeroU32, kind: Kind, event: RawEvent) {
+pub(super) fn give(context: NonZeroU32, kind: Kind, event: RawEvent) {
     match at_hand(context).or_else(|| join(context)) {
         Some(magazines) if magazines.of(kind).push(event) => {}
         Some(magazines) => magazines.depot().give(kind, event, Some(magazines.of(kind))),
@@ -107,9 +106,9 @@ fn bring(context: NonZeroU32, kind: Kind, event: RawEvent) {
     }
 }
 
-/// An event was created, because there was none.
-pub(super) fn created(context: NonZeroU32, kind: Kind) {
-    Depot::of(context).created(kind);
+/// An event was created, because there was none. Whether it is the first of the context.
+pub(super) fn created(context: NonZeroU32, kind: Kind) -> bool {
+    at_hand(context).map_or_else(|| Depot::of(context), Magazines::depot).created(kind)
 }
 
 /// All idle events of the context but those that other threads have at hand; they are the caller's from now on.
@@ -122,6 +121,11 @@ pub(super) fn clear(context: NonZeroU32) -> Vec<RawEvent> {
 pub(super) fn forget(context: NonZeroU32) {
     clear(context);
     Depot::of(context).end();
+}
+
+/// The contexts of which this is true have died, and their events with them.
+pub(super) fn forget_where(has_died: impl Fn(NonZeroU32) -> bool) {
+    Depot::all().into_iter().filter(|depot| has_died(depot.context())).for_each(Depot::end);
 }
 
 /// How many events were created, how often one was used again, and how many are idle.

@@ -9,8 +9,11 @@ use crate::exceptions;
 use crate::handle::RawEvent;
 
 impl<M: Mode> Event<M> {
-    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context (or if it was never
-    /// recorded, has an event for reuse, and the driver refuses the new one that it then needs).
+    /// The raw `CUevent`, valid while this event lives; `None` while it is not bound to a context. An event that was never
+    /// recorded, and has one that was used before, gets a new one here: `None` where none can be had (the driver refuses,
+    /// the context is gone, inside a host function, in a forked child).
+    ///
+    /// Where the driver has refused the first record, the raw event may be one that was used before.
     ///
     /// Whoever has it may record the event, so from now on this crate asks the driver each time
     /// instead of answering from what it remembers. It must not be destroyed.
@@ -25,10 +28,10 @@ impl<M: Mode> Event<M> {
         self.inner.lend()
     }
 
-    /// Gives the driver's event up: whoever has the raw `CUevent` then destroys it with
-    /// `cuEventDestroy`, or hands it to [`from_raw`](Self::from_raw). `None` while the event is not bound
-    /// to a context. Where its context is gone, so is the event, and the handle must not be used. If a graph has a
-    /// node of it, it must not be destroyed before that graph is gone, and what was made of it.
+    /// Gives the driver's event up: whoever has the raw `CUevent` then destroys it with `cuEventDestroy`, or hands it to
+    /// [`from_raw`](Self::from_raw). `None` where [`as_raw`](Self::as_raw) is. Where its context is gone, so is the event,
+    /// and the handle must not be used. If a graph has a node of it, it must not be destroyed before that graph is gone, and
+    /// what was made of it.
     ///
     /// ```
     /// use cuda_streams::{Device, Event, EventOptions};

@@ -8,7 +8,8 @@ use super::magazine::{HALF, Idle, Magazine};
 use crate::handle::RawEvent;
 use crate::sync::{AtomicPtr, Mutex, MutexGuard, global};
 
-/// What a thread has at hand of one context: a magazine for each kind.
+/// What a thread has at hand of one context: a magazine for each kind. In cache lines of its own.
+#[repr(align(128))]
 pub(super) struct Magazines {
     kinds: [Magazine; KINDS],
     depot: &'static Depot,
@@ -75,6 +76,15 @@ impl Depot {
         depot
     }
 
+    /// Those there are.
+    pub(super) fn all() -> Vec<&'static Self> {
+        DEPOTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn context(&self) -> NonZeroU32 {
+        self.context
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,9 +132,12 @@ impl Depot {
         state.forget_if_over();
     }
 
-    /// An event was created, because there was none.
-    pub(super) fn created(&self, kind: Kind) {
-        self.state().shelves[kind.index()].created += 1;
+    /// An event was created, because there was none. Whether it is the first.
+    pub(super) fn created(&self, kind: Kind) -> bool {
+        let mut state = self.state();
+        let is_first = state.shelves.iter().all(|shelf| shelf.created == 0);
+        state.shelves[kind.index()].created += 1;
+        is_first
     }
 
     /// All idle events but those of other threads, which are the caller's now.
