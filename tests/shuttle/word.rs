@@ -2,7 +2,6 @@
 
 #[path = "../loom/model.rs"]
 mod model;
-#[allow(unused_imports, reason = "a part is for the other files")]
 mod sync;
 #[allow(dead_code, reason = "a part of it is for what is not explored")]
 #[path = "../../src/event/word.rs"]

@@ -1,4 +1,4 @@
-//! That tests/many_threads.rs sees what it is to see: its threads, one after the other, on a driver that forgets.
+//! That `tests/many_threads.rs` sees what it is to see: its threads, one after the other, on a driver that forgets.
 
 #[path = "../many_threads/actor.rs"]
 mod actor;
