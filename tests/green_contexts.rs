@@ -168,3 +168,27 @@ fn the_current_context_stays_as_it_is() -> Result<()> {
         Ok(())
     })
 }
+
+/// The driver records an event of the primary context on it; an idle one is the event's own from then on too.
+#[test]
+fn an_event_of_the_primary_context_is_recorded_there() -> Result<()> {
+    let [ours, last] = streams();
+    let Some(green) = Green::new() else { return Ok(()) };
+    let theirs = green.stream();
+    let stream = external(&theirs)?;
+    let new = || device().event(EventOptions::new());
+    let fresh = new()?;
+    drop(ours.record_event()?);
+    let idle = new()?;
+    let hold = Hold::new(&stream);
+    for event in [&fresh, &idle] {
+        event.record(&stream)?;
+        assert!(!event.query()?, "{event:?}");
+        last.wait_event(event)?;
+        assert!(!last.query()?, "{event:?}");
+    }
+    hold.release();
+    last.synchronize()?;
+    assert!(fresh.query()? && idle.query()?);
+    Ok(())
+}

@@ -35,7 +35,7 @@ sources! {
     "left_out_waits.rs" "lent.rs" "loader.rs" "many_threads.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs"
     "overlap.rs" "raw_handles.rs" "scope.rs" "stream.rs" "stream_pool.rs" "timeout.rs" "to_cudarc.rs" "torch_extension.rs"
     "upstream.rs" "soft/capture.rs" "soft/counts.rs" "soft/counts_of_others.rs" "soft/cudarc_order.rs" "soft/dead_context.rs"
-    "soft/errors.rs" "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs" "soft/host_fn.rs" "soft/ipc.rs"
+    "soft/errors.rs" "soft/event_supply.rs" "soft/failures.rs" "soft/foreign.rs" "soft/graph_example.rs" "soft/host_fn.rs" "soft/ipc.rs"
     "soft/ipc_forged.rs" "soft/leaks.rs" "soft/left_out_waits.rs" "soft/lent_streams.rs" "soft/many_threads.rs" "soft/modes.rs"
     "soft/old_driver.rs" "soft/overlap.rs" "soft/reports.rs" "soft/retired.rs" "soft/scope.rs" "soft/start.rs"
     "soft/stream_pool.rs" "soft/waits_in_captures.rs" "soft/waits_made.rs" "two/contexts.rs"

@@ -19,6 +19,7 @@ mod cudarc_order;
 #[cfg(not(miri))]
 mod dead_context;
 #[cfg(not(miri))]
+mod event_supply;
 mod failures;
 #[cfg(not(miri))]
 mod graph_example;
