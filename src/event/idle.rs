@@ -18,7 +18,7 @@ pub struct EventPoolStats {
     pub created: u64,
     /// How often an idle one was used again.
     pub reused: u64,
-    /// How many are idle now.
+    /// How many are idle now: none of a context that has died.
     pub idle: usize,
 }
 
@@ -61,8 +61,15 @@ impl Context {
         if exceptions::is_forked() {
             return EventPoolStats::default();
         }
+        self.forget_events_if_dead();
         let (created, reused, idle) = pool::counts(self.number());
         EventPoolStats { created, reused, idle }
+    }
+
+    fn forget_events_if_dead(self) {
+        if self.has_died() && !exceptions::is_forked() {
+            pool::forget(self.number());
+        }
     }
 
     /// Destroys the idle events of this context, but for those that other threads have at hand; how many.
@@ -82,12 +89,7 @@ impl Context {
     /// ```
     #[doc(alias = "cuEventDestroy")]
     pub fn trim_events(self) -> Result<usize> {
-        if let Err(error) = self.verify() {
-            if self.has_died() && !exceptions::is_forked() {
-                pool::forget(self.number());
-            }
-            return Err(error);
-        }
+        self.verify().inspect_err(|_| self.forget_events_if_dead())?;
         let events = pool::clear(self.number());
         let mut result = Ok(events.len());
         for event in events {

@@ -173,6 +173,8 @@ impl Depot {
                 counts.idle += magazines.of(kind).len();
             }
         }
+        // What threads have at hand yet, they never use.
+        counts.idle *= usize::from(!state.is_over);
         counts
     }
 }
