@@ -44,6 +44,8 @@ table! {
     fn cuEventQuery(CUevent);
     fn cuEventRecord(CUevent, CUstream);
     fn cuEventSynchronize(CUevent);
+    fn cuStreamCreate(*mut CUstream, c_uint);
+    fn cuStreamDestroy_v2(CUstream);
     fn cuStreamWaitEvent(CUstream, CUevent, c_uint);
     optional { fn cuEventElapsedTime_v2(*mut f32, CUevent, CUevent); } // since 12.8
 }
@@ -112,6 +114,25 @@ impl Raw {
     pub(crate) unsafe fn synchronize(&self, event: CUevent) {
         // SAFETY: the caller says so.
         assert_eq!(unsafe { (self.cuEventSynchronize)(event) }, SUCCESS);
+    }
+
+    /// A non-blocking stream in the current context.
+    #[inline]
+    pub(crate) fn create_stream(&self) -> CUstream {
+        let mut stream = ptr::null_mut();
+        // SAFETY: the out pointer is a live local.
+        let code = unsafe { (self.cuStreamCreate)(&raw mut stream, sys::CUstream_flags::CU_STREAM_NON_BLOCKING as c_uint) };
+        assert_eq!(code, SUCCESS);
+        stream
+    }
+
+    /// # Safety
+    ///
+    /// The stream is alive, and not used from now on.
+    #[inline]
+    pub(crate) unsafe fn destroy_stream(&self, stream: CUstream) {
+        // SAFETY: the caller says so.
+        assert_eq!(unsafe { (self.cuStreamDestroy_v2)(stream) }, SUCCESS);
     }
 
     /// The milliseconds between two complete events.

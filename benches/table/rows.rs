@@ -3,6 +3,7 @@
 mod create;
 mod device;
 mod known;
+mod pool;
 
 use cuda_streams::{EventOptions, Untimed};
 
@@ -21,10 +22,7 @@ pub(crate) fn all(table: &mut Table<'_>, seats: &[Seat]) {
     } else {
         println!("| elapsed_time | cuEventElapsedTime_v2 | | | not measured: the driver lacks the function | | | | | | |");
     }
-    // The place of `create::pool`: checkout and return of a stream of `StreamPool`, against cuStreamCreate and
-    // cuStreamDestroy_v2 (to be added to `Raw`) and cudarc's `new_stream`, both dropped at once. Stage::Calm, an own
-    // pool or one for all threads; less than 50 ns at 1 thread, less than 150 at 16.
-    println!("| StreamPool, checkout and return | cuStreamCreate, cuStreamDestroy | | | not measured | | | | | | |");
+    pool::rows(table);
 }
 
 /// For what goes to the driver in any case.
