@@ -49,12 +49,8 @@ pub(super) fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
         None => create(context, flags).map(Obtained::New),
     };
     match obtained {
-        Ok(Obtained::New(_)) => {
-            if pool::created(number, kind) {
-                // A new context may be another's successor.
-                pool::forget_where(|number| Context::by_number(number).has_died());
-            }
-        }
+        // A new context may be another's successor.
+        Ok(Obtained::New(_)) if pool::created(number, kind) => pool::forget_where(|number| Context::by_number(number).has_died()),
         Err(_) if context.has_died() => pool::forget(number),
         _ => {}
     }

@@ -36,7 +36,9 @@ fn threads_that_come_and_go_create_no_more_than_are_out_at_once() {
                     drop(events);
                 })
             });
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in threads {
+                thread.join().unwrap();
+            }
         });
         let now = context.event_pool();
         let created = usize::try_from(now.created - before.0.created).unwrap();
