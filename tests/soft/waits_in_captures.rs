@@ -9,7 +9,7 @@ use crate::common::{device, raw, streams};
 use crate::counts::{expect, sum};
 use crate::settle::settle;
 use crate::table::info;
-use crate::waits_made::{MADE, WAIT, Work, complete, complete_with};
+use crate::waits_made::{Calls, MADE, WAIT, Work, complete, complete_with};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -77,22 +77,31 @@ fn a_wait_for_what_a_capture_recorded_again_joins_it() {
 }
 
 /// A stream that others capture: the answer is the driver's, and the capture is over.
-#[test]
-fn in_a_capture_of_others_the_wait_is_made() {
+fn check_in_a_capture_of_others(made: &Calls, is_forgotten: bool) {
+    let _misuse = Scope::enter();
     let [stream, other] = streams();
     let event = complete(&other);
-    let made = sum([&[("cuStreamIsCapturing", 1)], MADE]);
+    raw::begin_capture(&stream);
+    let forgotten = is_forgotten.then(|| inject(WAIT, 0));
+    let refused = expect(made, || Ok(stream.wait_event(&event)));
+    drop(forgotten);
+    assert_eq!(refused.is_err(), !is_forgotten, "{refused:?}");
+    let expected = if is_forgotten { CaptureStatus::Active } else { CaptureStatus::Invalidated };
+    assert_eq!(stream.capture_status(), Ok(expected));
+    let ended = raw::end_capture(&stream).map(raw::destroy_graph);
+    assert_eq!(ended.is_err(), !is_forgotten);
+}
+
+#[test]
+fn in_a_capture_of_others_the_wait_is_made() {
+    let ([stream], made) = (streams(), sum([&[("cuStreamIsCapturing", 1)], MADE]));
     for is_forgotten in [false, true] {
-        let _misuse = Scope::enter();
-        raw::begin_capture(&stream);
-        let forgotten = is_forgotten.then(|| inject(WAIT, 0));
-        let refused = expect(&made, || Ok(stream.wait_event(&event)));
-        drop(forgotten);
-        assert_eq!(refused.is_err(), !is_forgotten, "{refused:?}");
-        let expected = if is_forgotten { CaptureStatus::Active } else { CaptureStatus::Invalidated };
-        assert_eq!(stream.capture_status(), Ok(expected));
-        let ended = raw::end_capture(&stream).map(raw::destroy_graph);
-        assert_eq!(ended.is_err(), !is_forgotten);
+        check_in_a_capture_of_others(&made, is_forgotten);
+        // While one of this crate is open it is asked which capture it is.
+        let graph = stream.capture::<StreamError>(CaptureMode::Relaxed, |_| {
+            check_in_a_capture_of_others(&sum([&[(info(), 1)], MADE]), is_forgotten);
+            Ok(())
+        });
+        assert_eq!(graph.and_then(|graph| graph.is_empty()), Ok(true));
     }
-    expect(&[("cuStreamIsCapturing", 1)], || stream.wait_event(&event));
 }

@@ -48,6 +48,22 @@ fn t051_a_stream_waits_for_an_event_of_the_other_device() -> Result<()> {
     both_ways(|producer, consumer| consumer.wait_event(producer.record_event()?))
 }
 
+/// That it was complete before says nothing.
+#[test]
+fn an_event_of_the_other_device_that_is_recorded_again_holds_back() -> Result<()> {
+    both_ways(|producer, consumer| {
+        let event = consumer.device().stream()?.record_event()?;
+        event.synchronize()?;
+        producer.wait_event(&event)?;
+        let event = producer.device().stream()?.record_event()?;
+        event.synchronize()?;
+        consumer.wait_event(&event)?;
+        assert!(consumer.query()?, "it is complete");
+        event.record(producer)?;
+        consumer.wait_event(&event)
+    })
+}
+
 /// T96
 #[test]
 fn t096_a_stream_waits_for_a_stream_of_the_other_device() -> Result<()> {
