@@ -268,7 +268,7 @@ fn who_uses_a_stream_without_its_handle_has_not_been_lent_it() -> Result {
     assert!(!format!("{stream:?} {before:?}").is_empty());
     stream.hash(&mut DefaultHasher::new());
     let _ = (stream.id(), stream.priority(), stream.is_blocking(), stream.device(), stream.context());
-    let _ = (before.id()?, before.priority()?, before.is_blocking()?, before.is_capturing()?, before.capture_status()?);
+    let _ = (before.id(), before.priority()?, before.is_blocking()?, before.is_capturing()?, before.capture_status()?);
     stream.record_event()?.wait(&stream)?;
     stream.wait_stream(&other)?;
     other.wait_stream(&stream)?;
