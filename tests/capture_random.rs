@@ -25,7 +25,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{choose_driver, expect_misuse};
+use common::{choose_driver, device, expect_misuse};
 use memory::Memory;
 use program::Program;
 use softcuda::{Choice, Scope};
@@ -104,8 +104,9 @@ fn run(seed: u64, memory: &mut Memory) {
     }
 }
 
-/// What the program has in the software driver.
+/// What the program has in the software driver, and uses: idle events are given back.
 fn left() -> [u64; 6] {
+    device().trim_events().expect("idle events are destroyed");
     let live = softcuda::live();
     [live.streams, live.events, live.allocations, live.graphs, live.executables, live.user_objects]
 }

@@ -43,8 +43,11 @@ pub(crate) fn completes(what: &str, synchronize: impl FnOnce(Duration) -> cuda_s
 fn resources() -> (usize, Vec<String>, Option<softcuda::Live>) {
     let shared = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
     let shared = shared.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name.contains("cuda"));
-    // Threads end a little later than their work.
-    let live = || softcuda::Live { threads: 0, ..softcuda::live() };
+    // Threads end a little later than their work, and idle events are kept.
+    let live = || {
+        device().trim_events().expect("idle events are destroyed");
+        softcuda::Live { threads: 0, ..softcuda::live() }
+    };
     (open_files(), shared.collect(), is_software().then(live))
 }
 
