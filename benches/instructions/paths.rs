@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use cuda_streams::{Device, Event, EventOptions, Result, Stream, driver_version};
+use cuda_streams::{Device, Event, EventOptions, Result, Stream, StreamOptions, driver_version};
 
 /// Calls before the one that is counted: what happens once is behind it.
 const WARM_UP: usize = 64;
@@ -50,6 +50,7 @@ fn main() -> Result<()> {
     records(&stream)?;
     waits(&stream, &other)?;
     lives(device, &stream);
+    pools(device)?;
     scopes(&stream);
     Ok(())
 }
@@ -134,6 +135,15 @@ fn lives(device: Device, stream: &Stream) {
         events.extend((0..100).map(|_| event()));
         events.clear();
     });
+}
+
+fn pools(device: Device) -> Result<()> {
+    let pool = device.stream_pool(StreamOptions::new(), 2)?;
+    count("StreamPool::checkout, drop", || drop(black_box(pool.checkout().expect("a stream"))));
+    count("StreamPool::next", || {
+        black_box(pool.next().expect("a stream"));
+    });
+    Ok(())
 }
 
 fn scopes(stream: &Stream) {
