@@ -56,7 +56,10 @@ impl Drop for Green {
     fn drop(&mut self) {
         // SAFETY: as [`Stream::from_raw`] and the others ask, nothing is used of it afterwards.
         let context = unsafe { Context::from_raw(self.context) };
-        context.expect("a context that is alive").retire();
+        let context = context.expect("a context that is alive");
+        // Or its idle events go with it, which is a leak to the software driver.
+        context.trim_events().expect("idle events are destroyed");
+        context.retire();
         // SAFETY: created here, and nobody uses it any more.
         let code = unsafe { raw::cuGreenCtxDestroy(self.raw) };
         assert!(code == raw::SUCCESS || std::thread::panicking(), "destroying a green context answers {code}");

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use cuda_streams::{Device, RawContext};
+use cuda_streams::{Context, Device, RawContext};
 
 use super::raw;
 
@@ -57,6 +57,10 @@ impl SecondContext {
 
 impl Drop for SecondContext {
     fn drop(&mut self) {
+        // SAFETY: it lives, and nothing is used of it afterwards.
+        let context = unsafe { Context::from_raw(self.0) };
+        // Or its idle events go with it, which is a leak to the software driver.
+        let _ = context.and_then(Context::trim_events);
         // SAFETY: created here, and nobody uses it any more.
         let _ = unsafe { raw::cuCtxDestroy_v2(self.0) };
     }
