@@ -125,7 +125,9 @@ fn a_handle_that_recurs_is_another_context() -> Result<()> {
         let stream = TheirStream::new(context, NON_BLOCKING);
         // SAFETY: its owner is dropped last, before the context.
         let external = unsafe { ExternalStream::from_raw(stream.as_raw()) }?;
-        external.record_event()?.synchronize()?;
+        let event = external.record_event()?;
+        event.synchronize()?;
+        event.destroy()?;
         for (_, earlier) in &seen {
             assert_eq!(earlier.synchronize(), Err(Error::ContextDestroyed { device: device().ordinal() }), "it stays over");
         }

@@ -164,6 +164,8 @@ impl TheirContext {
 
 impl Drop for TheirContext {
     fn drop(&mut self) {
+        // Or its idle events end with it, which is a leak to the software driver.
+        let _ = self.context.trim_events();
         self.context.retire();
     }
 }

@@ -57,7 +57,12 @@ fn an_idle_event_stays_idle_where_the_driver_refuses() {
 
 #[test]
 fn the_idle_events_of_a_context_that_died_are_forgotten() {
-    child::run("event_supply::the_idle_events_of_a_context_that_died_are_forgotten", child::newest_driver, || {
+    // What a context ends with is told in a report.
+    let deadly = |command: &mut std::process::Command| {
+        child::newest_driver(command);
+        child::with_reports(command);
+    };
+    child::run("event_supply::the_idle_events_of_a_context_that_died_are_forgotten", deadly, || {
         let (first, second) = (SecondContext::new(device()), SecondContext::new(device()));
         let [first_stream, second_stream] = [&first, &second].map(|context| {
             let theirs = context.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
