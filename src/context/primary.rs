@@ -172,6 +172,12 @@ impl Device {
 }
 
 impl Context {
+    /// Whether it is the primary context that this crate has retained last of its device.
+    pub(crate) fn is_primary(self) -> bool {
+        let primary = PRIMARIES.get().and_then(|primaries| primaries.get(self.device().ordinal() as usize));
+        primary.and_then(Primary::last) == Some(self)
+    }
+
     /// `device`'s primary context, if it lives and this is its handle. Creates none.
     pub(super) fn primary_if(device: Device, raw: CUcontext) -> Result<Option<Self>> {
         if !device.is_active()? {

@@ -60,7 +60,7 @@ pub(super) fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
 /// Whether what is given up of the context will be asked for again. Not if it is somebody else's and has no id: it has
 /// another number each time then.
 fn keeps_events(context: Context) -> bool {
-    context.id().is_some() || context.device().known_context() == Some(context)
+    context.id().is_some() || context.is_primary()
 }
 
 /// A new driver event.
