@@ -3,25 +3,25 @@
 //!
 //! What is planted is in the word that the file is given: there is no other copy of it.
 
+mod faulty_word;
 #[path = "sync.rs"]
 #[allow(unused_imports, unused_macros, reason = "more than this file takes")]
 mod of_shuttle;
 #[path = "../../src/stream/pool/slots.rs"]
 mod slots;
-mod faulty_word;
 
 /// What the file takes from `std` in the crate.
 mod sync {
-    pub(crate) use super::of_shuttle::{AtomicUsize, thread_local};
     pub(crate) use super::faulty_word::AtomicU64;
+    pub(crate) use super::of_shuttle::{AtomicUsize, OfThread, thread_local};
 }
 
 use std::sync::Arc;
 
+use faulty_word::{Plant, plant};
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::{check_pct, check_random, thread};
 use slots::Slots;
-use faulty_word::{Plant, plant};
 
 const ORDERS: usize = 4_000;
 /// How many places of a run PCT changes its mind in.
