@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use calls::{Context, Event, Shared, Stream, call, context, event, stream, with_context};
+use calls::{Shared, Stream, call, context, event, stream, with_context};
 use explore::driver::raw::{RawAccess, RawKernel, RawLaunch};
 use explore::driver::{self, codes};
 use shuttle::rand::{Rng as _, thread_rng};
