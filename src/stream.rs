@@ -11,7 +11,6 @@ mod view;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -265,12 +264,14 @@ impl Stream {
     /// ```
     #[doc(alias = "cuStreamDestroy")]
     pub fn destroy(self) -> Result<(), (Option<Self>, Error)> {
-        let inner = Arc::try_unwrap(self.0).map_err(|shared| (Some(Self(shared)), Error::StreamShared))?;
-        let inner = ManuallyDrop::new(inner);
-        inner.destroy().map_err(|error| match error {
-            Error::StreamShared | Error::InHostFunction => (Some(Self(Arc::new(ManuallyDrop::into_inner(inner)))), error),
-            error => (None, error),
-        })
+        let mut inner = Arc::try_unwrap(self.0).map_err(|shared| (Some(Self(shared)), Error::StreamShared))?;
+        match inner.destroy() {
+            Err(error @ (Error::StreamShared | Error::InHostFunction)) => Err((Some(Self(Arc::new(inner))), error)),
+            destroyed => {
+                inner.take();
+                destroyed.map_err(|error| (None, error))
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The driver's stream that all handles of it share.
 
-use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{mem, ptr};
 
 use super::StreamOptions;
 use crate::context::Context;
@@ -51,6 +51,11 @@ impl Inner {
         describe(view, context, blocking, true)
     }
 
+    /// The handle, which is the caller's from now on.
+    pub(super) fn take(&mut self) -> CUstream {
+        mem::replace(&mut self.raw, ptr::null_mut())
+    }
+
     /// Destroys the stream, unless another library still has it, or no driver call is allowed here.
     pub(super) fn destroy(&self) -> Result<()> {
         exceptions::check()?;
@@ -78,6 +83,9 @@ fn next_number() -> u64 {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if self.raw.is_null() {
+            return;
+        }
         if exceptions::in_host_function() {
             // As a whole: what ends a loan may call the driver.
             let Self { raw, context, id, priority, blocking, .. } = *self;

@@ -1,6 +1,5 @@
 //! Raw handles of streams: lent to others, given up to them, and taken over from them.
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::Stream;
@@ -86,10 +85,10 @@ impl Stream {
     /// # Ok::<(), cuda_streams::Error>(())
     /// ```
     pub fn try_into_raw(self) -> Result<RawStream, Self> {
-        let inner = Arc::try_unwrap(self.0).map_err(Self)?;
+        let mut inner = Arc::try_unwrap(self.0).map_err(Self)?;
         if inner.end_loans().is_err() {
             return Err(Self(Arc::new(inner)));
         }
-        Ok(ManuallyDrop::new(inner).raw.cast())
+        Ok(inner.take().cast())
     }
 }
