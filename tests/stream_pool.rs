@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::HashSet;
+use std::mem::ManuallyDrop;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -121,9 +122,9 @@ fn a_stream_that_was_lent_before_is_the_same() -> Result<()> {
         assert_eq!((again.id(), again.as_raw()), (id, raw));
         again.wait_event(&event)?;
     }
-    let forgotten = pool.checkout()?;
-    std::mem::forget(forgotten);
+    let forgotten = ManuallyDrop::new(pool.checkout()?);
     assert_ne!(pool.checkout()?.id(), id, "one that is forgotten stays lent");
+    drop(ManuallyDrop::into_inner(forgotten));
     Ok(())
 }
 
