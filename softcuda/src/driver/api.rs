@@ -29,6 +29,11 @@ pub use self::memory::*;
 #[derive(Clone, Copy)]
 pub(super) struct Address(pub(super) *const c_void);
 
+// SAFETY: a function has one address on every thread, and nothing is read through it.
+unsafe impl Send for Address {}
+// SAFETY: as above.
+unsafe impl Sync for Address {}
+
 /// A row of the table: a function's name and address.
 type Export = (&'static str, Address);
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::api::EXPORTS;
+use super::api::{Address, EXPORTS};
 use super::history::Touch;
 use super::objects::{Role, Serial};
 use super::pace::Schedule;
@@ -32,8 +32,8 @@ macro_rules! control {
         )+
 
         /// Every control function with its address.
-        pub(super) const EXPORTS_OF_CONTROL: &[(&str, *const std::ffi::c_void)] =
-            &[$((stringify!($name), $name as *const std::ffi::c_void)),+];
+        pub(super) const EXPORTS_OF_CONTROL: &[(&str, Address)] =
+            &[$((stringify!($name), Address($name as *const std::ffi::c_void))),+];
     };
 }
 

@@ -27,7 +27,11 @@
 //! | `context`, `primary`, `resource`, `green`, `stream`, `event`, `limit`, `managed`, `pool`, `allocation`, `register`, `pointer`, `copy`, `peer_copy`, `ipc`, `ipc_memory`, `module`, `function`, `launch`, `mem_op`, `host_function`, `capture`, `graph`, `graph_launch`, `user_object`, `errors` | what answers the functions |
 //! | `api`, `control`, `unsupported` | the functions |
 
+use std::collections::HashMap;
 use std::ffi::c_void;
+use std::sync::LazyLock;
+
+use self::api::Address;
 
 pub mod abi;
 pub mod absent;
@@ -136,6 +140,7 @@ pub use self::managed::Location;
 /// The address of an implemented function, by its name.
 #[must_use]
 pub fn symbol(name: &str) -> Option<*const c_void> {
-    let exports = api::EXPORTS.iter().map(|(known, address)| (*known, address.0));
-    exports.chain(control::EXPORTS_OF_CONTROL.iter().copied()).find_map(|(known, address)| (known == name).then_some(address))
+    static ADDRESSES: LazyLock<HashMap<&str, Address>> =
+        LazyLock::new(|| api::EXPORTS.iter().chain(control::EXPORTS_OF_CONTROL).copied().collect());
+    ADDRESSES.get(name).map(|address| address.0)
 }

@@ -166,7 +166,7 @@ pub(super) fn size(kind: ParamKind) -> usize {
 fn without_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['/', '"']) {
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'/' | b'"')) {
         kept.push_str(&rest[..at]);
         rest = &rest[at..];
         let end = if rest.starts_with("//") {
@@ -192,17 +192,17 @@ struct Tokens<'text> {
 
 impl<'text> Tokens<'text> {
     fn new(text: &'text str) -> Self {
-        Self { rest: text.trim_start() }
+        Self { rest: text.trim_ascii_start() }
     }
 
+    /// By bytes: PTX is ASCII.
     fn peek(&self) -> Option<(&'text str, &'text str)> {
-        const PUNCTUATION: [char; 9] = ['(', ')', '{', '}', '[', ']', ',', ';', ':'];
-        let first = self.rest.chars().next()?;
-        let end = if PUNCTUATION.contains(&first) {
-            first.len_utf8()
+        let is_mark = |byte: u8| matches!(byte, b'(' | b')' | b'{' | b'}' | b'[' | b']' | b',' | b';' | b':');
+        let bytes = self.rest.as_bytes();
+        let end = if is_mark(*bytes.first()?) {
+            1
         } else {
-            let ends = |c: char| c.is_whitespace() || PUNCTUATION.contains(&c);
-            self.rest.find(ends).unwrap_or(self.rest.len())
+            bytes.iter().position(|&byte| byte.is_ascii_whitespace() || is_mark(byte)).unwrap_or(bytes.len())
         };
         Some(self.rest.split_at(end))
     }
@@ -222,7 +222,7 @@ impl<'text> Iterator for Tokens<'text> {
 
     fn next(&mut self) -> Option<&'text str> {
         let (token, rest) = self.peek()?;
-        self.rest = rest.trim_start();
+        self.rest = rest.trim_ascii_start();
         Some(token)
     }
 }
