@@ -315,7 +315,8 @@ pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>)
     Inner::recorded(stream.as_stream(), options.design()).map(Event::from_inner)
 }
 
-/// Makes a stream wait for what is enqueued on another one so far.
+/// Makes a stream wait for what is enqueued on another one so far. By their contexts, which `record_event` and `wait` would
+/// ask for again.
 #[inline]
 pub(crate) fn wait_for_all(stream: StreamIn<'_>, other: StreamIn<'_>) -> Result<()> {
     Inner::recorded(other.view(), EventOptions::new().design())?.wait(stream.view())

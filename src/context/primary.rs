@@ -40,6 +40,12 @@ impl Primary {
         record.map(Context::of)
     }
 
+    /// The context of this device that was retained last. Asks nothing.
+    #[inline]
+    fn last_of(device: Device) -> Option<Context> {
+        PRIMARIES.get()?.get(device.ordinal() as usize)?.last()
+    }
+
     /// The context retained last, unless it is known that this life is over.
     #[inline]
     fn known(&self) -> Option<Context> {
@@ -101,7 +107,7 @@ impl Device {
     /// Its primary context, if it was retained and nothing is against its use; the driver is not asked whether it lives.
     #[inline]
     pub(crate) fn known_context(self) -> Option<Context> {
-        let context = PRIMARIES.get()?.get(self.ordinal() as usize)?.last()?;
+        let context = Primary::last_of(self)?;
         (exceptions::is_none() && !context.has_died()).then_some(context)
     }
 
@@ -174,8 +180,7 @@ impl Device {
 impl Context {
     /// Whether it is the primary context that this crate has retained last of its device.
     pub(crate) fn is_primary(self) -> bool {
-        let primary = PRIMARIES.get().and_then(|primaries| primaries.get(self.device().ordinal() as usize));
-        primary.and_then(Primary::last) == Some(self)
+        Primary::last_of(self.device()) == Some(self)
     }
 
     /// `device`'s primary context, if it lives and this is its handle. Creates none.

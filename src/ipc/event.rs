@@ -65,8 +65,9 @@ impl Event<Interprocess> {
     /// its work need not be done by then.
     ///
     /// A record that is pending when its process is killed may stay pending: one driver (580.159.04) did not end it, nor the
-    /// wait of a stream for it, nor records that the survivor made later on other streams, within 10 s; a call that waits
-    /// for all of the context's work (there `cuModuleLoadData`) did not return within a minute.
+    /// wait of a stream for it. What the survivor then recorded and waited for, also by another event on other streams, was
+    /// not all done within 10 s either; and a call that waits for all of the context's work (`cuModuleLoadData` there) did
+    /// not return within half a minute.
     /// [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same.
     ///
     /// # Safety

@@ -34,7 +34,8 @@ use slots::{Slots, Taken};
 /// that the next user's work runs behind what is left of the former's. Whoever wants work to run beside that keeps the
 /// stream until the work is done, or takes another with [`next`](Self::next).
 ///
-/// A pool for the whole program is a static; no call on it takes a lock or counts references.
+/// A pool for the whole program is a static. To lend and to give back a stream that is there takes no lock and counts no
+/// references. (Giving back takes one while cudarc has streams of this crate.)
 ///
 /// ```
 /// use std::sync::LazyLock;
@@ -90,7 +91,7 @@ impl StreamPool {
     /// A stream that nobody else is given until the [`PooledStream`] is dropped: one that was given back, or a new one
     /// if there is none. Does not wait.
     ///
-    /// It is the one that this thread gave back last, if that is still there.
+    /// It is the one that this thread gave back last, if that is still there and the thread has used no other pool since.
     ///
     /// # Errors
     ///

@@ -67,9 +67,7 @@ impl Inner {
     #[inline]
     pub(super) fn handle_in(&self, known: Context) -> Option<CUevent> {
         let raw = self.raw.load(Ordering::Acquire);
-        // Neither null nor unused: with the bit turned to be the sign, a positive number.
-        let is_used = raw.addr().rotate_right(UNUSED.trailing_ones()).cast_signed() > 0;
-        let here = is_used && self.context.load(Ordering::Relaxed) == known.number().get();
+        let here = !raw.is_null() && !is_unused(raw) && self.context.load(Ordering::Relaxed) == known.number().get();
         here.then_some(raw.cast())
     }
 
