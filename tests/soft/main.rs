@@ -19,8 +19,8 @@ mod cudarc_order;
 #[cfg(not(miri))]
 mod dead_context;
 #[cfg(not(miri))]
-#[cfg(not(miri))]
 mod event_pool;
+#[cfg(not(miri))]
 mod event_supply;
 mod failures;
 #[cfg(not(miri))]
