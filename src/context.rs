@@ -241,6 +241,14 @@ impl Context {
     pub(crate) fn verify(self) -> Result<()> {
         self.alive()?;
         match id_of(self.driver(), self.raw()) {
+            Some(Ok(id)) if Some(id) == self.id() => Ok(()),
+            id => self.verify_by(id),
+        }
+    }
+
+    #[cold]
+    fn verify_by(self, id: Option<Result<u64>>) -> Result<()> {
+        match id {
             Some(Ok(id)) if Some(id) != self.id() => Err(self.died()),
             Some(Err(Error::Driver { code: ErrorCode::CONTEXT_IS_DESTROYED | ErrorCode::INVALID_CONTEXT, .. })) => Err(self.died()),
             Some(Err(error)) => Err(error),

@@ -25,7 +25,8 @@ pub(crate) use table::{
 #[derive(Clone, Copy)]
 #[must_use]
 pub(crate) struct Answer {
-    call: &'static str,
+    /// By one more reference, so that an answer fits in two registers.
+    call: &'static &'static str,
     code: u32,
 }
 
@@ -57,8 +58,8 @@ impl Answer {
     pub(crate) fn error(self) -> Error {
         self.note();
         match self.code() {
-            Some(code) if !self.is_missing() => Error::Driver { call: self.call, code },
-            _ => Error::MissingSymbol { symbol: self.call },
+            Some(code) if !self.is_missing() => Error::Driver { call: self.call(), code },
+            _ => Error::MissingSymbol { symbol: self.call() },
         }
     }
 
@@ -67,13 +68,13 @@ impl Answer {
     #[cold]
     pub(crate) fn note(self) {
         if let Some(code) = self.code() {
-            refusal::note(self.call, code);
+            refusal::note(self.call(), code);
         }
     }
 
     /// Whether nobody answered: the driver has no such function.
     fn is_missing(self) -> bool {
-        self.code == table::MISSING && LOADED.get().is_some_and(|driver| driver.lacks(self.call))
+        self.code == table::MISSING && LOADED.get().is_some_and(|driver| driver.lacks(self.call()))
     }
 }
 

@@ -319,7 +319,7 @@ pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>)
 /// ask for again.
 #[inline]
 pub(crate) fn wait_for_all(stream: StreamIn<'_>, other: StreamIn<'_>) -> Result<()> {
-    Inner::recorded(other.view(), EventOptions::new().design())?.wait(stream.view())
+    Inner::join(stream, other, EventOptions::new().design())
 }
 
 impl<M: Mode> AsEvent for Event<M> {

@@ -238,11 +238,25 @@ impl<'a> StreamRef<'a> {
     /// an `Option` of one for a function that some drivers lack.
     #[inline]
     pub(crate) fn call<A>(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> A) -> Result<A> {
-        if Self::is_default_handle(self.raw) {
-            let _current = Current::ensure(context)?;
-            return Ok(f(context.driver(), self.raw.cast()));
-        }
-        Ok(f(context.driver(), self.raw.cast()))
+        self.call_then(context, f, Ok)
+    }
+
+    /// The same, and `then` with what it answers. As one, so that the way of most streams stays short.
+    #[inline]
+    pub(crate) fn call_then<A, R>(
+        self,
+        context: Context,
+        f: impl FnOnce(&Driver, CUstream) -> A,
+        then: impl FnOnce(A) -> Result<R>,
+    ) -> Result<R> {
+        if Self::is_default_handle(self.raw) { self.call_within(context, f, then) } else { then(f(context.driver(), self.raw.cast())) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn call_within<A, R>(self, context: Context, f: impl FnOnce(&Driver, CUstream) -> A, then: impl FnOnce(A) -> Result<R>) -> Result<R> {
+        let _current = Current::ensure(context)?;
+        then(f(context.driver(), self.raw.cast()))
     }
 }
 

@@ -99,7 +99,7 @@ macro_rules! table {
                 #[allow(clippy::inline_always, reason = "the name in the answer must fold into the cold path")]
                 pub(crate) unsafe fn $name(&self, $($arg: $ty),*) -> Answer {
                     // SAFETY: the caller upholds the contract of the driver function.
-                    Answer { call: stringify!($name), code: unsafe { (self.$name)($($arg),*) } }
+                    Answer { call: &stringify!($name), code: unsafe { (self.$name)($($arg),*) } }
                 }
             )*
             $(
@@ -110,7 +110,7 @@ macro_rules! table {
                 pub(crate) unsafe fn $late(&self, $($late_arg: $late_ty),*) -> Option<Answer> {
                     let function = self.$late?;
                     // SAFETY: the caller upholds the contract of the driver function.
-                    Some(Answer { call: stringify!($late), code: unsafe { function($($late_arg),*) } })
+                    Some(Answer { call: &stringify!($late), code: unsafe { function($($late_arg),*) } })
                 }
             )*
         }

@@ -104,17 +104,17 @@ impl StreamRef<'_> {
     pub(crate) fn notices_waits(self, context: Context) -> bool {
         match self.home {
             Home::Own(_, lent) if !lent.is_set() => false,
-            _ => self.may_notice_waits(context),
+            _ => self.handle_name() == 0 || self.may_be_capturing(context),
         }
     }
 
+    /// Whether it is being captured, or that cannot be told. `context` is the stream's.
     #[inline(never)]
-    fn may_notice_waits(self, context: Context) -> bool {
+    pub(crate) fn may_be_capturing(self, context: Context) -> bool {
         let mut status = 0;
         // SAFETY: the stream is alive: its context is, and the view borrows it; the out pointer is a live local.
         let ask = |driver: &Driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) };
-        // Whatever is wrong, the wait will tell.
-        self.handle_name() == 0 || !self.call(context, ask).is_ok_and(Answer::is_ok) || status != 0
+        !self.call(context, ask).is_ok_and(Answer::is_ok) || status != 0
     }
 
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while

@@ -15,7 +15,7 @@ use super::{Stream, StreamOptions};
 use crate::context::Context;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::handle::{AsStream, CaptureStatus, StreamRef};
+use crate::handle::{AsStream, StreamRef};
 use slots::{Slots, Taken};
 
 /// Streams of one device that are made once and used again and again: creating and destroying one costs the driver
@@ -301,7 +301,8 @@ impl Stream {
         }
         // What others did with their clones is done.
         fence(Ordering::Acquire);
+        let context = self.0.context;
         // The driver would crash on the handle if its context is gone.
-        self.0.context.verify().is_ok() && matches!(self.capture_status(), Ok(CaptureStatus::None)) && self.0.end_loans().is_ok()
+        context.verify().is_ok() && !self.as_stream().may_be_capturing(context) && self.0.end_loans().is_ok()
     }
 }
