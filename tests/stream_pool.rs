@@ -191,6 +191,7 @@ fn threads_are_lent_streams_of_their_own() {
         }
     });
     assert!((1..=usize::from(THREADS)).contains(&seen.into_inner().unwrap().len()), "they are made once");
+    assert_works(&pool.checkout().unwrap());
 }
 
 #[test]
