@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use crate::exceptions;
 
-/// Whoever exits waits for what is under way, but not for ever: it may wait for them.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 struct Work {
     state: Mutex<State>,
     ended: Condvar,
@@ -91,6 +88,9 @@ impl Work {
 /// reverse order of their registration, so this one before those that the driver has registered by then.
 #[cfg(all(unix, not(miri)))]
 pub(crate) fn watch() {
+    /// Whoever exits waits for what is under way, but not for ever: it may wait for them.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
     extern "C" fn at_exit() {
         if !exceptions::is_forked() {
             WORK.end(PATIENCE);
