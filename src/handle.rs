@@ -1,14 +1,13 @@
 //! Handles: borrowed views of streams, and the one place where a handle is destroyed.
 
 mod capturing;
+mod lent;
 
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::context::{Context, Current, RawContext, Relaxed};
 use crate::device::Device;
@@ -21,6 +20,7 @@ use crate::reaper;
 
 pub use capturing::CaptureStatus;
 pub(crate) use capturing::{Capture, StreamIn};
+pub(crate) use lent::Lent;
 
 /// A raw `CUstream`.
 #[doc(alias = "CUstream")]
@@ -102,49 +102,6 @@ enum Home<'a> {
     Own(Context, &'a Lent),
     #[cfg_attr(not(feature = "cudarc-interop"), expect(dead_code, reason = "only interop makes it"))]
     Foreign(ForeignHome),
-}
-
-/// Whether somebody else has had the handle of a stream: if nobody has, nobody can begin a capture of it. For good.
-///
-/// Behind a pointer: a stream is a key of maps, and must not seem to change.
-pub(crate) struct Lent(NonNull<AtomicBool>);
-
-// SAFETY: as a box of it would be.
-unsafe impl Send for Lent {}
-// SAFETY: as a box of it would be.
-unsafe impl Sync for Lent {}
-
-impl Lent {
-    pub(crate) fn new(is_lent: bool) -> Self {
-        Self(NonNull::from(Box::leak(Box::new(AtomicBool::new(is_lent)))))
-    }
-
-    #[inline]
-    fn flag(&self) -> &AtomicBool {
-        // SAFETY: from a box in `new`, which lives until `drop`.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// To be called before the handle is given out: whoever then captures is told in the same way.
-    #[inline]
-    pub(crate) fn set(&self) {
-        // A thread that enters scopes of a stream writes nothing that others read.
-        if !self.is_set() {
-            self.flag().store(true, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn is_set(&self) -> bool {
-        self.flag().load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // SAFETY: from a box in `new`, and never dropped twice.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
 }
 
 /// A context that another crate holds, compared with the device's primary context when it is needed.

@@ -18,7 +18,7 @@ pub(crate) trait Loan: Any + Send + Sync {
 /// By context and id of the stream. Not in the stream, so that a stream is a key of maps.
 static LOANS: Mutex<Option<Table>> = Mutex::new(None);
 /// How many streams are in the table: mostly none.
-static LENT: AtomicUsize = AtomicUsize::new(0);
+static WITH_LOANS: AtomicUsize = AtomicUsize::new(0);
 
 type Table = HashMap<(u32, u64), Vec<Box<dyn Loan>>>;
 
@@ -43,14 +43,14 @@ impl Inner {
             loans.push(Box::new(new.clone()));
             new
         });
-        LENT.store(table.len(), Ordering::Release);
+        WITH_LOANS.store(table.len(), Ordering::Release);
         loan
     }
 
     /// Ends the loans that nobody uses any more; [`Error::StreamShared`] unless that is all of them. Nobody
     /// lends meanwhile: this is the last handle. In a forked child whatever may be lent stays so.
     pub(super) fn end_loans(&self) -> Result<()> {
-        if LENT.load(Ordering::Acquire) == 0 {
+        if WITH_LOANS.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
         exceptions::check()?;
@@ -61,7 +61,7 @@ impl Inner {
         if !ended {
             table.insert(self.key(), lasting);
         }
-        LENT.store(table.len(), Ordering::Release);
+        WITH_LOANS.store(table.len(), Ordering::Release);
         if ended { Ok(()) } else { Err(Error::StreamShared) }
     }
 }

@@ -122,8 +122,8 @@ impl StreamPool {
         Ok(PooledStream { stream: ManuallyDrop::new(stream), slot: Some(slot) })
     }
 
-    /// The next stream in turn, which others are given too: every `size`-th call gives the same. Does not wait. It is
-    /// none of those that [`checkout`](Self::checkout) lends.
+    /// The next stream in turn, which others are given too: every `size`-th call gives the same. It is none of those that
+    /// [`checkout`](Self::checkout) lends. Waits for nobody but a thread that is making that very stream.
     ///
     /// The pool has it until the end. So whoever captures it captures what all others enqueue on it: use a stream of
     /// [`checkout`](Self::checkout) for that.
@@ -225,7 +225,8 @@ impl Shared {
 /// * its context was destroyed, or the driver answers with an error, as after a fault of the device
 /// * it is dropped inside a host function, where the driver cannot be asked, or in a forked child
 ///
-/// One that is [forgotten](std::mem::forget) stays lent.
+/// One that is [forgotten](std::mem::forget) stays lent. Its [raw handle](Stream::as_raw) is valid while it is lent; whoever
+/// takes it over by a clone has it longer.
 ///
 /// ```
 /// use cuda_streams::{Device, StreamOptions};
@@ -285,7 +286,8 @@ impl Drop for PooledStream<'_> {
         match self.slot.take() {
             Some(slot) if stream.can_be_lent_again() => slot.put(stream),
             slot => {
-                // Before its slot is free: there are never more than the pool's size.
+                // Before its slot is free, so that there are no more than the pool's size (but for those that are destroyed
+                // after a host function).
                 drop(stream);
                 drop(slot);
             }

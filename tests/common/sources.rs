@@ -16,7 +16,7 @@ sources! {
     "event/properties.rs" "event/raw.rs" "event/refused.rs" "event/shares.rs" "event/status.rs" "event/supply.rs" "event/view.rs" "event/word.rs"
     "exceptions.rs" "exit.rs" "external.rs" "external/owner.rs" "fork.rs" "graph.rs" "graph/capture.rs" "graph/event_scope.rs"
     "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "guard.rs" "handle.rs"
-    "handle/capturing.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
+    "handle/capturing.rs" "handle/lent.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
     "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs"
     "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
     "stream/options.rs" "stream/pool.rs" "stream/pool/slots.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs"

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::sync::{AtomicU64, AtomicUsize, thread_local};
 
 thread_local! {
-    /// The slot that this thread took or put last, of whichever object.
+    /// The slot that this thread took last, or put a value in, of whichever object.
     static NEAR: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -68,8 +68,10 @@ impl<T> Slots<T> {
     pub(super) fn take(&self) -> Option<(Taken<'_, T>, Option<T>)> {
         if let Some(near) = self.all.get(NEAR.get()) {
             let word = near.word.load(Ordering::Relaxed);
-            if word & STATE == FULL && near.change(word, TAKEN) {
-                return Some(near.taken());
+            if word & STATE == FULL
+                && let Some(taken) = near.take(word)
+            {
+                return Some(taken);
             }
         }
         self.look_around()
@@ -80,9 +82,9 @@ impl<T> Slots<T> {
         let mut before = None;
         loop {
             match self.walk() {
-                Ok(slot) => {
-                    NEAR.set(slot.index);
-                    return Some(slot.taken());
+                Ok(taken) => {
+                    NEAR.set(taken.0.0.index);
+                    return Some(taken);
                 }
                 // The words only grow: with the same sum, each is the same, and has been so at the moment in between.
                 Err(Walk { all_taken: Some(sum) }) if before == Some(sum) => return None,
@@ -92,17 +94,19 @@ impl<T> Slots<T> {
     }
 
     /// Looks at each slot once, and takes one if it can.
-    fn walk(&self) -> Result<&Slot<T>, Walk> {
+    fn walk(&self) -> Result<(Taken<'_, T>, Option<T>), Walk> {
         let used = self.used.load(Ordering::Acquire);
         let (before, after) = self.all[..used].split_at((NEAR.get() + 1).min(used));
         let (mut sum, mut empty, mut missed) = (0_u64, None, false);
         for slot in after.iter().chain(before) {
-            // Acquire, and AcqRel in `change`: whoever sees that a thread has taken a slot sees, when he looks again, that
+            // Acquire, and AcqRel in `take`: whoever sees that a thread has taken a slot sees, when he looks again, that
             // it had put the one before.
             let word = slot.word.load(Ordering::Acquire);
             match word & STATE {
-                FULL if slot.change(word, TAKEN) => return Ok(slot),
-                FULL => missed = true,
+                FULL => match slot.take(word) {
+                    Some(taken) => return Ok(taken),
+                    None => missed = true,
+                },
                 EMPTY if empty.is_none() => empty = Some((slot, word)),
                 _ => {}
             }
@@ -111,9 +115,9 @@ impl<T> Slots<T> {
         let unused = || self.all.get(used).map(|slot| (slot, slot.word.load(Ordering::Acquire)));
         match empty.or_else(unused) {
             Some((slot, word)) => {
-                let is_ours = word & STATE == EMPTY && slot.change(word, TAKEN);
+                let taken = slot.take(word);
                 self.used.fetch_max(slot.index + 1, Ordering::AcqRel);
-                if is_ours { Ok(slot) } else { Err(Walk { all_taken: None }) }
+                taken.ok_or(Walk { all_taken: None })
             }
             None => Err(Walk { all_taken: (!missed).then_some(sum) }),
         }
@@ -121,15 +125,16 @@ impl<T> Slots<T> {
 }
 
 impl<T> Slot<T> {
-    fn change(&self, from: u64, state: u64) -> bool {
-        self.word.compare_exchange(from, next(from, state), Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// To be called by whoever has made the state `TAKEN`.
-    fn taken(&self) -> (Taken<'_, T>, Option<T>) {
-        // SAFETY: the caller alone has the value, and there is no reference to it.
+    /// Takes it with its value, if nobody has it by this word, and the word is this one still.
+    #[inline]
+    fn take(&self, word: u64) -> Option<(Taken<'_, T>, Option<T>)> {
+        if word & STATE == TAKEN {
+            return None;
+        }
+        self.word.compare_exchange(word, next(word, TAKEN), Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        // SAFETY: nobody had the value, and nobody else has it now: this has made the state `TAKEN`.
         let value = unsafe { self.value.get().replace(None) };
-        (Taken(self), value)
+        Some((Taken(self), value))
     }
 }
 
@@ -139,6 +144,7 @@ impl<T> Taken<'_, T> {
     pub(super) fn put(self, value: T) {
         // SAFETY: this has the slot alone, and there is no reference to its value, which is none: nothing is dropped.
         unsafe { self.0.value.get().write(Some(value)) };
+        NEAR.set(self.0.index);
         self.end(FULL);
         std::mem::forget(self);
     }
@@ -151,7 +157,6 @@ impl<T> Taken<'_, T> {
 
     #[inline]
     fn end(&self, state: u64) {
-        NEAR.set(self.0.index);
         // Nobody else changes the word of a taken slot.
         let word = self.0.word.load(Ordering::Relaxed);
         self.0.word.store(next(word, state), Ordering::Release);
