@@ -143,7 +143,8 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
-    /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
+    /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
+    ///   for, which an event that was never recorded is not
     /// * [`Error::Driver`], also with the error of earlier work, where the driver is called
     ///
     /// ```
@@ -319,7 +320,7 @@ pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>)
 /// ask for again.
 #[inline]
 pub(crate) fn wait_for_all(stream: StreamIn<'_>, other: StreamIn<'_>) -> Result<()> {
-    Inner::join(stream, other, EventOptions::new().design())
+    Inner::wait_between(stream, other, EventOptions::new().design())
 }
 
 impl<M: Mode> AsEvent for Event<M> {

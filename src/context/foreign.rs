@@ -47,8 +47,10 @@ impl Context {
     }
 
     /// Declares the context over, before whoever made it destroys it: events and streams of it answer
-    /// [`Error::ContextDestroyed`] from now on, and are leaked, without a driver call. So is a capture that is open: it
-    /// ends when the context does.
+    /// [`Error::ContextDestroyed`] from now on wherever the driver would be asked, and are leaked, without a driver call.
+    /// (What is known to be complete, or was never recorded, is so still.) So is a capture that is open: it ends when
+    /// the context does. Idle events are forgotten: call [`trim_events`](Self::trim_events) before, where they do not end
+    /// with the context.
     ///
     /// Of a primary context this is needed before somebody resets the device; [`Device::context`] then
     /// retains the next life. (In a [forked child](Error::ForkedChild) everything is over already, and this

@@ -44,16 +44,15 @@ impl Inner {
             return self.became_node(raw, context, stream, capture);
         }
         let raw = self.handle_or_bind(context, CALL)?;
-        // SAFETY: both handles are alive, as in `record`.
-        let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
-        if !answer.is_ok() {
-            return Err(self.refused(answer, context));
-        }
+        let record = || {
+            // SAFETY: both handles are alive, as in `record`.
+            let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
+            if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) }
+        };
         match capture.and_then(Capture::id) {
-            Some(id) => self.word.mark_captured_if(|mark| guard::recorded(mark, id)),
-            None => self.word.mark(),
+            Some(id) => self.word.record_captured_if(record, |mark| guard::recorded(mark, id)),
+            None => self.word.record(record),
         }
-        Ok(())
     }
 
     /// A wait while a capture of this crate is open, or for an external event.

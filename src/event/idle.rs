@@ -9,12 +9,13 @@ use crate::error::Result;
 use crate::exceptions;
 use crate::handle::Object;
 
-/// What became of the events of a context: of those that this crate creates and keeps for reuse, which is all but
-/// interprocess ones.
+/// What became of the events of a context: of those that this crate creates and keeps for reuse. That is all but
+/// interprocess ones; those whose handle others have had, and nodes of graphs, are counted, and destroyed at last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventPoolStats {
-    /// How many the driver has created, because none was idle.
+    /// How many the driver has created: because none was idle, or because others were to have the handle, who must not
+    /// see what its former owner has recorded.
     pub created: u64,
     /// How often an idle one was used again.
     pub reused: u64,

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use super::flags::{Design, EventFlags};
 use super::shares;
 use super::supply::{Obtained, give_up, obtain, take};
-
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};
 use crate::driver::{Answer, CUevent, Driver};
@@ -119,7 +118,7 @@ impl Inner {
 
     /// Makes `stream` wait for what is enqueued on `other` so far, by an event of this design.
     #[inline]
-    pub(super) fn join(stream: StreamIn<'_>, other: StreamIn<'_>, design: Design) -> Result<()> {
+    pub(super) fn wait_between(stream: StreamIn<'_>, other: StreamIn<'_>, design: Design) -> Result<()> {
         match take(other.context(), design.flags) {
             Some(raw) if !exceptions::is_capturing() => {
                 let inner = Self::recorded_as(raw, other.view(), other.context(), design)?;
@@ -190,13 +189,8 @@ impl Inner {
         };
         // SAFETY: both handles are alive: their contexts are, and self and the view hold the objects.
         let record = |driver: &Driver, stream| unsafe { driver.cuEventRecord(raw, stream) };
-        stream.call_then(context, record, |answer| {
-            if !answer.is_ok() {
-                return Err(self.refused(answer, context));
-            }
-            self.word.mark();
-            Ok(())
-        })
+        let made = |answer: Answer| if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) };
+        self.word.record(|| stream.call_then(context, record, made))
     }
 
     #[inline(always)]

@@ -111,6 +111,11 @@ pub(super) fn created(context: NonZeroU32, kind: Kind) -> bool {
     at_hand(context).map_or_else(|| Depot::of(context), Magazines::depot).created(kind)
 }
 
+/// An event that was taken was not used: one was created instead.
+pub(super) fn replaced(context: NonZeroU32, kind: Kind) {
+    Depot::of(context).replaced(kind);
+}
+
 /// All idle events of the context but those that other threads have at hand; they are the caller's from now on.
 pub(super) fn clear(context: NonZeroU32) -> Vec<RawEvent> {
     Depot::of(context).clear(at_hand(context))

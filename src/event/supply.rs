@@ -99,7 +99,23 @@ unsafe fn give_up_slowly(raw: RawEvent, number: NonZeroU32, kind: Option<Kind>) 
         return pool::give(number, kind, raw);
     }
     // SAFETY: the caller's contract.
+    unsafe { destroy(raw, context) };
+}
+
+/// Destroys an event. Nobody is there to be told how that went.
+///
+/// # Safety
+///
+/// Of this context, and nobody uses the handle from now on.
+pub(super) unsafe fn destroy(raw: RawEvent, context: Context) {
+    // SAFETY: the caller's contract.
     let destroyed = unsafe { Object::Event(raw.cast()).destroy(context) };
-    // Nobody is there to be told.
     let _ = destroyed;
+}
+
+/// An idle event of these flags was taken, but a new one is used.
+pub(super) fn replaced(context: Context, flags: EventFlags) {
+    if let Some(kind) = Kind::of(flags.bits()) {
+        pool::replaced(context.number(), kind);
+    }
 }

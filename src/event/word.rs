@@ -42,17 +42,25 @@ impl Word {
         Seen(self.0.load(Ordering::Acquire))
     }
 
-    /// A record has been made: to be called after the driver's.
+    /// Records: `driver` makes the driver's record.
     #[inline]
-    pub(super) fn mark(&self) {
+    pub(super) fn record<E>(&self, driver: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        driver()?;
         self.0.store(next_mark(), Ordering::Release);
+        Ok(())
     }
 
-    /// A record has been made, in a capture if `is_captured` says so of its mark.
-    pub(super) fn mark_captured_if(&self, is_captured: impl FnOnce(u64) -> bool) {
+    /// The same; it is in a capture if `is_captured` says so of its mark.
+    pub(super) fn record_captured_if<E>(
+        &self,
+        driver: impl FnOnce() -> Result<(), E>,
+        is_captured: impl FnOnce(u64) -> bool,
+    ) -> Result<(), E> {
+        driver()?;
         let mark = next_mark();
         let captured = if is_captured(mark) { Self::CAPTURED } else { 0 };
         self.0.store(mark | captured, Ordering::Release);
+        Ok(())
     }
 
     /// The driver has said, after `seen` was read, that the work is done.
@@ -120,13 +128,16 @@ fn next_mark() -> u64 {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::convert::Infallible;
+
+    const MADE: fn() -> Result<(), Infallible> = || Ok(());
 
     #[test]
     fn completion_of_an_earlier_record_is_not_remembered() {
         let word = Word::new();
-        word.mark();
+        word.record(MADE).unwrap();
         let seen = word.load();
-        word.mark();
+        word.record(MADE).unwrap();
         word.complete(seen);
         assert!(!word.load().is_complete());
         assert!(!seen.same_record(word.load()));
@@ -139,7 +150,7 @@ mod tests {
         word.complete(seen);
         assert!(word.load().is_complete());
         assert!(seen.same_record(word.load()));
-        word.mark();
+        word.record(MADE).unwrap();
         assert!(word.load().is_recorded() && !word.load().is_complete());
     }
 
@@ -147,16 +158,26 @@ mod tests {
     fn a_captured_record_is_so_until_the_next() {
         let word = Word::new();
         let mut told = 0;
-        word.mark_captured_if(|mark| {
+        let captured = |mark| {
             told = mark;
             true
-        });
+        };
+        word.record_captured_if(MADE, captured).unwrap();
         assert!(word.load().is_captured() && !word.load().is_complete());
         assert_eq!(word.load().mark(), told);
-        word.mark();
+        word.record(MADE).unwrap();
         assert!(word.load().is_recorded() && !word.load().is_captured());
-        word.mark_captured_if(|_| false);
+        word.record_captured_if(MADE, |_| false).unwrap();
         assert!(word.load().is_recorded() && !word.load().is_captured());
+    }
+
+    #[test]
+    fn a_record_that_fails_changes_nothing() {
+        let word = Word::recorded();
+        let before = word.load();
+        assert_eq!(word.record(|| Err("refused")), Err("refused"));
+        assert_eq!(word.record_captured_if(|| Err("refused"), |_| true), Err("refused"));
+        assert!(word.load() == before);
     }
 
     #[test]

@@ -93,13 +93,17 @@ impl Event {
 
     /// The number of the record.
     fn record(&self) -> usize {
+        let mut number = None;
         if self.order == Order::MarkFirst {
-            self.word.mark();
-            return self.driver.record();
+            self.word.record(|| Ok::<_, ()>(())).unwrap();
+        } else {
+            let record = || {
+                number = Some(self.driver.record());
+                Ok::<_, ()>(())
+            };
+            self.word.record(record).unwrap();
         }
-        let number = self.driver.record();
-        self.word.mark();
-        number
+        number.unwrap_or_else(|| self.driver.record())
     }
 
     fn query(&self) -> bool {

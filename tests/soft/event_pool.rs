@@ -136,3 +136,32 @@ fn the_idle_events_of_a_context_that_died_are_not_used() -> Result<()> {
     });
     Device::get(0).map(drop)
 }
+
+/// Others see the handle, or another context is asked to record the event: then a driver event is created for it, and as many
+/// stay idle as were.
+#[test]
+fn an_event_that_gets_another_handle_leaves_no_more_idle_ones() {
+    child::run("event_pool::an_event_that_gets_another_handle_leaves_no_more_idle_ones", child::newest_driver, || {
+        const ROUNDS: u64 = 200;
+        let second = SecondContext::new(device());
+        let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+        // SAFETY: its owner is dropped after it.
+        let elsewhere = unsafe { ExternalStream::from_raw(theirs.as_raw()) }.unwrap();
+        let refused = |event: &Event| {
+            assert!(matches!(event.record(&elsewhere), Err(Error::ContextMismatch(_))));
+        };
+        let lent = |event: &Event| assert!(event.as_raw().is_some());
+        let context = device().context().unwrap();
+        for use_of in [&refused as &dyn Fn(&Event), &lent] {
+            trim();
+            drop(make(1));
+            let before = (context.event_pool(), live().events, calls("cuEventCreate"));
+            for round in 1..=ROUNDS {
+                make(1).iter().for_each(use_of);
+                let (now, made) = (context.event_pool(), calls("cuEventCreate") - before.2);
+                assert_eq!((now.idle, live().events, made), (1, before.1, round));
+                assert_eq!((now.created - before.0.created, now.reused), (round, before.0.reused));
+            }
+        }
+    });
+}

@@ -7,7 +7,7 @@ use super::{EXTERNAL, Inner, LENT};
 use crate::context::Context;
 use crate::driver::CUevent;
 use crate::error::Result;
-use crate::event::supply::{Obtained, create, give_up, obtain};
+use crate::event::supply::{Obtained, create, destroy, give_up, obtain, replaced};
 use crate::event::word::Seen;
 use crate::exceptions;
 use crate::handle::RawEvent;
@@ -76,7 +76,7 @@ impl Inner {
     pub(in crate::event) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let raw = match self.bound_handle()? {
             // Mostly the driver refuses the record.
-            Some((raw, home)) if home != context => return self.own(raw, home).map(RawEvent::cast),
+            Some((raw, home)) if home != context => return self.own(raw, home, false).map(RawEvent::cast),
             Some((raw, _)) => raw,
             None => self.bind(context, call)?,
         };
@@ -96,21 +96,30 @@ impl Inner {
             Some(bound) => bound,
             None => (self.bind(context, call)?, context),
         };
-        self.own(raw, home).map(RawEvent::cast)
+        self.own(raw, home, false).map(RawEvent::cast)
     }
 
-    /// The handle, which was `raw`: with a new driver event in place of one that is unused.
-    fn own(&self, raw: RawEvent, home: Context) -> Result<RawEvent> {
+    /// The handle, which was `raw`: with a new driver event in place of one that is unused. For whom decides what becomes
+    /// of that: what others have had is never idle, so it is idle again in its stead; else there would be one more each time.
+    fn own(&self, raw: RawEvent, home: Context, for_others: bool) -> Result<RawEvent> {
         if !is_unused(raw) {
             return Ok(raw);
         }
         let created = create(home, self.flags())?;
-        let (own, idle) = match self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => (created, handle_of(raw)),
+        let (own, unwanted) = match self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                replaced(home, self.flags());
+                (created, handle_of(raw))
+            }
             Err(other) => (other, created),
         };
-        // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
-        unsafe { give_up(idle, home.number(), self.flags().bits()) };
+        if for_others {
+            // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
+            unsafe { give_up(unwanted, home.number(), self.flags().bits()) };
+        } else {
+            // SAFETY: as above.
+            unsafe { destroy(unwanted, home) };
+        }
         Ok(own)
     }
 
@@ -159,7 +168,7 @@ impl Inner {
         if raw.is_null() {
             return None;
         }
-        let own = if is_unused(raw) { self.own(raw, self.home()?).ok()? } else { raw };
+        let own = if is_unused(raw) { self.own(raw, self.home()?, true).ok()? } else { raw };
         self.set_lent();
         Some(own)
     }

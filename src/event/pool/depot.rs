@@ -47,7 +47,7 @@ struct State {
 struct Shelf {
     events: Vec<Idle>,
     created: u64,
-    /// Without the magazines.
+    /// Without the magazines, so that it may be less than none: it wraps.
     taken: u64,
 }
 
@@ -114,7 +114,7 @@ impl Depot {
         let mut state = self.state();
         let Shelf { events, taken, .. } = &mut state.shelves[kind.index()];
         let Idle(event) = events.pop()?;
-        *taken += 1;
+        *taken = taken.wrapping_add(1);
         if let Some(magazine) = magazine {
             magazine.fill(events);
         }
@@ -138,6 +138,14 @@ impl Depot {
         let is_first = state.shelves.iter().all(|shelf| shelf.created == 0);
         state.shelves[kind.index()].created += 1;
         is_first
+    }
+
+    /// An event that was taken, from here or at hand, was not used: one was created instead.
+    pub(super) fn replaced(&self, kind: Kind) {
+        let mut state = self.state();
+        let Shelf { created, taken, .. } = &mut state.shelves[kind.index()];
+        *created += 1;
+        *taken = taken.wrapping_sub(1);
     }
 
     /// All idle events but those of other threads, which are the caller's now.
@@ -166,10 +174,10 @@ impl Depot {
         for kind in Kind::all() {
             let Shelf { events, created, taken } = &state.shelves[kind.index()];
             counts.created += created;
-            counts.taken += taken;
+            counts.taken = counts.taken.wrapping_add(*taken);
             counts.idle += events.len();
             for magazines in state.magazines.iter().chain(&state.spare) {
-                counts.taken += magazines.of(kind).taken();
+                counts.taken = counts.taken.wrapping_add(magazines.of(kind).taken());
                 counts.idle += magazines.of(kind).len();
             }
         }
