@@ -2,7 +2,7 @@
 //! wrong if one of them comes too early.
 //!
 //! What a thread does is a seed; what comes of it is up to the threads too. `CUDA_STREAMS_SEED=7 cargo test --test
-//! many_threads` runs them with that seed.
+//! many_threads` runs them with that seed, and `CUDA_STREAMS_OPERATIONS=100000` has each thread do as many things.
 
 mod common;
 
@@ -28,7 +28,7 @@ use softcuda::Choice;
 
 const THREADS: u64 = if cfg!(miri) { 3 } else { 16 };
 
-/// Of each thread.
+/// Of each thread, if nothing else is asked for.
 const OPERATIONS: usize = match () {
     () if cfg!(miri) => 16,
     // With a sanitizer.
@@ -39,7 +39,9 @@ const OPERATIONS: usize = match () {
 
 #[test]
 fn no_operation_on_shared_events_and_streams_lets_work_come_too_early() -> Result<()> {
-    let seed = seed();
+    let (seed, operations) = (number("CUDA_STREAMS_SEED"), number("CUDA_STREAMS_OPERATIONS"));
+    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    let operations = operations.map_or(OPERATIONS, |operations| usize::try_from(operations).expect("a number of operations"));
     println!("CUDA_STREAMS_SEED={seed}");
     let world = World::new(device())?;
     let begin = Barrier::new(usize::try_from(THREADS).expect("a small number"));
@@ -48,7 +50,7 @@ fn no_operation_on_shared_events_and_streams_lets_work_come_too_early() -> Resul
             let (mut actor, begin) = (Actor::new(&world, seed.wrapping_add(number)), &begin);
             scope.spawn(move || {
                 begin.wait();
-                actor.act_often(OPERATIONS)
+                actor.act_often(operations)
             })
         };
         let threads: Vec<_> = (0..THREADS).map(run).collect();
@@ -61,6 +63,7 @@ fn no_operation_on_shared_events_and_streams_lets_work_come_too_early() -> Resul
     world.check()
 }
 
-fn seed() -> u64 {
-    env::var("CUDA_STREAMS_SEED").ok().map_or_else(|| RandomState::new().hash_one(0), |seed| seed.parse().expect("a number"))
+/// What the environment asks for.
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
