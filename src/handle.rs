@@ -242,16 +242,20 @@ impl PartialEq for StreamRef<'_> {
 impl Eq for StreamRef<'_> {}
 
 impl ForeignHome {
-    /// The context, if it is the device's primary one in the driver that this crate has loaded. Out of
-    /// line, so that the way of our own streams stays short.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn context(self) -> Result<Context> {
-        let Self { context, device, is_primary } = self;
-        if !is_primary {
-            return Err(Error::ForeignContext { device });
-        }
-        Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
+        foreign_context(self.context, self.device, self.is_primary)
     }
+}
+
+/// The context, if it is the device's primary one in the driver that this crate has loaded. Out of line, so that the way
+/// of our own streams stays short; and by its parts, or their views would be built in memory for it.
+#[inline(never)]
+fn foreign_context(context: RawContext, device: u32, is_primary: bool) -> Result<Context> {
+    if !is_primary {
+        return Err(Error::ForeignContext { device });
+    }
+    Context::primary_with_raw(Device::get(device)?, context)?.ok_or(Error::TwoDrivers { device })
 }
 
 impl fmt::Debug for StreamRef<'_> {

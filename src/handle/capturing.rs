@@ -72,6 +72,21 @@ impl<'a> StreamIn<'a> {
         StreamRef { raw: self.raw, home: Home::Known(self.context), _stream: PhantomData }
     }
 
+    /// Its handle, if that is its own: whatever context is current, the driver takes it for this stream.
+    #[inline]
+    pub(crate) fn own_handle(self) -> Option<CUstream> {
+        (!StreamRef::is_default_handle(self.raw)).then(|| self.raw.cast())
+    }
+
+    /// Whether it is being captured, or that cannot be told.
+    #[inline(never)]
+    fn may_be_capturing(self) -> bool {
+        let mut status = 0;
+        // SAFETY: the stream is alive: its context is, and the view borrows it; the out pointer is a live local.
+        let ask = |driver: &Driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) };
+        !self.view().call(self.context, ask).is_ok_and(Answer::is_ok) || status != 0
+    }
+
     /// For `call`, which ends a capture of the stream, where one of this crate is open: [`Error::Capturing`] if it would,
     /// and what else it needs, to be kept until it is made.
     #[cold]
@@ -109,12 +124,9 @@ impl StreamRef<'_> {
     }
 
     /// Whether it is being captured, or that cannot be told. `context` is the stream's.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn may_be_capturing(self, context: Context) -> bool {
-        let mut status = 0;
-        // SAFETY: the stream is alive: its context is, and the view borrows it; the out pointer is a live local.
-        let ask = |driver: &Driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) };
-        !self.call(context, ask).is_ok_and(Answer::is_ok) || status != 0
+        self.within(context).may_be_capturing()
     }
 
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
