@@ -3,10 +3,12 @@
 
 mod common;
 
-use std::thread;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{hint, thread};
 
 use common::contexts::{self, SecondContext};
 use common::hold::Hold;
+use common::theirs::{NON_BLOCKING, TheirStream};
 use common::words::Words;
 use common::{child, device, on_a_fresh_thread, raw, streams};
 use cuda_streams::{
@@ -39,6 +41,48 @@ fn an_event_has_one_handle() -> Result<()> {
         assert_ne!(handle, stream.record_event_with(EventOptions::new().interprocess())?.ipc_handle()?);
         event.record(&stream)?;
         assert_eq!(event.ipc_handle()?, handle);
+    }
+    Ok(())
+}
+
+/// Of threads that export one event in scopes of two contexts at once, one says in which it is: they get one handle, which
+/// is forgotten with the event.
+#[test]
+fn an_event_that_is_exported_in_two_contexts_at_once_has_one_handle() -> Result<()> {
+    const ROUNDS: u32 = 300;
+    let second = SecondContext::new(device());
+    let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+    // SAFETY: the stream lives until the end.
+    let there = unsafe { ExternalStream::from_raw(theirs.as_raw()) }?;
+    let here = device().stream()?;
+    for round in 0..ROUNDS {
+        let (event, ready) = (Event::interprocess(), AtomicU32::new(0));
+        // One of them is later by as much as either takes, in one of the rounds.
+        let together = |turns| {
+            ready.fetch_add(1, Ordering::AcqRel);
+            while ready.load(Ordering::Acquire) < 2 {
+                hint::spin_loop();
+            }
+            (0..turns).for_each(|_| hint::spin_loop());
+        };
+        let handles = thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                there.scope(|| {
+                    together(round % 100 * 10);
+                    event.ipc_handle()
+                })
+            });
+            let handle = here.scope(|| {
+                together(0);
+                event.ipc_handle()
+            });
+            [handle, other.join().unwrap()]
+        });
+        let handle = event.ipc_handle()?;
+        assert_eq!(handles, [Ok(handle), Ok(handle)], "round {round}");
+        assert!([here.context(), there.context()].map(Some).contains(&event.context()));
+        drop(event);
+        assert_ne!(open(handle), Error::OwnHandle { what: IpcKind::Event, code: None }, "round {round}: it is forgotten");
     }
     Ok(())
 }
@@ -100,7 +144,7 @@ fn an_unrecorded_event_is_created_on_the_current_device() {
 #[test]
 fn an_unrecorded_event_is_created_in_the_context_of_the_scope() -> Result<()> {
     let second = SecondContext::new(device());
-    let theirs = second.with_current(|| common::theirs::TheirStream::in_current(common::theirs::NON_BLOCKING, 0));
+    let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
     // SAFETY: the stream lives until the end.
     let stream = unsafe { ExternalStream::from_raw(theirs.as_raw()) }?;
     assert_ne!(stream.context(), device().context()?);

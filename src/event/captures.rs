@@ -34,14 +34,14 @@ impl Inner {
         if let Some(capture) = capture
             && self.is_external()
         {
-            let raw = self.own_handle_or_bind(context, CALL)?;
-            self.become_node(raw, context, capture)?;
+            let (raw, home) = self.own_handle_or_bind(context, CALL)?;
+            self.become_node(raw, home, capture)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
             if !answer.is_ok() {
                 return Err(self.refused(answer, context));
             }
-            return self.became_node(raw, context, stream, capture);
+            return became_node((raw, home), stream.within(context), capture);
         }
         let raw = self.handle_or_bind(context, CALL)?;
         let record = || {
@@ -64,10 +64,10 @@ impl Inner {
         if let Some(capture) = capture
             && self.is_external()
         {
-            let raw = self.own_handle_or_bind(context, CALL)?;
-            self.become_node(raw, context, capture)?;
+            let (raw, home) = self.own_handle_or_bind(context, CALL)?;
+            self.become_node(raw, home, capture)?;
             self.wait_with(raw, context, stream, EXTERNAL)?;
-            return self.became_node(raw, context, stream, capture);
+            return became_node((raw, home), stream.within(context), capture);
         }
         let seen = self.seen();
         if self.is_never_recorded() {
@@ -124,8 +124,8 @@ impl Inner {
 
     /// A graph is about to have it as a node, that nobody else uses. It is of this context.
     pub(super) fn become_node_of(&self, context: Context, call: &'static str, (graph, build): (CUgraph, u64)) -> Result<CUevent> {
-        let raw = self.own_handle_or_bind(context, call)?;
-        if self.home() != Some(context) {
+        let (raw, home) = self.own_handle_or_bind(context, call)?;
+        if home != context {
             return Err(self.mismatch(call, context.name(), None));
         }
         self.set_lent();
@@ -135,9 +135,8 @@ impl Inner {
 
     /// The graph under capture is about to have it as a node: it records the event with each launch, and the driver's
     /// event must be there.
-    fn become_node(&self, raw: CUevent, context: Context, capture: Capture) -> Result<()> {
+    fn become_node(&self, raw: CUevent, home: Context, capture: Capture) -> Result<()> {
         self.set_lent();
-        let home = self.home().unwrap_or(context);
         match capture.active {
             // SAFETY: the graph is under capture, as the driver said just now, and self holds the event. Another thread may end
             // that capture meanwhile, and destroy what came of it: this relies on the driver refusing such a graph, as it was
@@ -147,15 +146,15 @@ impl Inner {
             None => Ok(()),
         }
     }
+}
 
-    /// A node was made, in the capture that the stream was in before unless another thread has replaced that meanwhile:
-    /// then, or where nobody can tell, the event may be in a graph that does not keep it.
-    fn became_node(&self, raw: CUevent, context: Context, stream: StreamRef<'_>, before: Capture) -> Result<()> {
-        let now = stream.capture_for(context, "cuStreamGetCaptureInfo").map(|now| now.and_then(Capture::id));
-        if now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id()) {
-            return Ok(());
-        }
-        shares::keep_for_good(raw, self.home().unwrap_or(context));
-        now.map(drop)
+/// A node was made of an event of this context, in the capture that the stream was in before unless another thread has
+/// replaced that meanwhile: then, or where nobody can tell, the event may be in a graph that does not keep it.
+fn became_node((raw, home): (CUevent, Context), stream: StreamIn<'_>, before: Capture) -> Result<()> {
+    let now = stream.view().capture_for(stream.context(), "cuStreamGetCaptureInfo").map(|now| now.and_then(Capture::id));
+    if now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id()) {
+        return Ok(());
     }
+    shares::keep_for_good(raw, home);
+    now.map(drop)
 }

@@ -20,7 +20,12 @@ impl Event<Interprocess> {
             bound
         } else {
             let context = home()?;
-            (self.inner.own_handle_or_bind(context, CALL)?, context)
+            let bind = |context| self.inner.own_handle_or_bind(context, CALL);
+            // Where another thread binds it elsewhere meanwhile, there.
+            bind(context).or_else(|error| match self.inner.home() {
+                Some(home) if home != context => bind(home),
+                _ => Err(error),
+            })?
         };
         let _one_at_a_time = sharing::exporting();
         if let Some(handle) = self.inner.ipc_handle() {
@@ -59,5 +64,44 @@ impl Event<Interprocess> {
         let inner = Inner::adopted(raw.cast(), context, design);
         inner.keep_ipc_handle(raw, context, handle, Origin::Imported);
         Ok(Self::from_inner(inner))
+    }
+}
+
+#[cfg(all(test, not(any(miri, softcuda_shuttle))))]
+mod tests {
+    use std::ffi::{c_int, c_uint};
+    use std::mem;
+
+    use super::*;
+    use crate::device::Device;
+    use crate::driver::{CUcontext, CUdevice, driver};
+
+    /// A context of this device beside the primary one, for good.
+    fn another_context(device: Device) -> Context {
+        type Create = unsafe extern "C" fn(*mut CUcontext, c_uint, CUdevice) -> c_int;
+        let create = softcuda::symbol(c"cuCtxCreate_v2").unwrap();
+        // SAFETY: the driver's function has this type.
+        let create: Create = unsafe { mem::transmute(create) };
+        let (mut made, mut popped): (CUcontext, CUcontext) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the out pointer is a live local.
+        assert_eq!(unsafe { create(&raw mut made, 0, device.raw()) }, 0);
+        // SAFETY: undoes the push of the creation; the out pointer is a live local.
+        assert!(unsafe { driver().unwrap().cuCtxPopCurrent_v2(&raw mut popped) }.is_ok());
+        // SAFETY: it lives until the process ends.
+        unsafe { Context::from_raw(made.cast()) }.unwrap()
+    }
+
+    /// As if by another thread, between the look at the event and its creation.
+    #[test]
+    fn an_event_that_is_bound_elsewhere_meanwhile_is_exported_there() {
+        softcuda::install().unwrap();
+        let device = Device::get(0).unwrap();
+        let (primary, other) = (device.context().unwrap(), another_context(device));
+        let event = Event::interprocess();
+        let bind_elsewhere = || event.inner.bind_to(other, "cuEventCreate").map(|()| primary);
+        let handle = event.export(bind_elsewhere).unwrap();
+        assert_eq!((event.context(), event.inner.ipc_handle()), (Some(other), Some(handle)));
+        drop(event);
+        assert_eq!(sharing::check_foreign(&handle, IpcKind::Event), Ok(()), "it is forgotten");
     }
 }

@@ -90,13 +90,14 @@ impl Inner {
         }
     }
 
-    /// The handle, for others: of an event that nobody has had, unless this one has recorded it. Bound now, if it is not.
-    pub(in crate::event) fn own_handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
+    /// The handle, for others: of an event that nobody has had, unless this one has recorded it. Bound now, if it is not;
+    /// and the context that it is of, since another thread may have bound it meanwhile.
+    pub(in crate::event) fn own_handle_or_bind(&self, context: Context, call: &'static str) -> Result<(CUevent, Context)> {
         let (raw, home) = match self.bound_handle()? {
             Some(bound) => bound,
             None => (self.bind(context, call)?, context),
         };
-        self.own(raw, home, false).map(RawEvent::cast)
+        self.own(raw, home, false).map(|raw| (raw.cast(), home))
     }
 
     /// The handle, which was `raw`: with a new driver event in place of one that is unused. For whom decides what becomes
