@@ -75,10 +75,12 @@ pub(crate) fn exited() {
     EXCEPTIONS.fetch_or(EXITED, Ordering::Relaxed);
 }
 
-/// Whether this thread is inside a function that the driver has called.
+/// Whether this thread is inside a function that the driver has called. Not in a forked child, whatever it was forked
+/// inside of: there is no driver, nor a thread that would do later what is not allowed here.
 #[inline]
 pub(crate) fn in_host_function() -> bool {
-    EXCEPTIONS.load(Ordering::Relaxed) & !CAPTURES != 0 && INSIDE.get() != 0
+    let exceptions = EXCEPTIONS.load(Ordering::Relaxed) & !CAPTURES;
+    exceptions != 0 && exceptions & FORKED == 0 && INSIDE.get() != 0
 }
 
 /// A function that the driver has called runs on this thread until this is dropped.

@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use common::calls::{Call, DEVICE_CALLS, WITHOUT_THE_DRIVER, WORLD_CALLS};
 use common::hold::Hold;
+use common::host_fn::inside;
 use common::world::{World, external, foreign_event, second_context};
-use common::{child, device};
+use common::{child, device, streams};
 use cuda_streams::{
-    AsStream as _, CaptureMode, Device, Error, Event, EventOptions, ExternalStream, HostFn, Result, Stream, StreamOptions, driver_version,
-    relaxed_capture,
+    AsStream as _, CaptureMode, Device, Error, Event, EventOptions, ExternalStream, HostFn, IpcMemory, Result, Stream, StreamOptions,
+    driver_version, relaxed_capture,
 };
 use forks::{Finding, Side, fork, in_child};
 
@@ -307,6 +308,29 @@ fn a_host_function_of_the_parent_is_over_in_a_child() {
         }
         hold.release();
         assert_eq!(done.join(), Ok(7), "the parent goes on");
+    });
+}
+
+/// The thread that the child has is one that the driver called: it is refused as a child, and not because of that.
+#[test]
+fn a_fork_inside_a_host_function_is_a_fork() {
+    child::run("a_fork_inside_a_host_function_is_a_fork", child::same_environment, || {
+        let (device, [stream, destroyed, dropped]) = (device(), streams());
+        let (event, memory) = (stream.record_event().unwrap(), IpcMemory::new(device, 1).unwrap());
+        let left = (dropped, stream.record_event().unwrap(), IpcMemory::new(device, 1).unwrap());
+        inside(&stream, move || match fork() {
+            Side::Parent(parent) => parent.join(),
+            Side::Child(child) => child.end(|| {
+                check_calls(DEVICE_CALLS, &device)?;
+                let destroy = || (event.destroy(), memory.close(), destroyed.destroy().map_err(|(_, error)| error));
+                without_a_driver_call("destroying", destroy).and_then(|answers| match answers {
+                    (Err(Error::ForkedChild), Err(Error::ForkedChild), Err(Error::ForkedChild)) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                })?;
+                without_a_driver_call("dropping", || drop(left))
+            }),
+        });
+        use_cuda().expect("the parent goes on");
     });
 }
 
