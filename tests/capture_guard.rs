@@ -5,6 +5,7 @@ mod common;
 use std::ptr;
 use std::time::Duration;
 
+use common::beside::{MODES, beside};
 use common::contexts::SecondContext;
 use common::device;
 use common::hold::Hold;
@@ -16,27 +17,6 @@ use cuda_streams::{
     ExternalStream, IpcMemory, Result, Stream, StreamOptions, relaxed_capture,
 };
 use cudarc::driver::CudaContext;
-
-const MODES: [CaptureMode; 3] = [CaptureMode::Global, CaptureMode::ThreadLocal, CaptureMode::Relaxed];
-
-/// Does `beside` while the stream is captured, in each mode: on the thread of the capture, and on another. The capture
-/// must live.
-#[track_caller]
-fn beside(stream: &Stream, beside: impl Fn() -> Result<()> + Sync) {
-    for mode in MODES {
-        let graph = stream.capture::<Error>(mode, |scope| {
-            scope.host_fn(|| ())?;
-            beside()?;
-            assert_eq!(scope.status(), Ok(CaptureStatus::Active), "{mode:?}");
-            std::thread::scope(|threads| threads.spawn(&beside).join()).unwrap()?;
-            assert_eq!(scope.status(), Ok(CaptureStatus::Active), "{mode:?}, of another thread");
-            Ok(())
-        });
-        assert_eq!(graph.unwrap().node_count(), Ok(1), "{mode:?}");
-        assert_eq!(stream.capture_status(), Ok(CaptureStatus::None));
-        stream.synchronize().unwrap();
-    }
-}
 
 /// Captures nothing, with `inside`; the capture must live.
 #[track_caller]

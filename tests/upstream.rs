@@ -31,7 +31,7 @@ sources! {
     "event_pool_producer.rs" "event_pool_threads.rs" "exit.rs" "external.rs" "external_events.rs" "external_scope.rs"
     "fault.rs" "foreign_contexts.rs" "foreign_events.rs" "fork.rs" "graph.rs" "graph_events.rs" "graph_example.rs"
     "graph_lifetimes.rs" "green_contexts.rs" "host_fn.rs" "host_fn_dead.rs" "host_fn_inside.rs" "host_fn_work.rs"
-    "host_wait.rs" "interop.rs" "ipc_allocation.rs" "ipc_events.rs" "ipc_export.rs" "ipc_forged.rs" "ipc_handle.rs"
+    "host_wait.rs" "interop.rs" "ipc_allocation.rs" "ipc_capture.rs" "ipc_events.rs" "ipc_export.rs" "ipc_forged.rs" "ipc_handle.rs"
     "ipc_import.rs" "ipc_kill.rs" "ipc_memory.rs" "ipc_ring.rs" "ipc_torch.rs" "left_out_waits.rs" "lent.rs" "loader.rs"
     "many_threads.rs" "mode.rs" "no_driver.rs" "one_library.rs" "order.rs" "overlap.rs" "raw_handles.rs" "scope.rs"
     "stream.rs" "stream_pool.rs" "timeout.rs" "to_cudarc.rs" "torch_extension.rs" "upstream.rs" "soft/capture.rs"

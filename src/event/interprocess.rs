@@ -6,7 +6,7 @@ use super::Event;
 use super::flags::Design;
 use super::inner::Inner;
 use super::mode::Interprocess;
-use crate::context::Context;
+use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUipcEventHandle};
 use crate::error::{Error, IpcKind, IpcRefusal, Result};
 use crate::sharing::{self, Bytes, Origin};
@@ -54,6 +54,7 @@ impl Event<Interprocess> {
     pub(crate) unsafe fn open(context: Context, handle: Bytes, design: Design) -> Result<Self> {
         sharing::check_foreign(&handle, IpcKind::Event)?;
         let _current = context.enter()?;
+        let _relaxed = Relaxed::enter(context.driver());
         let mut raw: CUevent = ptr::null_mut();
         let argument = CUipcEventHandle { reserved: sharing::to_c(&handle) };
         // SAFETY: a context is current, the out pointer is a live local; the caller vouches for the handle.

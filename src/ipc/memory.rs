@@ -154,6 +154,7 @@ impl IpcMemory {
             return Ok(IpcMemHandle::from_bytes(handle));
         }
         let _current = self.context.enter()?;
+        let _relaxed = Relaxed::enter(self.context.driver());
         let handle = export(self.context.driver(), self.address)?;
         sharing::keep(self.key(), handle, Origin::Exported);
         Ok(IpcMemHandle::from_bytes(handle))

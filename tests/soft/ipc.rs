@@ -86,7 +86,7 @@ fn an_imported_event_is_asked_for_each_time() {
         let mut exporter = cast.start("exporter");
         let handle = exporter.expect_event();
         device().context()?;
-        let open = sum([&CONTEXT, &ENTER, &[("cuIpcOpenEventHandle", 1)]]);
+        let open = sum([&CONTEXT, &ENTER, &RELAXED, &[("cuIpcOpenEventHandle", 1)]]);
         let event = expect(&open, || open_event(handle));
         expect(&[], || event.ipc_handle());
         asked_each_time(&event)?;
@@ -106,7 +106,7 @@ fn each_call_on_shared_memory_is_one_of_the_driver() {
         let (_event, handle) = (exporter.expect_event(), exporter.expect_memory());
         device().context()?;
         let memory = expect(&sum([&CONTEXT, &ENTER, &RELAXED, &[("cuMemAlloc_v2", 1)]]), || IpcMemory::new(device(), 1));
-        expect(&sum([&ENTER, &[("cuIpcGetMemHandle", 1)]]), || memory.ipc_handle());
+        expect(&sum([&ENTER, &RELAXED, &[("cuIpcGetMemHandle", 1)]]), || memory.ipc_handle());
         expect(&[], || memory.ipc_handle());
         expect(&[], || Ok((memory.bytes(), memory.as_raw(), memory.context(), memory.device(), memory.is_imported())));
         expect(&sum([&ENTER, &RELAXED, &[("cuMemFree_v2", 1)]]), || memory.close());

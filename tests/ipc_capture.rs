@@ -1,0 +1,74 @@
+//! What processes share is made, exported, opened and given back beside an open capture, which lives on.
+#![cfg(not(miri))]
+
+mod common;
+
+use common::beside::beside;
+use common::peer::{Link, play};
+use common::shared::{SharedWords, say_event};
+use common::{device, raw, streams};
+use cuda_streams::{CaptureStatus, Event, EventOptions, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, Result, Stream};
+
+fn new_event() -> Result<Event<Interprocess>> {
+    device().event(EventOptions::new().interprocess())
+}
+
+/// Does `f` on the thread of a capture that this crate knows nothing of.
+#[track_caller]
+fn beside_one_of_others(stream: &Stream, f: impl Fn() -> Result<()>) {
+    raw::begin_capture(stream);
+    assert_eq!(f(), Ok(()));
+    assert_eq!(stream.capture_status(), Ok(CaptureStatus::Active));
+    raw::destroy_graph(raw::end_capture(stream).unwrap());
+}
+
+/// The handles of an event and of memory, as this crate's and as others' whose memory it is.
+fn export() -> Result<()> {
+    let (event, memory) = (new_event()?, IpcMemory::new(device(), 1)?);
+    event.ipc_handle()?;
+    // SAFETY: the memory lives until the end, and no other process gets the handle.
+    let theirs = unsafe { IpcMemHandle::export(memory.as_raw()) }?;
+    assert_eq!((memory.ipc_handle()?, 0), theirs);
+    event.destroy()?;
+    memory.close()
+}
+
+#[test]
+fn what_is_shared_is_exported() {
+    let [stream] = streams();
+    beside(&stream, export);
+    beside_one_of_others(&stream, export);
+}
+
+/// Opens both, uses the event on a stream, and gives both back.
+fn import(event: IpcEventHandle, memory: IpcMemHandle, stream: &Stream) -> Result<()> {
+    // SAFETY: the other process keeps the event until this one has ended.
+    let event = unsafe { Event::from_ipc_handle(device(), event) }?;
+    let memory = SharedWords::open(device(), memory)?;
+    stream.wait_event(&event)?;
+    event.record(stream)?;
+    event.destroy()?;
+    memory.into_memory().close()
+}
+
+#[test]
+fn what_others_share_is_opened_and_given_back() {
+    fn exporter(parent: &mut Link) -> common::peer::Result {
+        let (event, data) = (new_event()?, SharedWords::new(device(), 7));
+        say_event(parent, &event);
+        data.say(parent);
+        parent.expect_end();
+        assert_eq!(data.read(), 7);
+        Ok(())
+    }
+    play("what_others_share_is_opened_and_given_back", &[("exporter", exporter)], |cast| {
+        let mut exporter = cast.start("exporter");
+        let (event, memory) = (exporter.expect_event(), exporter.expect_memory());
+        let [stream, other] = streams();
+        let import = || import(event, memory, &other);
+        beside(&stream, import);
+        beside_one_of_others(&stream, import);
+        exporter.end();
+        Ok(())
+    });
+}
