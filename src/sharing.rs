@@ -6,6 +6,7 @@ use std::ffi::c_char;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::context::Context;
 use crate::driver::Answer;
 use crate::error::{Error, ErrorCode, IpcKind, IpcRefusal, Result};
 use crate::exceptions;
@@ -82,12 +83,21 @@ pub(crate) fn check_foreign(handle: &Bytes, kind: IpcKind) -> Result<()> {
     }
 }
 
-/// Why the driver has not opened a handle, with a context current.
+/// Why the driver has not opened a handle in this context, which was made current for it.
 #[cold]
-pub(crate) fn not_opened(answer: Answer, what: IpcKind) -> Error {
-    match answer.code() {
-        Some(code @ ErrorCode::INVALID_CONTEXT) => Error::OwnHandle { what, code: Some(code) },
-        _ => refused(answer, IpcRefusal::Unreachable),
+pub(crate) fn not_opened(context: Context, answer: Answer, what: IpcKind) -> Error {
+    match refused_in(context, answer, IpcRefusal::Unreachable) {
+        Error::IpcRefused { code: code @ ErrorCode::INVALID_CONTEXT, .. } => Error::OwnHandle { what, code: Some(code) },
+        error => error,
+    }
+}
+
+/// Why the driver refused something of this context: that it has died meanwhile, or as [`refused`] says.
+#[cold]
+pub(crate) fn refused_in(context: Context, answer: Answer, reason: IpcRefusal) -> Error {
+    match context.refused(answer) {
+        gone @ Error::ContextDestroyed { .. } => gone,
+        _ => refused(answer, reason),
     }
 }
 

@@ -8,7 +8,7 @@ use super::inner::Inner;
 use super::mode::Interprocess;
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUipcEventHandle};
-use crate::error::{Error, IpcKind, IpcRefusal, Result};
+use crate::error::{IpcKind, IpcRefusal, Result};
 use crate::sharing::{self, Bytes, Origin};
 
 impl Event<Interprocess> {
@@ -36,10 +36,7 @@ impl Event<Interprocess> {
         // SAFETY: the event is alive: its context is, and self holds it. The out pointer is a live local.
         let answer = unsafe { context.driver().cuIpcGetEventHandle(&raw mut handle, raw) };
         if !answer.is_ok() {
-            return Err(match context.refused(answer) {
-                gone @ Error::ContextDestroyed { .. } => gone,
-                _ => sharing::refused(answer, IpcRefusal::NotExportable),
-            });
+            return Err(sharing::refused_in(context, answer, IpcRefusal::NotExportable));
         }
         let handle = sharing::from_c(handle.reserved);
         self.inner.keep_ipc_handle(raw, context, handle, Origin::Exported);
@@ -60,7 +57,7 @@ impl Event<Interprocess> {
         // SAFETY: a context is current, the out pointer is a live local; the caller vouches for the handle.
         let answer = unsafe { context.driver().cuIpcOpenEventHandle(&raw mut raw, argument) };
         if !answer.is_ok() {
-            return Err(sharing::not_opened(answer, IpcKind::Event));
+            return Err(sharing::not_opened(context, answer, IpcKind::Event));
         }
         let inner = Inner::adopted(raw.cast(), context, design);
         inner.keep_ipc_handle(raw, context, handle, Origin::Imported);

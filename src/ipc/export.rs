@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::{IpcMemHandle, RawDevicePtr};
 use crate::context::{Current, Relaxed};
-use crate::driver::{CUcontext, CUdeviceptr, CUipcMemHandle, Driver, driver};
+use crate::driver::{Answer, CUcontext, CUdeviceptr, CUipcMemHandle, Driver, driver};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::{IpcRefusal, Result};
@@ -47,28 +47,29 @@ impl IpcMemHandle {
         let context = context_of(driver, pointer)?;
         // Memory of a pool is of no context, and the driver refuses it whatever is current.
         let _current = (!context.is_null()).then(|| Current::push(driver, context)).transpose()?;
-        let handle = export(driver, pointer)?;
-        let (start, _) = range(driver, pointer)?;
+        let handle = export(driver, pointer).map_err(|answer| sharing::refused(answer, IpcRefusal::NotExportable))?;
+        let (start, _) = range(driver, pointer).map_err(Answer::error)?;
         // Within the allocation, so no more than its length.
         let offset = usize::try_from(pointer - start).unwrap_or(usize::MAX);
         Ok((Self::from_bytes(handle), offset))
     }
 }
 
-/// The handle of the allocation around an address of the current context.
-pub(super) fn export(driver: &Driver, address: CUdeviceptr) -> Result<Bytes> {
+/// The handle of the allocation around an address of the current context; or what the driver answers otherwise.
+pub(super) fn export(driver: &Driver, address: CUdeviceptr) -> std::result::Result<Bytes, Answer> {
     let mut handle = CUipcMemHandle { reserved: [0; 64] };
     // SAFETY: the out pointer is a live local; the driver refuses addresses that are none.
     let answer = unsafe { driver.cuIpcGetMemHandle(&raw mut handle, address) };
-    if answer.is_ok() { Ok(sharing::from_c(handle.reserved)) } else { Err(sharing::refused(answer, IpcRefusal::NotExportable)) }
+    if answer.is_ok() { Ok(sharing::from_c(handle.reserved)) } else { Err(answer) }
 }
 
-/// Where the allocation around an address of the current context begins, and its length in bytes.
-pub(super) fn range(driver: &Driver, address: CUdeviceptr) -> Result<(CUdeviceptr, usize)> {
+/// Where the allocation around an address of the current context begins, and its length in bytes; or what the driver
+/// answers otherwise.
+pub(super) fn range(driver: &Driver, address: CUdeviceptr) -> std::result::Result<(CUdeviceptr, usize), Answer> {
     let (mut start, mut bytes): (CUdeviceptr, usize) = (0, 0);
     // SAFETY: the out pointers are live locals; the driver refuses addresses that are none.
-    unsafe { driver.cuMemGetAddressRange_v2(&raw mut start, &raw mut bytes, address) }.ok()?;
-    Ok((start, bytes))
+    let answer = unsafe { driver.cuMemGetAddressRange_v2(&raw mut start, &raw mut bytes, address) };
+    if answer.is_ok() { Ok((start, bytes)) } else { Err(answer) }
 }
 
 /// The context that an address belongs to, null for none.

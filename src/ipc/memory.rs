@@ -8,7 +8,7 @@ use super::{IpcMemHandle, RawDevicePtr};
 use crate::context::{Context, Relaxed};
 use crate::device::Device;
 use crate::driver::{CUdeviceptr, CUipcMemHandle};
-use crate::error::{Error, ErrorCode, IpcKind, Result};
+use crate::error::{Error, ErrorCode, IpcKind, IpcRefusal, Result};
 use crate::exceptions;
 use crate::reaper;
 use crate::sharing::{self, Bytes, Origin, Shared};
@@ -120,11 +120,11 @@ impl IpcMemory {
         // SAFETY: a context is current, the out pointer is a live local; the caller vouches for the handle.
         let answer = unsafe { context.driver().cuIpcOpenMemHandle_v2(&raw mut address, argument, LAZY_ENABLE_PEER_ACCESS) };
         if !answer.is_ok() {
-            return Err(sharing::not_opened(answer, IpcKind::Memory));
+            return Err(sharing::not_opened(context, answer, IpcKind::Memory));
         }
         // From here on dropping it closes it.
         let mut memory = Self { address, bytes: 0, context, imported: Some(Box::new(handle)) };
-        let (start, bytes) = range(context.driver(), address)?;
+        let (start, bytes) = range(context.driver(), address).map_err(|answer| context.refused(answer))?;
         // Behind the address, wherever in the allocation that is.
         memory.bytes = usize::try_from(address - start).map_or(0, |before| bytes.saturating_sub(before));
         Ok(memory)
@@ -155,7 +155,8 @@ impl IpcMemory {
         }
         let _current = self.context.enter()?;
         let _relaxed = Relaxed::enter(self.context.driver());
-        let handle = export(self.context.driver(), self.address)?;
+        let refused = |answer| sharing::refused_in(self.context, answer, IpcRefusal::NotExportable);
+        let handle = export(self.context.driver(), self.address).map_err(refused)?;
         sharing::keep(self.key(), handle, Origin::Exported);
         Ok(IpcMemHandle::from_bytes(handle))
     }

@@ -247,6 +247,30 @@ fn what_is_shared_of_a_dead_context_is_leaked() {
     child::run(TEST, prepare, scenario);
 }
 
+/// As if somebody ended the context while the driver is asked: that is told, and not what the driver makes of it.
+#[test]
+fn a_context_that_ends_meanwhile_is_told() {
+    const TEST: &str = "ipc::a_context_that_ends_meanwhile_is_told";
+    /// How often the context is asked for before the call is made that is refused.
+    fn check(call: &str, code: ErrorCode, asked: u64, f: impl FnOnce() -> cuda_streams::Result<()>) {
+        let _refusal = inject(call, code.get());
+        let _end = inject("cuCtxGetId", ErrorCode::CONTEXT_IS_DESTROYED.get()).after(asked);
+        assert_eq!(f(), Err(Error::ContextDestroyed { device: 0 }), "{call}, {code}");
+    }
+    child::run(TEST, child::newest_driver, || {
+        for code in [ErrorCode::INVALID_CONTEXT, ErrorCode::INVALID_HANDLE, ErrorCode::CONTEXT_IS_DESTROYED] {
+            device().context().unwrap();
+            check("cuIpcOpenEventHandle", code, 2, || open_event(IpcEventHandle::from_bytes([7; 64])).map(drop));
+            device().context().unwrap();
+            check("cuIpcOpenMemHandle_v2", code, 2, || open_memory(IpcMemHandle::from_bytes([7; 64])).map(drop));
+            let event = device().event(EventOptions::new().interprocess()).unwrap();
+            check("cuIpcGetEventHandle", code, 1, || event.ipc_handle().map(drop));
+            let memory = IpcMemory::new(device(), 1).unwrap();
+            check("cuIpcGetMemHandle", code, 1, || memory.ipc_handle().map(drop));
+        }
+    });
+}
+
 /// Ends the primary context, as somebody else may.
 fn reset() {
     // SAFETY: nothing of the context is used any more without asking whether it lives.
