@@ -4,7 +4,7 @@ use std::ffi::c_uint;
 use std::ptr;
 
 use super::{IpcMemHandle, RawDevicePtr};
-use crate::context::{Current, Relaxed};
+use crate::context::Current;
 use crate::driver::{Answer, CUcontext, CUdeviceptr, CUipcMemHandle, Driver, driver};
 #[cfg(doc)]
 use crate::error::Error;
@@ -43,7 +43,6 @@ impl IpcMemHandle {
     #[doc(alias = "cuIpcGetMemHandle")]
     pub unsafe fn export(pointer: RawDevicePtr) -> Result<(Self, usize)> {
         let driver = driver()?;
-        let _relaxed = Relaxed::enter(driver);
         let context = context_of(driver, pointer)?;
         // Memory of a pool is of no context, and the driver refuses it whatever is current.
         let _current = (!context.is_null()).then(|| Current::push(driver, context)).transpose()?;

@@ -154,7 +154,6 @@ impl IpcMemory {
             return Ok(IpcMemHandle::from_bytes(handle));
         }
         let _current = self.context.enter()?;
-        let _relaxed = Relaxed::enter(self.context.driver());
         let refused = |answer| sharing::refused_in(self.context, answer, IpcRefusal::NotExportable);
         let handle = export(self.context.driver(), self.address).map_err(refused)?;
         sharing::keep(self.key(), handle, Origin::Exported);
