@@ -259,8 +259,12 @@ pub enum Error {
         most: usize,
     },
 
-    /// The handle is of this very process, which cannot open it.
-    #[error("this process has exported the {what} of this handle: use the {what} itself; only other processes can open it")]
+    /// The handle is of this very process, which cannot open it. Where it is the driver that says so, it may also be of
+    /// one that has the same process id in another container.
+    #[error(
+        "this process has exported the {what} of this handle: use the {what} itself; only other processes can open it{}",
+        ipc::namesake(*code)
+    )]
     OwnHandle {
         /// What it is a handle of.
         what: IpcKind,

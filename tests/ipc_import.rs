@@ -5,7 +5,7 @@ mod common;
 
 use common::hold::Hold;
 use common::peer::{Link, Result, play};
-use common::shared::{completes, hear_event, is_software, open_files, say_event};
+use common::shared::{completes, hear_event, is_software, open_files, release_for, returns_after_release_by, say_event};
 use common::{device, streams};
 use cuda_streams::{Event, EventOptions, EventStatus, Interprocess, IpcEventHandle};
 
@@ -37,6 +37,35 @@ fn t239_one_handle_gives_two_events() {
         let event = device().event(EventOptions::new().interprocess())?;
         let mut child = cast.start("child");
         say_event(&mut child, &event);
+        child.end();
+        Ok(())
+    });
+}
+
+/// What an importer has recorded counts for the others once it has dropped the event.
+#[test]
+fn a_pending_record_outlives_the_event_that_was_imported_for_it() {
+    fn child(parent: &mut Link) -> Result {
+        let [stream] = streams();
+        let event = hear_event(parent);
+        let hold = Hold::new(&stream);
+        event.record(&stream)?;
+        event.destroy()?;
+        parent.tell("dropped");
+        release_for(parent, hold);
+        parent.expect_end();
+        Ok(())
+    }
+    play("a_pending_record_outlives_the_event_that_was_imported_for_it", &[("child", child)], |cast| {
+        let ([stream], event) = (streams(), device().event(EventOptions::new().interprocess())?);
+        let mut child = cast.start("child");
+        say_event(&mut child, &event);
+        child.expect("dropped");
+        assert!(!event.query()?);
+        stream.wait_event(&event)?;
+        assert!(!stream.query()?, "the wait is for the record of the other process");
+        returns_after_release_by(&mut child, || event.synchronize())?;
+        stream.synchronize()?;
         child.end();
         Ok(())
     });

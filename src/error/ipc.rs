@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ErrorCode;
+
 /// What processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -47,4 +49,9 @@ impl fmt::Display for IpcRefusal {
             Self::Unsupported => "this device shares nothing between processes (`DeviceAttribute::IPC_EVENT_SUPPORTED`)",
         })
     }
+}
+
+/// Who else may have exported what this process has, if the driver says so by this code: it goes by process ids.
+pub(super) fn namesake(code: Option<ErrorCode>) -> &'static str {
+    if code.is_some() { " (a process with the same id in another container is taken for this one)" } else { "" }
 }

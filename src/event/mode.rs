@@ -37,7 +37,9 @@ modes! {
     Untimed = EventFlags::DISABLE_TIMING;
     /// Takes time stamps.
     Timed = EventFlags::empty();
-    /// Can be shared with other processes; takes no time stamps.
+    /// Can be shared with other processes; takes no time stamps. Where a device shares nothing
+    /// ([`DeviceAttribute::IPC_EVENT_SUPPORTED`](crate::DeviceAttribute::IPC_EVENT_SUPPORTED) is 0), exporting and opening
+    /// are [`Error::IpcRefused`](crate::Error::IpcRefused) with `NOT_SUPPORTED`.
     ///
     /// The time between two such events does not compile:
     ///

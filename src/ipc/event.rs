@@ -68,13 +68,20 @@ impl Event<Interprocess> {
     /// wait of a stream for it. What the survivor then recorded and waited for, also by another event on other streams, was
     /// not all done within 10 s either; and a call that waits for all of the context's work (`cuModuleLoadData` there) did
     /// not return within half a minute.
-    /// [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same.
+    /// [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same. So a process lets the work behind its
+    /// records be done before it ends. It may drop the event sooner: the record counts as before.
     ///
     /// # Safety
     ///
-    /// The handle is one that [`ipc_handle`](Self::ipc_handle), or `cuIpcGetEventHandle`, gave to a process of
-    /// this machine, unchanged, of an event of the device that is `device` here; and that process does not destroy
-    /// the event while this one, or work that waits for it, is there. (It may end, and be killed.)
+    /// * The handle is one that [`ipc_handle`](Self::ipc_handle), or `cuIpcGetEventHandle`, gave to a process of
+    ///   this machine, unchanged, of an event of the device that is `device` here.
+    /// * The process that has made the event has not destroyed it, and has not ended, when this is called: the driver
+    ///   need not notice (580.159.04 opened an event in either case), and what it opens may be somebody else's by then, as
+    ///   addresses and process ids recur.
+    /// * Nor does it destroy the event while this one, or work that waits for it, is there. (From now on it may end, and
+    ///   be killed.)
+    /// * Both processes have the same process ids and the same `/dev/shm`, which two containers need not: a process id in
+    ///   the handle may be another's here.
     ///
     /// Other bytes are undefined behaviour and not only an error: of 1,000 handles of events, most of them forged, 28
     /// ended in a crash inside the driver (H200, 580.159.04); the others were refused, or opened some event.
@@ -83,7 +90,7 @@ impl Event<Interprocess> {
     ///
     /// * [`Error::OwnHandle`]: this process has exported it
     /// * [`Error::IpcRefused`]: the driver finds nothing by this handle (`MAP_FAILED`, also for 64 zeros), or
-    ///   `NOT_SUPPORTED`
+    ///   `NOT_SUPPORTED` where devices share nothing
     /// * those of [`Device::context`]; [`Error::Driver`] as the driver answers
     ///
     /// ```no_run

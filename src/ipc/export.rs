@@ -28,8 +28,8 @@ impl IpcMemHandle {
     /// # Errors
     ///
     /// [`Error::IpcRefused`]: memory that cannot be exported, such as what is allocated in stream order (cudarc's,
-    /// `cudaMallocAsync`) or opened from another process; [`Error::Driver`] with `INVALID_VALUE` if the pointer is
-    /// none.
+    /// `cudaMallocAsync`) or opened from another process, and with `NOT_SUPPORTED` where devices share nothing;
+    /// [`Error::Driver`] with `INVALID_VALUE` if the pointer is none.
     ///
     /// ```
     /// use cuda_streams::{Device, IpcMemHandle, IpcMemory};

@@ -22,7 +22,9 @@ use crate::sharing::{self, Bytes, Origin, Shared};
 ///
 /// **Dropping it waits** for all work of its context, because the driver does; it is the one thing in this crate
 /// that does so. [`close`](Self::close) tells how it went. Work of other contexts that reaches the memory is not
-/// waited for. The call is made so that it does not end a stream capture of this thread (not yet seen on hardware).
+/// waited for. It may not return at all while a stream of the context waits for a record whose process was killed:
+/// [`Event::from_ipc_handle`](crate::Event::from_ipc_handle) says under "Ordering" what one driver did. The call is made so
+/// that it does not end a stream capture of this thread (not yet seen on hardware).
 ///
 /// ```
 /// use cuda_streams::{Device, IpcMemory};
@@ -81,8 +83,11 @@ impl IpcMemory {
     ///
     /// * The handle is one that [`ipc_handle`](Self::ipc_handle), [`IpcMemHandle::export`] or `cuIpcGetMemHandle` gave
     ///   to a process of this machine, unchanged.
-    /// * The process that has allocated the memory does not free it while this is there. (That process may end, and be
-    ///   killed.)
+    /// * The process that has allocated the memory has not freed it when this is called, and does not while this is there.
+    ///   (That process may end, and be killed.) The driver need not notice: 580.159.04 opened memory that was freed, which
+    ///   may be somebody else's by then.
+    /// * Both processes have the same process ids and the same `/dev/shm`, which two containers need not: a process id in
+    ///   the handle may be another's here.
     /// * All who share the memory order their work on it, in both directions: what one writes is neither read nor
     ///   written by another at the same time, as between threads. Each time that a process opens it counts as one
     ///   more: cudarc knows nothing of the others.
@@ -91,10 +96,10 @@ impl IpcMemory {
     ///
     /// * [`Error::OwnHandle`]: this process has exported it
     /// * [`Error::IpcRefused`]: this is no handle of memory (`INVALID_VALUE`, also for 64 zeros), its process is gone
-    ///   (`INVALID_HANDLE`), or `NOT_SUPPORTED`. A driver need not notice a handle that was changed, or whose memory was
-    ///   freed (580.159.04 opened such ones).
+    ///   (`INVALID_HANDLE`), or `NOT_SUPPORTED` where devices share nothing. A driver need not notice a handle that was
+    ///   changed (580.159.04 opened such ones).
     /// * those of [`Device::context`]; [`Error::Driver`] as the driver answers (`PEER_ACCESS_UNSUPPORTED`,
-    ///   `TOO_MANY_PEERS`)
+    ///   `TOO_MANY_PEERS`; `ALREADY_MAPPED`, with which 580.159.04 refused a few forged handles)
     ///
     /// ```no_run
     /// use std::io::Read;
@@ -228,7 +233,7 @@ impl IpcMemory {
     }
 
     /// Waits for all work of its context and gives the memory back: frees it, or, if another process has allocated
-    /// it, closes it.
+    /// it, closes it. As dropping it does, it may not return where a record's process was killed.
     ///
     /// # Errors
     ///
