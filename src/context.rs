@@ -184,7 +184,8 @@ impl Context {
     /// Makes it current until the guard is dropped, once the driver has said that it still lives.
     pub(crate) fn enter(self) -> Result<Current> {
         self.verify()?;
-        Current::push(self.driver(), self.raw())
+        // SAFETY: alive, as the driver said just now.
+        unsafe { Current::push(self.driver(), self.raw()) }
     }
 
     /// The context with this number, which an event holds in four bytes.

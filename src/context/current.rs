@@ -17,16 +17,24 @@ pub(crate) struct Current {
 }
 
 impl Current {
-    /// Makes a living context current.
-    pub(crate) fn push(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
-        // SAFETY: the context is alive, as the caller saw.
+    /// Makes a context current.
+    ///
+    /// # Safety
+    ///
+    /// It is a context of this driver, and alive.
+    pub(crate) unsafe fn push(driver: &'static Driver, raw: CUcontext) -> Result<Self> {
+        // SAFETY: the caller's contract.
         unsafe { driver.cuCtxPushCurrent_v2(raw) }.ok()?;
         Ok(Self { driver, _thread: PhantomData })
     }
 
     /// Makes the context current for a call on the handles 0, 1 and 2, unless it is already.
     pub(crate) fn ensure(context: Context) -> Result<Option<Self>> {
-        if current(context.driver())? == context.raw() { Ok(None) } else { Self::push(context.driver(), context.raw()).map(Some) }
+        if current(context.driver())? == context.raw() {
+            return Ok(None);
+        }
+        // SAFETY: nobody ends it while a call on its streams is under way, which this is a part of (`Context::from_raw`).
+        unsafe { Self::push(context.driver(), context.raw()) }.map(Some)
     }
 }
 

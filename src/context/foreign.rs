@@ -83,7 +83,8 @@ impl Context {
             return Ok(Self::of(known));
         }
         let device = {
-            let _current = Current::push(driver, raw)?;
+            // SAFETY: it is alive, says the caller.
+            let _current = unsafe { Current::push(driver, raw) }?;
             current_device(driver)?
         };
         match Self::primary_if(device, raw)? {

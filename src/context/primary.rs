@@ -137,7 +137,9 @@ impl Device {
         }
         // Somebody else's: theirs to keep, so only held for the call.
         let raw = retain(self)?;
-        let result = Current::push(self.driver(), raw).and_then(|_current| {
+        // SAFETY: retained just now.
+        let current = unsafe { Current::push(self.driver(), raw) };
+        let result = current.and_then(|_current| {
             let _relaxed = Relaxed::beside_captures(self.driver());
             // SAFETY: a context is current.
             unsafe { self.driver().cuCtxSynchronize() }.ok()

@@ -45,7 +45,8 @@ impl IpcMemHandle {
         let driver = driver()?;
         let context = context_of(driver, pointer)?;
         // Memory of a pool is of no context, and the driver refuses it whatever is current.
-        let _current = (!context.is_null()).then(|| Current::push(driver, context)).transpose()?;
+        // SAFETY: the context of the memory, which lives, says the caller.
+        let _current = (!context.is_null()).then(|| unsafe { Current::push(driver, context) }).transpose()?;
         let handle = export(driver, pointer).map_err(|answer| sharing::refused(answer, IpcRefusal::NotExportable))?;
         let (start, _) = range(driver, pointer).map_err(Answer::error)?;
         // Within the allocation, so no more than its length.
