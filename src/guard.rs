@@ -34,7 +34,12 @@ struct Open {
     global: bool,
     /// The driver is about to end it.
     is_ending: bool,
+    /// What its graph is to keep alive, until it has ended.
+    kept: Option<Vec<Kept>>,
 }
+
+/// Something that is there until this is dropped.
+pub(crate) type Kept = Box<dyn Send>;
 
 global! {
     static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), count: 0, records: None });
@@ -71,7 +76,7 @@ impl Capture {
         let mut state = state();
         state.count += 1;
         let number = state.count;
-        state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false });
+        state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false, kept: Some(Vec::new()) });
         drop(state);
         // Whoever sees the new count finds the capture open.
         if global {
@@ -82,18 +87,25 @@ impl Capture {
 
     /// The driver has begun it, and calls it this.
     pub(crate) fn begun(&self, id: u64) {
-        self.change(|open| open.id = Some(id));
+        let _ = self.change(|open| open.id = Some(id));
     }
 
     /// The driver is about to end it: a record from now on may be none of it.
     pub(crate) fn ends(&self) {
-        self.change(|open| open.is_ending = true);
+        let _ = self.change(|open| open.is_ending = true);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Open)) {
-        if let Some(open) = state().captures.iter_mut().find(|open| open.number == self.number) {
-            change(open);
+    /// It has ended: what its graph is to keep alive. From now on [`keep`] finds no such capture. In a forked child that
+    /// is leaked.
+    pub(crate) fn ended(&self) -> Vec<Kept> {
+        if exceptions::is_forked() {
+            return Vec::new();
         }
+        self.change(|open| open.kept.take()).flatten().unwrap_or_default()
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
+        state().captures.iter_mut().find(|open| open.number == self.number).map(change)
     }
 }
 
@@ -140,6 +152,21 @@ fn outside_open_captures(context: usize, call: &'static str) -> Result<()> {
 /// Whether it is an open capture of this crate.
 pub(crate) fn is_ours(id: u64) -> bool {
     state().captures.iter().any(|open| open.id == Some(id))
+}
+
+/// Whether a capture of this crate has no number yet: which the driver may have begun all the same, and others may know.
+pub(crate) fn is_one_unknown() -> bool {
+    state().captures.iter().any(|open| open.id.is_none())
+}
+
+/// Has the graph that an open capture of this crate is to become keep something alive. It comes back if this is none.
+pub(crate) fn keep<T: Send + 'static>(id: u64, kept: T) -> Result<(), T> {
+    let mut state = state();
+    match state.captures.iter_mut().find(|open| open.id == Some(id)).and_then(|open| open.kept.as_mut()) {
+        Some(list) => list.push(Box::new(kept)),
+        None => return Err(kept),
+    }
+    Ok(())
 }
 
 /// An event was recorded while its stream was in this capture; `mark` is the record's. Whether the record is known to be

@@ -1,73 +1,100 @@
-//! What a graph holds besides its nodes: given up once the graph, its clones and what was instantiated from them are
+//! What a graph holds besides its nodes: dropped once the graph, its clones and what was instantiated from them are
 //! gone, and no launch of them is under way.
 
 use std::ffi::{c_uint, c_void};
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 
 use crate::context::{Context, Relaxed};
-use crate::driver::{CUgraph, CUuserObject};
-use crate::error::Result;
-use crate::exceptions::HostFunction;
+use crate::driver::{Answer, CUgraph, CUuserObject, Driver};
+use crate::error::{Error, Result};
+use crate::exceptions::{self, HostFunction};
+use crate::guard::Kept;
 use crate::reaper;
 
-/// What is to be done when nothing holds it any more.
-type GiveUp = Option<Box<dyn FnOnce() + Send>>;
+/// What the driver has the address of.
+struct Held {
+    kept: Option<Kept>,
+    driver: &'static Driver,
+}
 
-/// Has `give_up` done, once, when the graph and everything made of it are gone: never on a thread of the driver's, and
-/// so that it ends no capture. On an error it is not done but dropped.
+/// Has the graph and everything made of it keep something alive. It is dropped when they are gone: never on a thread of
+/// the driver's, and so that it ends no capture. On an error it is dropped now.
 ///
 /// # Safety
 ///
-/// The graph lives, under capture or not, and nobody but this function uses it at the same time.
-pub(crate) unsafe fn attach(context: Context, graph: CUgraph, give_up: impl FnOnce() + Send + 'static) -> Result<()> {
+/// The graph lives, and nobody but this function uses it at the same time.
+pub(crate) unsafe fn attach(context: Context, graph: CUgraph, kept: impl Send + 'static) -> Result<()> {
+    // SAFETY: the caller's contract.
+    unsafe { attach_or_return(context, graph, Box::new(kept)) }.map_err(|(kept, error)| {
+        drop_now(context, kept);
+        error
+    })
+}
+
+/// The same; on an error it comes back.
+///
+/// # Safety
+///
+/// As for [`attach`].
+pub(crate) unsafe fn attach_or_return(context: Context, graph: CUgraph, kept: Kept) -> Result<(), (Kept, Error)> {
     /// The destructor may run at any time, on any thread: the only kind that there is.
     const NO_DESTRUCTOR_SYNC: c_uint = 1;
     /// The graph takes the reference over that the creation gives.
     const MOVE: c_uint = 1;
-    /// The driver does not synchronise calls on a graph, and streams of one capture may be of several threads. Taken
-    /// around the driver call, which calls nobody back.
-    static RETAINING: Mutex<()> = Mutex::new(());
 
     let driver = context.driver();
-    let _current = context.enter()?;
-    let give_up = move || {
-        let _relaxed = Relaxed::enter(driver);
-        give_up();
+    let _current = match context.enter() {
+        Ok(current) => current,
+        Err(error) => return Err((kept, error)),
     };
-    let data: *mut GiveUp = Box::into_raw(Box::new(Some(Box::new(give_up))));
+    let data = Box::into_raw(Box::new(Held { kept: Some(kept), driver }));
     let mut object: CUuserObject = ptr::null_mut();
     // SAFETY: the out pointer is a live local; `data` is what `destroy` takes, and it is called once.
     let created = unsafe { driver.cuUserObjectCreate(&raw mut object, data.cast(), Some(destroy), 1, NO_DESTRUCTOR_SYNC) };
     if !created.is_ok() {
-        let _relaxed = Relaxed::beside_captures(driver);
         // SAFETY: nobody else has it: there is no object.
-        drop(unsafe { Box::from_raw(data) });
-        return context.check(created);
+        let held = unsafe { Box::from_raw(data) };
+        return returned(context, created, held.kept);
     }
-    let retaining = RETAINING.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: the graph lives, says the caller, and other calls of this function wait; the object was created just now.
+    // SAFETY: the graph lives, and nobody else uses it, says the caller; the object was created just now.
     let retained = unsafe { driver.cuGraphRetainUserObject(graph, object, 1, MOVE) };
-    drop(retaining);
     if !retained.is_ok() {
         // SAFETY: the destructor has not run: the reference of the creation is still there, and nobody else has one.
-        let refused = unsafe { (*data).take() };
+        let refused = unsafe { (*data).kept.take() };
         // SAFETY: that reference, which nobody uses from now on.
         let released = unsafe { driver.cuUserObjectRelease(object, 1) };
         // Refused, an empty box is leaked.
         let _ = released;
-        let _relaxed = Relaxed::beside_captures(driver);
-        drop(refused);
+        return returned(context, retained, refused);
     }
-    context.check(retained)
+    Ok(())
+}
+
+/// What is refused with this answer.
+fn returned(context: Context, answer: Answer, kept: Option<Kept>) -> Result<(), (Kept, Error)> {
+    context.check(answer).map_err(|error| (kept.unwrap_or_else(|| Box::new(())), error))
+}
+
+/// Drops it so that it ends no capture.
+pub(crate) fn drop_now(context: Context, kept: impl Send) {
+    let _relaxed = exceptions::check().ok().and_then(|()| Relaxed::beside_captures(context.driver()));
+    drop(kept);
+}
+
+/// The same soon after, on another thread.
+pub(crate) fn drop_later(driver: &'static Driver, kept: impl Send + 'static) {
+    reaper::later(move || {
+        let _relaxed = Relaxed::enter(driver);
+        drop(kept);
+    });
 }
 
 /// The last reference is gone. On a thread of the driver's, which must not call the driver: it only queues.
 unsafe extern "C" fn destroy(data: *mut c_void) {
     let _inside = HostFunction::enter();
     // SAFETY: made by `attach`, and the driver calls this once.
-    let give_up = *unsafe { Box::from_raw(data.cast::<GiveUp>()) };
-    if let Some(give_up) = give_up {
-        reaper::later(give_up);
+    let Held { kept, driver } = *unsafe { Box::from_raw(data.cast::<Held>()) };
+    if let Some(kept) = kept {
+        drop_later(driver, kept);
     }
 }

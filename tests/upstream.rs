@@ -26,8 +26,8 @@ macro_rules! sources {
 }
 
 sources! {
-    "after_scope.rs" "capture.rs" "capture_calls.rs" "capture_guard.rs" "capture_order.rs" "capture_random.rs" "context.rs"
-    "copies.rs" "current.rs" "default_stream.rs" "device.rs" "elapsed.rs" "event.rs" "event_pool.rs" "event_pool_fork.rs"
+    "after_scope.rs" "capture.rs" "capture_calls.rs" "capture_guard.rs" "capture_kept.rs" "capture_order.rs" "capture_random.rs"
+    "context.rs" "copies.rs" "current.rs" "default_stream.rs" "device.rs" "elapsed.rs" "event.rs" "event_pool.rs" "event_pool_fork.rs"
     "event_pool_producer.rs" "event_pool_threads.rs" "exit.rs" "external.rs" "external_events.rs" "external_scope.rs"
     "fault.rs" "foreign_contexts.rs" "foreign_events.rs" "fork.rs" "graph.rs" "graph_events.rs" "graph_example.rs"
     "graph_lifetimes.rs" "green_contexts.rs" "host_fn.rs" "host_fn_dead.rs" "host_fn_inside.rs" "host_fn_work.rs"

@@ -8,7 +8,7 @@ use super::word::Seen;
 use super::{Event, Mode};
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUgraph};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions;
 use crate::guard;
 use crate::handle::{Capture, StreamIn, StreamRef};
@@ -35,7 +35,7 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
-            self.become_node(raw, home, capture)?;
+            self.become_node((raw, home), stream.within(context), capture, CALL)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
             if !answer.is_ok() {
@@ -65,7 +65,7 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
-            self.become_node(raw, home, capture)?;
+            self.become_node((raw, home), stream.within(context), capture, CALL)?;
             self.wait_with(raw, context, stream, EXTERNAL)?;
             return became_node((raw, home), stream.within(context), capture);
         }
@@ -135,16 +135,22 @@ impl Inner {
 
     /// The graph under capture is about to have it as a node: it records the event with each launch, and the driver's
     /// event must be there.
-    fn become_node(&self, raw: CUevent, home: Context, capture: Capture) -> Result<()> {
+    fn become_node(&self, (raw, home): (CUevent, Context), stream: StreamIn<'_>, capture: Capture, call: &'static str) -> Result<()> {
         self.set_lent();
-        match capture.active {
-            // SAFETY: the graph is under capture, as the driver said just now, and self holds the event. Another thread may end
-            // that capture meanwhile, and destroy what came of it: this relies on the driver refusing such a graph, as it was
-            // seen to in other calls (H200, 580.159.04).
-            Some((id, graph)) => unsafe { shares::share(raw, home, graph, Build::Capture(id)) },
-            // The driver refuses the node.
-            None => Ok(()),
+        // Else the driver refuses the node.
+        let Some((id, graph)) = capture.active else { return Ok(()) };
+        if shares::share_in_capture(raw, home, id) {
+            return Ok(());
         }
+        // If it is open still it is none of this crate's, whose graph this thread must not touch.
+        if stream.view().capture_for(stream.context(), call)?.and_then(Capture::id) != Some(id) {
+            return Err(Error::Driver { call, code: ErrorCode::STREAM_CAPTURE_INVALIDATED });
+        }
+        // SAFETY: the graph is under capture, as the driver said just now, and self holds the event. The capture is of others, who
+        // do not tell when they end it, nor when they use its graph: this relies on their not doing so while this thread
+        // enqueues into it, and on the driver refusing a graph that is gone, as it was seen to in other calls (H200,
+        // 580.159.04).
+        unsafe { shares::share(raw, home, graph, Build::Capture(id)) }
     }
 }
 

@@ -2,6 +2,7 @@
 //! driver would give its place to another event, which the graphs would then record.
 
 use std::collections::HashMap;
+use std::mem;
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use crate::context::Context;
 use crate::driver::{CUevent, CUgraph};
 use crate::error::Result;
 use crate::exceptions;
+use crate::guard;
 use crate::handle::Object;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, global};
 use crate::user_object;
@@ -59,35 +61,74 @@ fn key(event: CUevent, home: Context) -> Key {
 ///
 /// The graph lives, and nobody else uses it at the same time; the event lives, and is of this context.
 pub(super) unsafe fn share(event: CUevent, home: Context, graph: CUgraph, build: Build) -> Result<()> {
-    let key = key(event, home);
-    {
-        let mut shares = shares();
-        let shares = shares.get_or_insert_default();
-        let share = shares.entry(key).or_insert(Share { graphs: 0, last: None, is_given_up: false });
-        if share.last == Some(build) {
-            return Ok(());
-        }
-        // Before the graph has it, and may be gone.
-        share.graphs += 1;
-        SHARED.store(shares.len(), Ordering::Release);
-    }
-    let object = Object::Event(event);
+    // Before the graph has it, and may be gone.
+    let Some(node) = Node::new(event, home, Some(build)) else { return Ok(()) };
     // SAFETY: the caller's contract.
-    let attached = unsafe { user_object::attach(home, graph, move || let_go(key, object, home)) };
-    if attached.is_err() {
-        let_go(key, object, home);
-    } else if let Some(share) = shares().as_mut().and_then(|shares| shares.get_mut(&key)) {
-        share.last = Some(build);
+    unsafe { user_object::attach(home, graph, node) }?;
+    is_last(key(event, home), build);
+    Ok(())
+}
+
+/// The same of a capture that was open just now; whether that is one of this crate's, whose graph is the capturing
+/// thread's. To be asked by any thread that enqueues into it.
+pub(super) fn share_in_capture(event: CUevent, home: Context, capture: u64) -> bool {
+    let build = Build::Capture(capture);
+    // Before it is looked for: so what has no number then is not missed.
+    let may_be_unknown = guard::is_one_unknown();
+    let Some(node) = Node::new(event, home, Some(build)) else { return true };
+    match guard::keep(capture, node) {
+        Ok(()) => {
+            is_last(key(event, home), build);
+            true
+        }
+        Err(node) => {
+            if may_be_unknown {
+                // For good.
+                mem::forget(node);
+            }
+            may_be_unknown
+        }
     }
-    attached
 }
 
 /// A graph that nobody knows may have a node of the event: it is never destroyed.
 pub(super) fn keep_for_good(event: CUevent, home: Context) {
-    let mut shares = shares();
-    let shares = shares.get_or_insert_default();
-    shares.entry(key(event, home)).or_insert(Share { graphs: 0, last: None, is_given_up: false }).graphs += 1;
-    SHARED.store(shares.len(), Ordering::Release);
+    mem::forget(Node::new(event, home, None));
+}
+
+/// A graph has the event, or may have it, until this is dropped.
+struct Node {
+    key: Key,
+    event: Object,
+    home: Context,
+}
+
+impl Node {
+    /// `None` if the last that has it is this one.
+    fn new(event: CUevent, home: Context, build: Option<Build>) -> Option<Self> {
+        let key = key(event, home);
+        let mut shares = shares();
+        let shares = shares.get_or_insert_default();
+        let share = shares.entry(key).or_insert(Share { graphs: 0, last: None, is_given_up: false });
+        if build.is_some() && share.last == build {
+            return None;
+        }
+        share.graphs += 1;
+        SHARED.store(shares.len(), Ordering::Release);
+        Some(Self { key, event: Object::Event(event), home })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let_go(self.key, self.event, self.home);
+    }
+}
+
+fn is_last(key: Key, build: Build) {
+    if let Some(share) = shares().as_mut().and_then(|shares| shares.get_mut(&key)) {
+        share.last = Some(build);
+    }
 }
 
 /// Its owner gives it up: whether it is to be destroyed now, since no graph has it.

@@ -1,5 +1,7 @@
 //! Captures: what is enqueued on a stream becomes a graph instead of running.
 
+use std::iter;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
@@ -9,10 +11,11 @@ use crate::current::CurrentStream;
 use crate::driver::{CUgraph, Watch};
 use crate::error::{Error, ErrorCode, Result};
 use crate::external::ExternalStream;
-use crate::guard;
+use crate::guard::{self, Kept};
 use crate::handle::{AsStream, Capture, StreamRef};
 use crate::reaper;
 use crate::stream::Stream;
+use crate::user_object;
 
 impl Stream {
     /// Calls `work`, and gives a graph of what it enqueues on this stream, and on streams that join: nothing of it runs
@@ -51,10 +54,12 @@ impl Stream {
     ///
     /// * [`Error::CaptureInvalidated`]: a call of somebody else's has ended it; it says by which call, if this crate made it
     /// * [`Error::CaptureUnjoined`]: a stream has joined, and was not joined back
-    /// * [`Error::CaptureEndedElsewhere`]: somebody else has ended it
+    /// * [`Error::CaptureEndedElsewhere`]: somebody else has ended it; what its graph was to keep (owners, functions, events
+    ///   with nodes) is kept for good, since nobody tells when that is gone
     /// * [`Error::Driver`] with `ILLEGAL_STATE` if the stream is being captured already, with
     ///   `STREAM_CAPTURE_UNSUPPORTED` for the legacy default stream
-    /// * [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers
+    /// * [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers, also if it has no memory for what is
+    ///   [kept](CaptureScope::keep)
     ///
     /// # Panics
     ///
@@ -121,8 +126,8 @@ impl StreamRef<'_> {
     /// The same, and those of [`context`](Self::context).
     #[doc(alias = "cuStreamBeginCapture")]
     pub fn capture<E: From<Error>>(self, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<(), E>) -> Result<Graph, E> {
-        let (running, graph) = Running::begin(self, mode)?;
-        let scope = CaptureScope::new(self, running.context, running.id, graph);
+        let running = Running::begin(self, mode)?;
+        let scope = CaptureScope::new(self, running.context, running.id);
         let done = catch_unwind(AssertUnwindSafe(|| work(&scope)));
         let ended = running.end();
         match done {
@@ -149,8 +154,7 @@ struct Running<'s> {
 }
 
 impl<'s> Running<'s> {
-    /// Begins it; the graph that comes into being.
-    fn begin(stream: StreamRef<'s>, mode: CaptureMode) -> Result<(Self, CUgraph)> {
+    fn begin(stream: StreamRef<'s>, mode: CaptureMode) -> Result<Self> {
         const CALL: &str = "cuStreamBeginCapture_v2";
         let context = stream.context()?;
         reaper::drain();
@@ -162,10 +166,10 @@ impl<'s> Running<'s> {
             unsafe { driver.cuStreamBeginCapture_v2(stream, mode.bits()) }
         })?;
         context.check(answer)?;
-        match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.active)) {
-            Ok(Some((id, graph))) => {
+        match stream.capture_for(context, CALL).map(|capture| capture.and_then(Capture::id)) {
+            Ok(Some(id)) => {
                 open.begun(id);
-                Ok((Self { stream, context, id, open, _watch: watch }, graph))
+                Ok(Self { stream, context, id, open, _watch: watch })
             }
             unknown => {
                 let ended = end(stream, context);
@@ -176,6 +180,13 @@ impl<'s> Running<'s> {
 
     /// Ends it, if it is still there to be ended.
     fn end(self) -> Result<Graph> {
+        let ended = self.end_if_there();
+        // The graph, with the events and functions in it, may be somebody's: what it needs is kept for good.
+        mem::forget(self.open.ended());
+        ended
+    }
+
+    fn end_if_there(&self) -> Result<Graph> {
         // A forked child has no capture, and a dead context none either.
         self.context.alive()?;
         match self.stream.capture_for(self.context, "cuStreamEndCapture") {
@@ -194,7 +205,32 @@ impl<'s> Running<'s> {
 
     fn end_now(&self) -> Result<Graph> {
         self.open.ends();
-        end(self.stream, self.context)
+        let ended = end(self.stream, self.context);
+        match ended {
+            Ok(graph) => return self.attach_to(graph),
+            Err(Error::CaptureInvalidated { .. } | Error::CaptureUnjoined) => self.drop_kept(self.open.ended()),
+            Err(_) => {}
+        }
+        ended
+    }
+
+    /// Gives the graph what it is to keep, or destroys it.
+    fn attach_to(&self, graph: Graph) -> Result<Graph> {
+        let mut list = self.open.ended().into_iter();
+        while let Some(kept) = list.next() {
+            // SAFETY: the graph is this thread's alone, since the capture has ended.
+            if let Err((kept, error)) = unsafe { user_object::attach_or_return(self.context, graph.raw, kept) } {
+                drop(graph);
+                self.drop_kept(iter::once(kept).chain(list));
+                return Err(error);
+            }
+        }
+        Ok(graph)
+    }
+
+    /// There is no graph that could need it.
+    fn drop_kept(&self, kept: impl IntoIterator<Item = Kept>) {
+        kept.into_iter().for_each(|kept| user_object::drop_later(self.context.driver(), kept));
     }
 
     fn is_open(&self) -> bool {

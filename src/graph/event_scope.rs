@@ -142,7 +142,7 @@ impl EventScope<'_> {
         let node = HostNode::new(Box::new(function))?;
         let user_data: *mut c_void = node.user_data();
         // SAFETY: as in `keep`.
-        unsafe { user_object::attach(self.context, self.graph, move || drop(node)) }?;
+        unsafe { user_object::attach(self.context, self.graph, node) }?;
         let parameters = CUDA_HOST_NODE_PARAMS { fn_: Some(HostNode::FUNCTION), userData: user_data };
         self.add(|driver, node, after, count| {
             // SAFETY: as in `record`; the parameters are a live local, and the function takes any number.
@@ -171,7 +171,7 @@ impl EventScope<'_> {
     #[doc(alias = "cuGraphRetainUserObject")]
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
         // SAFETY: the graph is this scope's alone, which stays on its thread.
-        unsafe { user_object::attach(self.context, self.graph, move || drop(owner)) }
+        unsafe { user_object::attach(self.context, self.graph, owner) }
     }
 
     /// Another branch, from here: what is asked for on it runs after what was asked for on this one so far, and beside

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::context::Context;
-use crate::driver::CUgraph;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::AsEvent;
+use crate::guard;
 use crate::handle::{AsStream, CaptureStatus, StreamRef};
 use crate::host_fn::HostNode;
 use crate::user_object;
@@ -38,13 +38,11 @@ pub struct CaptureScope<'s> {
     context: Context,
     /// The driver's number of the capture.
     id: u64,
-    /// The graph that comes into being, while the capture is active.
-    graph: CUgraph,
 }
 
 impl<'s> CaptureScope<'s> {
-    pub(super) fn new(stream: StreamRef<'s>, context: Context, id: u64, graph: CUgraph) -> Self {
-        Self { stream, context, id, graph }
+    pub(super) fn new(stream: StreamRef<'s>, context: Context, id: u64) -> Self {
+        Self { stream, context, id }
     }
 
     /// See [`Stream::record`](crate::Stream::record). Streams that wait for the event join the capture.
@@ -135,12 +133,16 @@ impl<'s> CaptureScope<'s> {
     }
 
     /// Keeps something until the graph, what was made of it, and its launches are gone: memory that captured work uses,
-    /// a module. It is dropped on another thread then, soon after; or, if the capture fails, after that.
+    /// a module. It is dropped on another thread then, soon after; or, if there is no graph because the capture was
+    /// invalidated or a stream was not joined back, after that. Where somebody else ends the capture, so that the graph
+    /// is theirs, or the context is destroyed before the capture ends, it is kept for good.
+    ///
+    /// The graph gets it when the capture ends, which fails if the driver has no memory for that then.
     ///
     /// # Errors
     ///
-    /// [`Error::CaptureInvalidated`], [`Error::CaptureEndedElsewhere`]; [`Error::Driver`] with `OUT_OF_MEMORY`. The
-    /// owner is dropped now.
+    /// [`Error::CaptureInvalidated`], [`Error::CaptureEndedElsewhere`]: the capture is over already;
+    /// [`Error::ContextDestroyed`]. The owner is dropped now.
     ///
     /// ```
     /// use cuda_streams::{CaptureMode, Device, Error};
@@ -155,10 +157,15 @@ impl<'s> CaptureScope<'s> {
     /// ```
     #[doc(alias = "cuGraphRetainUserObject")]
     pub fn keep(&self, owner: impl Send + 'static) -> Result<()> {
-        let graph = self.graph()?;
-        // SAFETY: the graph is under capture, as `graph` was told just now. Another thread may end that capture meanwhile, and
-        // destroy what came of it: this relies on the driver refusing such a graph, as it was seen to in other calls.
-        unsafe { user_object::attach(self.context, graph, move || drop(owner)) }
+        let (refused, error) = match self.check_open() {
+            Err(error) => (owner, error),
+            Ok(()) => match guard::keep(self.id, owner) {
+                Ok(()) => return Ok(()),
+                Err(owner) => (owner, Error::CaptureEndedElsewhere { code: None }),
+            },
+        };
+        user_object::drop_now(self.context, refused);
+        Err(error)
     }
 
     /// Has the driver call `function` with each launch of the graph, once what was captured so far has run; what is
@@ -170,7 +177,7 @@ impl<'s> CaptureScope<'s> {
     ///
     /// # Errors
     ///
-    /// Those of [`keep`](Self::keep).
+    /// Those of [`keep`](Self::keep); [`Error::Driver`] as the driver answers.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -196,11 +203,9 @@ impl<'s> CaptureScope<'s> {
     /// ```
     #[doc(alias = "cuLaunchHostFunc")]
     pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let graph = self.graph()?;
         let node = HostNode::new(Box::new(function))?;
         let data = node.user_data();
-        // SAFETY: as in `keep`.
-        unsafe { user_object::attach(self.context, graph, move || drop(node)) }?;
+        self.keep(node)?;
         let answer = self.stream.call(self.context, |driver, stream| {
             // SAFETY: the stream is alive: its context is, and the view borrows it. The function takes any number.
             unsafe { driver.cuLaunchHostFunc(stream, Some(HostNode::FUNCTION), data) }
@@ -208,11 +213,11 @@ impl<'s> CaptureScope<'s> {
         self.context.check(answer)
     }
 
-    /// The graph, while the driver has it.
-    fn graph(&self) -> Result<CUgraph> {
+    /// The error that says how it has ended, if it has.
+    fn check_open(&self) -> Result<()> {
         self.context.alive()?;
         match self.stream.capture_for(self.context, "cuStreamGetCaptureInfo")? {
-            Some(now) if now.id() == Some(self.id) => Ok(self.graph),
+            Some(now) if now.id() == Some(self.id) => Ok(()),
             Some(now) if now.id().is_none() => Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED }),
             _ => Err(Error::CaptureEndedElsewhere { code: None }),
         }

@@ -278,6 +278,11 @@ impl Model {
         number
     }
 
+    /// The capture that a stream is in.
+    pub(crate) fn capture_of(&self, stream: usize) -> Option<usize> {
+        self.streams[stream].place.map(|place| place.capture)
+    }
+
     /// What `keep` and its like must answer in a capture.
     pub(crate) fn inside(&self, capture: usize) -> Expect {
         let Capture { state, is_vague, .. } = self.captures[capture];

@@ -147,6 +147,9 @@ impl Program<'_> {
             // SAFETY: the stream is alive.
             let ended = unsafe { result::stream::end_capture(stream.cast()) };
             assert!(expected.is_none_or(|ends| ended.is_ok() == ends), "{ended:?}: {self}");
+            let kept = self.kept.remove(&capture).unwrap_or_default();
+            self.lost.tokens += kept.tokens;
+            self.lost.events.extend(kept.events);
             if let Ok(graph) = ended {
                 // SAFETY: nobody else has it.
                 unsafe { result::graph::destroy(graph) }.expect("a graph that is there");

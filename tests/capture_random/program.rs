@@ -1,5 +1,6 @@
 //! A program: random calls on three streams, each of which answers what the model says.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -38,10 +39,21 @@ pub(crate) struct Program<'m> {
     pub(super) host_fns: Vec<(HostFn<u64>, Option<u64>)>,
     /// Held by everything that is kept by a graph or a host function.
     pub(super) token: Arc<()>,
+    /// What each capture's graph is to keep.
+    pub(super) kept: HashMap<usize, Kept>,
+    /// What is kept for good, because others have ended its capture.
+    pub(super) lost: Kept,
     pub(super) memory: &'m mut Memory,
     /// Another thread works beside this one: a capture that concerns all threads may end by it.
     pub(super) is_beside: bool,
     pub(super) log: Vec<String>,
+}
+
+/// How many tokens, and which of the driver's events, by their addresses.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) tokens: usize,
+    pub(super) events: BTreeSet<usize>,
 }
 
 pub(super) enum Exec {
@@ -96,14 +108,16 @@ impl<'m> Program<'m> {
             execs: Vec::new(),
             host_fns: Vec::new(),
             token: Arc::new(()),
+            kept: HashMap::new(),
+            lost: Kept::default(),
             memory,
             is_beside: false,
             log: Vec::new(),
         }
     }
 
-    /// Runs it to its end, when the streams work and nothing is kept.
-    pub(crate) fn run(mut self) {
+    /// Runs it to its end, when the streams work and nothing is kept, but what is for good; how many events those are.
+    pub(crate) fn run(mut self) -> usize {
         while self.calls > 0 {
             self.calls(None, 0);
         }
@@ -124,9 +138,11 @@ impl<'m> Program<'m> {
             self.joined(&host_fn.join(), wanted);
         }
         let token = self.token.clone();
-        let (seed, log) = (self.seed, mem::take(&mut self.log));
+        let (seed, log, lost) = (self.seed, mem::take(&mut self.log), mem::take(&mut self.lost));
         drop((self, streams));
-        super::eventually(|| Arc::strong_count(&token) == 1, || format!("program {seed}: something is kept for good after {log:?}"));
+        let is_so = || Arc::strong_count(&token) == 1 + lost.tokens;
+        super::eventually(is_so, || format!("program {seed}: more than {} are kept for good after {log:?}", lost.tokens));
+        lost.events.len()
     }
 
     /// Some calls, of this thread.
@@ -198,6 +214,7 @@ impl<'m> Program<'m> {
         let result = self.events[event].record(stream);
         self.check("record", self.model.record(number), &result);
         if result.is_ok() {
+            self.has_node(number, event);
             self.model.recorded(number, event);
         }
     }
@@ -207,7 +224,17 @@ impl<'m> Program<'m> {
         let result = self.events[event].wait(stream);
         self.check("wait", self.model.wait(number, event), &result);
         if result.is_ok() {
+            self.has_node(number, event);
             self.model.waited(number, event);
+        }
+    }
+
+    /// An external event is a node where the stream is captured.
+    fn has_node(&mut self, stream: usize, event: usize) {
+        if event >= EVENTS - 2
+            && let (Some(capture), Some(raw)) = (self.model.capture_of(stream), self.events[event].as_raw())
+        {
+            self.kept.entry(capture).or_default().events.insert(raw.addr());
         }
     }
 
@@ -318,6 +345,9 @@ impl<'m> Program<'m> {
         self.log(format!("keep or host function in {origin}"));
         let result = if kind == 8 { scope.keep(token) } else { scope.host_fn(move || assert!(Arc::strong_count(&token) > 0)) };
         self.check("keep or host_fn", self.model.inside(capture), &result);
+        if result.is_ok() {
+            self.kept.entry(capture).or_default().tokens += 1;
+        }
         if kind == 9 && result.is_ok() {
             self.model.added(origin);
         }

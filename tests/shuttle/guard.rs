@@ -72,12 +72,18 @@ impl Running {
 
     /// Whether there is a graph.
     fn end(self) -> bool {
+        self.end_with().is_some()
+    }
+
+    /// What its graph is to keep, if there is one.
+    fn end_with(self) -> Option<Vec<guard::Kept>> {
         let mut graph = ptr::null_mut();
         self.open.ends();
         // SAFETY: the stream is alive, and the place is a live local.
         let code = unsafe { soft::cuStreamEndCapture(self.stream, &raw mut graph) };
         assert!([codes::SUCCESS, codes::STREAM_CAPTURE_INVALIDATED].contains(&code), "{code}");
-        code == codes::SUCCESS
+        let kept = self.open.ended();
+        (code == codes::SUCCESS).then_some(kept)
     }
 }
 
@@ -256,6 +262,43 @@ fn captures_on_two_threads_are_counted() {
     });
 }
 
+/// An event becomes a node of a capture that its thread ends meanwhile: the graph has it for as long as it has the node,
+/// and the other thread never takes the graph for one of others, which it would then touch.
+fn a_node_beside_an_end(asks_again: bool) {
+    let context = calls::context();
+    let (captured, node) = (Shared(stream(1)), Shared(ptr::without_provenance_mut(64)));
+    let capture = Running::begin(captured.0, THREAD_LOCAL, || ());
+    let id = capture.id;
+    let other = with_context(context, move || {
+        let (captured, node) = (captured, node);
+        if capture_of(captured.0) != Some(id) {
+            return false;
+        }
+        if !shares::share_in_capture(node.0, Context, id) {
+            assert!(asks_again && capture_of(captured.0) != Some(id), "the graph of another thread is used");
+            return false;
+        }
+        // The node is made, if the capture goes on still.
+        capture_of(captured.0) == Some(id)
+    });
+    let kept = capture.end_with().expect("a graph");
+    let has_node = other.join().unwrap();
+    assert!(!has_node || kept.len() == 1, "the graph does not keep its event");
+    assert_eq!(shares::give_up(node.0, Context), kept.is_empty(), "the graph has it");
+    drop(kept);
+}
+
+#[test]
+fn a_node_of_a_capture_that_ends_meanwhile_is_kept() {
+    explore(|| a_node_beside_an_end(true));
+}
+
+#[test]
+#[should_panic(expected = "the graph of another thread is used")]
+fn a_planted_thread_that_does_not_ask_again_is_found() {
+    explore(|| a_node_beside_an_end(false));
+}
+
 /// An event in two graphs: its owner and both graphs give it up on three threads, in whatever order, while it is shared
 /// with the second; it is destroyed once, with the last.
 fn an_event_shared_with_graphs(owner_asks: bool) {
@@ -271,7 +314,7 @@ fn an_event_shared_with_graphs(owner_asks: bool) {
         let left = left.clone();
         thread::spawn(move || {
             left.fetch_sub(1, Ordering::SeqCst);
-            std::mem::take(&mut *graph.lock().unwrap()).into_iter().for_each(|give_up| give_up());
+            drop(std::mem::take(&mut *graph.lock().unwrap()));
         })
     };
     let [first, second] = graphs;

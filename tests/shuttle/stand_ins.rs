@@ -2,7 +2,7 @@
 
 /// As far as the files have it.
 pub(crate) mod error {
-    pub(crate) type Result<T> = std::result::Result<T, Error>;
+    pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub(crate) enum Error {
@@ -96,7 +96,7 @@ pub(crate) mod handle {
     }
 }
 
-/// A graph is a list of what is to be done when it is gone.
+/// A graph is a list of what is dropped when it is gone.
 pub(crate) mod user_object {
     use shuttle::sync::Mutex;
 
@@ -104,12 +104,12 @@ pub(crate) mod user_object {
     use crate::driver::CUgraph;
     use crate::error::Result;
 
-    pub(crate) type Graph = Mutex<Vec<Box<dyn FnOnce() + Send>>>;
+    pub(crate) type Graph = Mutex<Vec<Box<dyn Send>>>;
 
-    pub(crate) unsafe fn attach(_context: Context, graph: CUgraph, give_up: impl FnOnce() + Send + 'static) -> Result<()> {
+    pub(crate) unsafe fn attach(_context: Context, graph: CUgraph, kept: impl Send + 'static) -> Result<()> {
         // SAFETY: the tests pass graphs that live.
         let graph = unsafe { &*graph.cast::<Graph>() };
-        graph.lock().unwrap().push(Box::new(give_up));
+        graph.lock().unwrap().push(Box::new(kept));
         Ok(())
     }
 }

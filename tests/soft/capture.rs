@@ -2,15 +2,16 @@
 //! `unsafe` stands for.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cuda_streams::{AsStream, CaptureMode, CaptureStatus, Error, ErrorCode, Event, EventOptions, IpcMemory, Result, Stream};
+use cuda_streams::{AsStream, CaptureMode, CaptureStatus, Error, ErrorCode, Event, EventOptions, Graph, IpcMemory, Result, Stream};
 use cudarc::driver::CudaContext;
 use softcuda::{Live, Scope, Topic, inject};
 
 use crate::common::hold::Hold;
-use crate::common::{child, device, streams};
+use crate::common::{child, device, raw, streams};
 use crate::counts::expect;
 use crate::live::live;
 use crate::table::info;
@@ -162,7 +163,7 @@ fn a_capture_that_fails_leaves_nothing() {
         fail(&|| Err(Error::StreamShared));
         fail(&|| std::panic::resume_unwind(Box::new("on purpose")));
         fail(&|| {
-            assert_ne!(crate::common::raw::query(&side), crate::common::raw::SUCCESS);
+            assert_ne!(raw::query(&side), raw::SUCCESS);
             Ok(())
         });
         assert_eq!(settled(before), before);
@@ -203,22 +204,49 @@ fn the_event_of_a_node_goes_with_the_last_graph() {
 
 /// No graph, no node: the driver has no more memory.
 #[test]
-fn an_event_that_cannot_be_kept_becomes_no_node() {
+fn an_event_that_cannot_be_kept_becomes_no_node_of_others() {
     let [stream] = streams();
     let event = EventOptions::new().external(true).build();
     for function in ["cuUserObjectCreate", "cuGraphRetainUserObject"] {
-        let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
-            let failure = inject(function, ErrorCode::OUT_OF_MEMORY.get());
-            let code = ErrorCode::OUT_OF_MEMORY;
-            assert_eq!(scope.record(&event), Err(Error::Driver { call: function, code }));
-            drop(failure);
-            Ok(())
-        });
+        raw::begin_capture(&stream);
+        let failure = inject(function, ErrorCode::OUT_OF_MEMORY.get());
+        let code = ErrorCode::OUT_OF_MEMORY;
+        assert_eq!(stream.record(&event), Err(Error::Driver { call: function, code }));
+        drop(failure);
+        // SAFETY: ended just now, of a stream of this context.
+        let graph = unsafe { Graph::from_raw(stream.context(), raw::end_capture(&stream).unwrap()) };
         assert_eq!(graph.unwrap().is_empty(), Ok(true), "{function}");
     }
     stream.record(&event).unwrap();
     event.synchronize().unwrap();
     event.destroy().unwrap();
+}
+
+/// The driver has no more memory for the first, or a later, of what a graph is to keep: no graph, and all is given up.
+#[test]
+fn a_graph_that_cannot_keep_what_it_needs_is_none() {
+    child::run("capture::a_graph_that_cannot_keep_what_it_needs_is_none", child::same_environment, || {
+        let [stream] = streams();
+        let (before, owner) = (live(), Arc::new(()));
+        for (function, after) in
+            [("cuUserObjectCreate", 0), ("cuGraphRetainUserObject", 0), ("cuUserObjectCreate", 2), ("cuGraphRetainUserObject", 2)]
+        {
+            let code = ErrorCode::OUT_OF_MEMORY;
+            let failure = inject(function, code.get()).after(after);
+            let result = stream.capture::<Error>(CaptureMode::default(), |scope| {
+                for _ in 0..2 {
+                    scope.record(EventOptions::new().external(true).build())?;
+                    scope.keep(owner.clone())?;
+                }
+                Ok(())
+            });
+            drop(failure);
+            assert_eq!(result.map(drop), Err(Error::Driver { call: function, code }));
+            assert_eq!(settled(before), before, "{function}, {after}");
+            assert_eq!(Arc::strong_count(&owner), 1, "{function}, {after}");
+        }
+        assert_eq!(softcuda::reports(), []);
+    });
 }
 
 /// The driver refuses the end once, or the question before it.

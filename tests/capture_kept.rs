@@ -1,0 +1,193 @@
+//! What a capture is to keep: it goes with the graph, if the capture ends with one, and is given up or kept for good where it
+//! ends otherwise.
+
+mod common;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use common::hold::Hold;
+use common::{drops_are_done, expect_misuse, raw, streams};
+use cuda_streams::{CaptureMode, CaptureScope, CaptureStatus, Error, Event, EventOptions, Graph, Result, Stream};
+
+const MODE: CaptureMode = CaptureMode::ThreadLocal;
+
+fn external() -> Event {
+    EventOptions::new().external(true).build()
+}
+
+fn count(calls: &AtomicUsize) {
+    calls.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether something else than the caller has it, once what graphs have given up is dropped.
+fn is_kept(owner: &Arc<()>, stream: &Stream) -> bool {
+    drops_are_done(stream);
+    Arc::strong_count(owner) > 1
+}
+
+/// Launches it while events that came into being later are complete, and stay so.
+fn assert_records_its_own(graph: &Graph, stream: &Stream, other: &Stream) -> Result<()> {
+    let mut exec = graph.instantiate()?;
+    let others = (0..8).map(|_| other.record_event()).collect::<Result<Vec<_>>>()?;
+    other.synchronize()?;
+    let hold = Hold::new(stream);
+    // SAFETY: it holds records and host functions.
+    unsafe { exec.launch(stream) }?;
+    assert!(others.iter().all(|event| event.query() == Ok(true)), "the launch records somebody else's event");
+    hold.release();
+    stream.synchronize()
+}
+
+/// One thread enqueues into a stream that has joined, while another keeps, and ends the capture right after.
+#[test]
+fn threads_enqueue_while_another_keeps() -> Result<()> {
+    const ROUNDS: usize = 20;
+    const EACH: usize = 25;
+    let [stream, side, other] = streams();
+    let (owner, called) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
+    for round in 1..=ROUNDS {
+        let graph = stream.capture::<Error>(MODE, |scope| {
+            side.wait_stream(scope)?;
+            thread::scope(|threads| {
+                // Dropped at once: the graph has them.
+                let enqueues = || (0..EACH).try_for_each(|_| side.record(external()));
+                let thread = threads.spawn(enqueues);
+                for _ in 0..EACH {
+                    scope.keep(owner.clone())?;
+                    let called = called.clone();
+                    scope.host_fn(move || count(&called))?;
+                    scope.record(external())?;
+                }
+                thread.join().unwrap()
+            })?;
+            scope.wait_stream(&side)
+        })?;
+        assert_eq!(graph.node_count()?, 3 * EACH);
+        assert_records_its_own(&graph, &stream, &other)?;
+        assert_eq!(called.load(Ordering::Relaxed), round * EACH);
+        assert_eq!(Arc::strong_count(&owner), 1 + EACH, "the graph has them");
+        drop(graph);
+        assert!(!is_kept(&owner, &stream) && Arc::strong_count(&called) == 1);
+    }
+    Ok(())
+}
+
+/// A capture that is told to end while others enqueue into it: what they enqueue is in the graph and kept, or refused.
+#[test]
+fn a_capture_ends_while_another_thread_enqueues() -> Result<()> {
+    let _misuse = expect_misuse();
+    let [stream, other] = streams();
+    for _ in 0..50 {
+        thread::scope(|threads| {
+            let graph = stream.capture::<Error>(MODE, |scope| {
+                scope.record(external())?;
+                // It goes on when the capture has ended: then its records are plain ones, or too late.
+                threads.spawn(|| (0..20).for_each(|_| drop(stream.record(external()))));
+                Ok(())
+            })?;
+            assert!((1..=21).contains(&graph.node_count()?));
+            assert_records_its_own(&graph, &other, &other)
+        })?;
+    }
+    Ok(())
+}
+
+/// Each way to end without a graph.
+#[test]
+fn what_is_kept_is_given_up_where_there_is_no_graph() -> Result<()> {
+    type Way = fn(&CaptureScope<'_>, &Stream) -> Result<()>;
+    let _misuse = expect_misuse();
+    let [stream, side] = streams();
+    let ways: [(&str, Way); 4] = [
+        ("invalidated", |_, side| {
+            assert_ne!(raw::query(side), raw::SUCCESS);
+            Ok(())
+        }),
+        ("not joined back", |scope, side| {
+            side.wait_stream(scope)?;
+            side.record(external())
+        }),
+        ("an error", |_, _| Err(Error::StreamShared)),
+        ("a panic", |_, _| std::panic::resume_unwind(Box::new("on purpose"))),
+    ];
+    for (name, way) in ways {
+        let (owner, function, event) = (Arc::new(()), Arc::new(()), external());
+        let captured = catch_unwind(AssertUnwindSafe(|| {
+            stream.capture::<Error>(MODE, |scope| {
+                scope.keep(owner.clone())?;
+                let held = function.clone();
+                scope.host_fn(move || assert!(Arc::strong_count(&held) > 0))?;
+                scope.record(&event)?;
+                way(scope, &side)
+            })
+        }));
+        assert!(!matches!(captured, Ok(Ok(_))), "{name}");
+        assert!(!is_kept(&owner, &stream) && !is_kept(&function, &stream), "{name}");
+        stream.record(&event)?;
+        event.synchronize()?;
+        assert!(event.query()?, "{name}");
+    }
+    Ok(())
+}
+
+/// The graph is theirs, with a host function and an event in it.
+#[test]
+fn what_others_have_ended_has_what_it_needs_for_good() -> Result<()> {
+    let [stream, other] = streams();
+    let (owner, called, event) = (Arc::new(()), Arc::new(AtomicUsize::new(0)), external());
+    let theirs = Cell::new(ptr::null_mut());
+    let result = stream.capture::<Error>(MODE, |scope| {
+        scope.keep(owner.clone())?;
+        let called = called.clone();
+        scope.host_fn(move || count(&called))?;
+        scope.record(&event)?;
+        theirs.set(raw::end_capture(&stream).unwrap());
+        Ok(())
+    });
+    assert_eq!(result.map(drop), Err(Error::CaptureEndedElsewhere { code: None }));
+    drop(event);
+    drops_are_done(&stream);
+    // SAFETY: ended above, of a stream of this context, and given up there.
+    let graph = unsafe { Graph::from_raw(stream.context(), theirs.get()) }?;
+    assert_eq!(graph.node_count()?, 2);
+    for times in 1..=2 {
+        assert_records_its_own(&graph, &stream, &other)?;
+        assert_eq!(called.load(Ordering::Relaxed), times);
+    }
+    drop(graph);
+    assert!(is_kept(&owner, &stream), "nobody tells when their graph is gone");
+    Ok(())
+}
+
+/// Where it is too late to keep something, it is dropped at once, and so that it ends no other capture.
+#[test]
+fn what_comes_too_late_is_dropped_beside_captures() -> Result<()> {
+    /// Asks the driver when it is dropped, as an owner of memory does.
+    struct Asks(Stream);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            assert_eq!(raw::query(&self.0), raw::SUCCESS);
+        }
+    }
+    let [outer, inner, other] = streams();
+    let graph = outer.capture::<Error>(MODE, |scope| {
+        let too_late = inner.capture::<Error>(MODE, |scope| {
+            raw::destroy_graph(raw::end_capture(&inner).unwrap());
+            let over = Err(Error::CaptureEndedElsewhere { code: None });
+            assert_eq!(scope.keep(Asks(other.clone())), over);
+            let owner = Asks(other.clone());
+            assert_eq!(scope.host_fn(move || assert_eq!(owner.0.priority(), 0)), over);
+            Ok(())
+        });
+        assert_eq!(too_late.map(drop), Err(Error::CaptureEndedElsewhere { code: None }));
+        assert_eq!(scope.status(), Ok(CaptureStatus::Active));
+        Ok(())
+    });
+    assert!(graph?.is_empty()?);
+    Ok(())
+}
