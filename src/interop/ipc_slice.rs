@@ -32,7 +32,9 @@ elements!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f
 
 /// Shared memory for cudarc: its copies, fills and kernels take the [view](Self::as_view), and cudarc orders them
 /// between the streams of this process. It never frees the memory; dropping this does, which waits as for
-/// [`IpcMemory`]. Before that it does what dropping a `CudaSlice` does: its stream waits for who used it last.
+/// [`IpcMemory`]. Before that it does what dropping a `CudaSlice` does: its stream waits for who used it last. But not while
+/// a capture of this crate is open, which could end by that: then what cudarc has for it, two events and a share of the
+/// stream, is leaked.
 pub struct IpcSlice<T: IpcElement> {
     /// Dropped before the memory.
     slice: Borrowed<T>,
@@ -165,8 +167,10 @@ impl<T: IpcElement> Drop for Borrowed<T> {
             return reaper::drop_later(Self(ManuallyDrop::new(slice)));
         }
         let stream = slice.stream().as_stream();
-        // Its stream waits for who used it last, which would end a capture of the stream.
-        let context = stream.is_capturing().and_then(|is_capturing| if is_capturing { Ok(None) } else { stream.context().map(Some) });
+        // Its stream waits for who used it last, which would end a capture of the stream, and draw the stream into a capture that
+        // it was used in.
+        let is_capturing = if exceptions::is_capturing() { Ok(true) } else { stream.is_capturing() };
+        let context = is_capturing.and_then(|is_capturing| if is_capturing { Ok(None) } else { stream.context().map(Some) });
         let mut slice = Some(slice);
         if let Ok(Some(context)) = context {
             // Its events end; the memory does not. What cudarc makes current for that is undone.

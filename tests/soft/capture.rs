@@ -326,6 +326,25 @@ fn work_of_others_does_not_get_into_a_graph_that_launches_safely() -> Result<(),
     Ok(())
 }
 
+/// cudarc's stream of the slice would wait for the fill, and so join.
+#[test]
+fn shared_memory_that_was_captured_elsewhere_is_dropped_inside() -> Result<(), Box<dyn StdError>> {
+    let misuse = Scope::enter();
+    let cudarc = CudaContext::new(0)?;
+    let (captured, other) = (cudarc.new_stream()?, cudarc.new_stream()?);
+    let mut slice = IpcMemory::new(device(), 256)?.into_cudarc::<u32>(&other, 64).map_err(|(_, error)| error)?;
+    let graph = captured.as_stream().capture::<Box<dyn StdError>>(CaptureMode::default(), |scope| {
+        captured.memset_zeros(&mut slice.as_view_mut())?;
+        drop(slice);
+        assert_eq!((scope.status()?, other.as_stream().is_capturing()?), (CaptureStatus::Active, false));
+        Ok(())
+    })?;
+    assert_eq!(graph.node_count()?, 1);
+    cudarc.check_err()?;
+    assert_eq!(misuse.scope().take_reports(), []);
+    Ok(())
+}
+
 /// What is held in one capture does not hold another.
 #[test]
 fn a_graph_of_held_work_is_captured_and_waits_for_nothing() {
