@@ -157,11 +157,11 @@ pub enum Error {
     /// can be used again.
     #[error(
         "the stream capture was invalidated by {}: make that call before or after, or inside `relaxed_capture`",
-        by.unwrap_or("a call of another library or thread")
+        by.unwrap_or("a call of another library or thread, or inside another capture")
     )]
     CaptureInvalidated {
-        /// The driver function, if this crate called it on the thread of the capture: the first that was refused because
-        /// of a capture.
+        /// The driver function, if this crate called it on the thread of the capture, and not during a capture that was
+        /// begun and ended inside: the first that was refused because of a capture.
         by: Option<&'static str>,
         /// What that call answered, or else the end of the capture.
         code: ErrorCode,

@@ -201,6 +201,30 @@ fn a_call_of_this_crate_that_invalidates_it_is_named() {
     assert_works(&other);
 }
 
+/// The inner capture ends by it, the outer one by somebody's call that is not seen.
+#[test]
+fn a_call_that_ended_an_inner_capture_is_not_blamed_for_the_outer_one() {
+    let _misuse = expect_misuse();
+    let [stream, inner, other] = streams();
+    let outside = other.record_event().unwrap();
+    assert!(outside.as_raw().is_some());
+    let isolation = ErrorCode::STREAM_CAPTURE_ISOLATION;
+    let result = stream.capture::<Error>(CaptureMode::default(), |scope| {
+        let result = inner.capture::<Error>(CaptureMode::default(), |scope| {
+            assert!(scope.wait_event(&outside).is_err());
+            Ok(())
+        });
+        assert_eq!(result.map(drop), Err(Error::CaptureInvalidated { by: Some("cuStreamWaitEvent"), code: isolation }));
+        assert_eq!(scope.status(), Ok(CaptureStatus::Active));
+        assert_ne!(raw::query(&other), raw::SUCCESS);
+        Ok(())
+    });
+    let code = ErrorCode::STREAM_CAPTURE_INVALIDATED;
+    assert_eq!(result.map(drop), Err(Error::CaptureInvalidated { by: None, code }));
+    assert_works(&stream);
+    assert_works(&inner);
+}
+
 #[test]
 fn a_capture_that_somebody_else_ended_is_told() {
     let [stream] = streams();

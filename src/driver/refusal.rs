@@ -36,7 +36,8 @@ pub(super) fn note(call: &'static str, code: ErrorCode) {
     }
 }
 
-/// Looks for such a refusal while it lives. What an outer one has seen stays seen.
+/// Looks for such a refusal while it lives. What an outer one has seen stays seen; what this has seen it does not tell an
+/// outer one, whose capture may have survived it.
 pub(crate) struct Watch {
     before: Option<Refusal>,
     /// What it sees belongs to the thread.
@@ -48,7 +49,7 @@ impl Watch {
         Self { before: FIRST.take(), _thread: PhantomData }
     }
 
-    /// The first refusal since the last begin on this thread.
+    /// The first refusal since the last begin on this thread, but for those during inner ones.
     ///
     /// Not one that says that the capture had ended before: by a call that was not seen.
     pub(crate) fn seen() -> Option<Refusal> {
@@ -58,7 +59,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        FIRST.set(self.before.or(FIRST.get()));
+        FIRST.set(self.before);
     }
 }
 
@@ -83,7 +84,19 @@ mod tests {
         drop(inner);
         assert_eq!(Watch::seen(), first);
         drop(outer);
-        FIRST.set(None);
+        assert_eq!(Watch::seen(), None);
+    }
+
+    #[test]
+    fn who_ends_an_inner_capture_is_not_blamed_for_the_outer_one() {
+        let (outer, inner) = (Watch::begin(), Watch::begin());
+        note("cuStreamWaitEvent", ErrorCode::STREAM_CAPTURE_ISOLATION);
+        drop(inner);
+        assert_eq!(Watch::seen(), None);
+        let second = ("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
+        note(second.0, second.1);
+        assert_eq!(Watch::seen(), Some(second));
+        drop(outer);
     }
 
     #[test]
@@ -93,6 +106,5 @@ mod tests {
         note("cuStreamQuery", ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         assert_eq!(Watch::seen(), None);
         drop(watch);
-        FIRST.set(None);
     }
 }

@@ -52,7 +52,7 @@ impl Stream {
     ///
     /// The error of `work`; otherwise
     ///
-    /// * [`Error::CaptureInvalidated`]: a call of somebody else's has ended it; it says by which call, if this crate made it
+    /// * [`Error::CaptureInvalidated`]: a call has ended it; it says by which call, if this crate made it on this thread
     /// * [`Error::CaptureUnjoined`]: a stream has joined, and was not joined back
     /// * [`Error::CaptureEndedElsewhere`]: somebody else has ended it; what its graph was to keep (owners, functions, events
     ///   with nodes) is kept for good, since nobody tells when that is gone
