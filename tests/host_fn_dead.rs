@@ -13,7 +13,7 @@ use common::hold::Hold;
 use common::host_fn::{Drops, block_on, until};
 use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{child, device, streams};
-use cuda_streams::{Error, ErrorCode, ExternalStream, HostFn, Result, Stream};
+use cuda_streams::{AsStream, Error, ErrorCode, ExternalStream, HostFn, Result, Stream};
 
 /// In a process of its own, as what follows: others may wait for the same device.
 #[test]
@@ -44,6 +44,45 @@ fn what_belongs_to_a_dead_context_never_runs_and_is_dropped_once() {
         hold.release();
         until(|| theirs.query());
         assert_eq!((drops.count(), ran.load(Ordering::SeqCst)), (4, 0));
+    });
+}
+
+/// The graphs are leaked, and with them what they keep otherwise.
+#[test]
+fn the_functions_of_graphs_of_a_dead_context_are_dropped_once() {
+    let test = "the_functions_of_graphs_of_a_dead_context_are_dropped_once";
+    child::run(test, child::with_reports, || {
+        let second = SecondContext::new(device());
+        let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+        // SAFETY: the stream lives until the end, and so does its context.
+        let stream = unsafe { ExternalStream::from_raw(theirs.as_raw()) }.unwrap();
+        let [of_another] = streams();
+        let (drops, kept, alive, ran) = (Drops::new(), Drops::new(), Drops::new(), Arc::new(AtomicUsize::new(0)));
+        let graph = |stream: &dyn AsStream, drops: &Drops| {
+            let (counted, ran, owner) = (drops.counted(), ran.clone(), kept.counted());
+            let graph = stream.as_stream().capture_events::<Error>(|scope| {
+                scope.keep(owner)?;
+                scope.host_fn(move || {
+                    let _counted = &counted;
+                    ran.fetch_add(1, Ordering::SeqCst);
+                })
+            });
+            graph.and_then(|graph| graph.instantiate()).unwrap()
+        };
+        let (first, mut second, mut of_another_context) = (graph(&stream, &drops), graph(&stream, &drops), graph(&of_another, &alive));
+        second.launch(&stream).unwrap();
+        until(|| theirs.query());
+        stream.context().retire();
+        let over = Err(Error::ContextDestroyed { device: 0 });
+        assert_eq!(second.launch(&stream), over);
+        assert_eq!(stream.launch_host_fn(|| ()).map(drop), over);
+        until(|| drops.count() == 2);
+        assert_eq!([first.destroy(), second.destroy()], [over.clone(), over]);
+        of_another_context.launch(&of_another).unwrap();
+        of_another.synchronize().unwrap();
+        assert_eq!((drops.count(), alive.count(), kept.count(), ran.load(Ordering::SeqCst)), (2, 0, 0, 2));
+        drop(of_another_context);
+        until(|| alive.count() == 1 && kept.count() == 1);
     });
 }
 

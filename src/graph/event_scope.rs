@@ -139,7 +139,7 @@ impl EventScope<'_> {
     /// ```
     #[doc(alias = "cuGraphAddHostNode")]
     pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let node = HostNode::new(Box::new(function))?;
+        let node = HostNode::new(self.context, Box::new(function))?;
         let user_data: *mut c_void = node.user_data();
         // SAFETY: as in `keep`.
         unsafe { user_object::attach(self.context, self.graph, node) }?;
@@ -151,7 +151,7 @@ impl EventScope<'_> {
     }
 
     /// Keeps something until the graph, what was made of it, and its launches are gone. It is dropped on another thread
-    /// then, soon after.
+    /// then, soon after; or never, where the context is destroyed before the graph, which is leaked then.
     ///
     /// # Errors
     ///

@@ -135,7 +135,7 @@ impl<'s> CaptureScope<'s> {
     /// Keeps something until the graph, what was made of it, and its launches are gone: memory that captured work uses,
     /// a module. It is dropped on another thread then, soon after; or, if there is no graph because the capture was
     /// invalidated or a stream was not joined back, after that. Where somebody else ends the capture, so that the graph
-    /// is theirs, or the context is destroyed before the capture ends, it is kept for good.
+    /// is theirs, or the context is destroyed before the graph, which is leaked then, it is kept for good.
     ///
     /// The graph gets it when the capture ends, which fails if the driver has no memory for that then.
     ///
@@ -173,7 +173,8 @@ impl<'s> CaptureScope<'s> {
     /// must not call the driver: this crate's calls answer [`Error::InHostFunction`] there. A panic goes to the panic
     /// hook and no further.
     ///
-    /// The graph keeps it, as by [`keep`](Self::keep).
+    /// The graph keeps it, as by [`keep`](Self::keep). But where the context is destroyed before the graph it is dropped when
+    /// that is noticed, on another thread.
     ///
     /// # Errors
     ///
@@ -203,7 +204,7 @@ impl<'s> CaptureScope<'s> {
     /// ```
     #[doc(alias = "cuLaunchHostFunc")]
     pub fn host_fn(&self, function: impl Fn() + Send + Sync + 'static) -> Result<()> {
-        let node = HostNode::new(Box::new(function))?;
+        let node = HostNode::new(self.context, Box::new(function))?;
         let data = node.user_data();
         self.keep(node)?;
         let answer = self.stream.call(self.context, |driver, stream| {

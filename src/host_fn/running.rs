@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions::{self, HostFunction};
 use crate::reaper;
+use crate::user_object;
 
 /// What runs once, or never.
 pub(super) trait Job: Send {
@@ -26,15 +27,30 @@ pub(super) struct Repeated(Box<dyn Fn() + Send + Sync>);
 
 enum Entry {
     Once(Context, Box<dyn Job>),
-    Repeated(Arc<Repeated>),
+    Repeated(Context, Arc<Repeated>),
 }
 
 impl Entry {
+    /// Where it would run.
+    fn context(&self) -> Context {
+        match self {
+            Self::Once(context, _) | Self::Repeated(context, _) => *context,
+        }
+    }
+
+    /// It will not run any more, for this reason.
+    fn give_up(self, error: &Error) {
+        match self {
+            Self::Once(_, job) => job.give_up(error.clone()),
+            Self::Repeated(context, function) => user_object::drop_later(context.driver(), function),
+        }
+    }
+
     /// `None` for what runs once.
     fn share(&self) -> Option<Self> {
         match self {
             Self::Once(..) => None,
-            Self::Repeated(function) => Some(Self::Repeated(function.clone())),
+            Self::Repeated(context, function) => Some(Self::Repeated(*context, function.clone())),
         }
     }
 }
@@ -47,7 +63,7 @@ pub(super) unsafe extern "C" fn run(ticket: *mut c_void) {
     let _inside = HostFunction::enter();
     match FUNCTIONS.copy_or_take(Ticket::from_raw(ticket), Entry::share) {
         Some(Entry::Once(_, job)) => job.run(),
-        Some(Entry::Repeated(function)) => {
+        Some(Entry::Repeated(_, function)) => {
             let _ = contained(|| (function.0)());
             // What the last share holds may call the driver when it is dropped.
             Arc::into_inner(function).into_iter().for_each(reaper::drop_later);
@@ -99,11 +115,16 @@ impl<T: Send + 'static, F: FnOnce() -> T + Send + 'static> Job for Closure<T, F>
 
 /// A ticket for what runs once, on a stream of this context.
 pub(super) fn put(context: Context, job: Box<dyn Job>) -> Result<Ticket> {
+    put_entry(Entry::Once(context, job))
+}
+
+fn put_entry(entry: Entry) -> Result<Ticket> {
     /// With so many in the table those of dead contexts are looked for.
     static SWEEP_AT: AtomicUsize = AtomicUsize::new(FEW);
     const FEW: usize = 64;
 
-    let (ticket, count) = put_entry(Entry::Once(context, job))?;
+    let put = FUNCTIONS.put(entry);
+    let (ticket, count) = put.ok_or(Error::Driver { call: super::CALL, code: ErrorCode::OUT_OF_MEMORY })?;
     if count >= SWEEP_AT.load(Ordering::Relaxed) {
         let swept = give_up_the_dead();
         SWEEP_AT.store(FEW.max(2 * count.saturating_sub(swept)), Ordering::Relaxed);
@@ -111,15 +132,11 @@ pub(super) fn put(context: Context, job: Box<dyn Job>) -> Result<Ticket> {
     Ok(ticket)
 }
 
-fn put_entry(entry: Entry) -> Result<(Ticket, usize)> {
-    FUNCTIONS.put(entry).ok_or(Error::Driver { call: super::CALL, code: ErrorCode::OUT_OF_MEMORY })
-}
-
 /// Takes back what would run once; `None` if it runs or has run.
 pub(super) fn take(ticket: Ticket) -> Option<Box<dyn Job>> {
     match FUNCTIONS.take(ticket)? {
         Entry::Once(_, job) => Some(job),
-        Entry::Repeated(_) => None,
+        Entry::Repeated(..) => None,
     }
 }
 
@@ -131,22 +148,16 @@ pub(super) fn given_up_with(context: Context, error: &Error) {
 }
 
 fn give_up(context: Context, error: &Error) {
-    for entry in FUNCTIONS.take_all(|entry| matches!(entry, Entry::Once(of, _) if *of == context)) {
-        if let Entry::Once(_, job) = entry {
-            job.give_up(error.clone());
-        }
-    }
+    FUNCTIONS.take_all(|entry| entry.context() == context).into_iter().for_each(|entry| entry.give_up(error));
 }
 
 /// Gives up what belongs to contexts that are known to be dead; how many those were.
 pub(super) fn give_up_the_dead() -> usize {
-    let is_dead = |entry: &Entry| matches!(entry, Entry::Once(context, _) if context.has_died());
-    let dead = FUNCTIONS.take_all(is_dead);
+    let dead = FUNCTIONS.take_all(|entry| entry.context().has_died());
     let count = dead.len();
     for entry in dead {
-        if let Entry::Once(context, job) = entry {
-            job.give_up(context.destroyed());
-        }
+        let error = entry.context().destroyed();
+        entry.give_up(&error);
     }
     count
 }
@@ -156,9 +167,9 @@ pub(super) fn give_up_the_dead() -> usize {
 pub(crate) struct HostNode(Ticket);
 
 impl HostNode {
-    pub(crate) fn new(function: Box<dyn Fn() + Send + Sync>) -> Result<Self> {
-        let (ticket, _) = put_entry(Entry::Repeated(Arc::new(Repeated(function))))?;
-        Ok(Self(ticket))
+    /// For a graph of this context: if that dies, the function is given up.
+    pub(crate) fn new(context: Context, function: Box<dyn Fn() + Send + Sync>) -> Result<Self> {
+        put_entry(Entry::Repeated(context, Arc::new(Repeated(function)))).map(Self)
     }
 
     /// What the driver is to call with [`user_data`](Self::user_data).
@@ -198,6 +209,10 @@ mod tests {
         }
     }
 
+    fn node_of(function: Box<dyn Fn() + Send + Sync>) -> Result<HostNode> {
+        HostNode::new(crate::Device::get(0)?.context()?, function)
+    }
+
     fn call(ticket: *mut c_void) {
         // SAFETY: takes any number.
         unsafe { HostNode::FUNCTION(ticket) };
@@ -207,7 +222,7 @@ mod tests {
     fn a_node_runs_each_time_and_not_after_its_end() {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();
-        let node = HostNode::new(Box::new(move || {
+        let node = node_of(Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             assert_eq!(exceptions::check(), Err(Error::InHostFunction));
         }))
@@ -222,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_node_ends_there() {
-        let node = HostNode::new(Box::new(|| panic!("on purpose"))).unwrap();
+        let node = node_of(Box::new(|| panic!("on purpose"))).unwrap();
         (0..2).for_each(|_| call(node.user_data()));
         assert_eq!(exceptions::check(), Ok(()), "it is left all the same");
     }
@@ -236,7 +251,7 @@ mod tests {
             // While it runs, the node ends.
             drop(shared.lock().unwrap().take());
         };
-        let new = HostNode::new(Box::new(function)).unwrap();
+        let new = node_of(Box::new(function)).unwrap();
         let ticket = new.user_data();
         *node.lock().unwrap() = Some(new);
         call(ticket);
@@ -250,9 +265,9 @@ mod tests {
         let function = move || {
             let _held = &held;
         };
-        let ended = HostNode::new(Box::new(function)).unwrap();
+        let ended = node_of(Box::new(function)).unwrap();
         let ended = Mutex::new(Some(ended));
-        let node = HostNode::new(Box::new(move || drop(ended.lock().unwrap().take()))).unwrap();
+        let node = node_of(Box::new(move || drop(ended.lock().unwrap().take()))).unwrap();
         call(node.user_data());
         assert_ne!(told.recv(), Ok(thread::current().id()));
     }
