@@ -146,7 +146,9 @@ pub enum Error {
     /// be called once), or would end it: a question about that stream or about an
     /// event that was recorded in the capture, a wait for its whole context; or the stream would wait for work that
     /// is outside of the capture and not known to be done (wait for it on the host first, or use an event made
-    /// [`external`](crate::EventOptions::external)). The driver was not called, and the capture goes on.
+    /// [`external`](crate::EventOptions::external)). The driver was not called, and the capture goes on. (But
+    /// [`HostFn::join`](crate::HostFn::join) says so of a function that was launched into a capture that somebody began just
+    /// then: it is a node of that graph, and does nothing there.)
     #[error("`{call}` is not allowed during a stream capture, and would invalidate it: call it before or after")]
     Capturing {
         /// The driver function.

@@ -105,6 +105,8 @@ impl<W: Work> Graph<W> {
 
     /// Makes of it what can be launched. The graph stays as it is, and may be dropped.
     ///
+    /// The driver reads what the nodes name: it must be there, see [`Stream::capture`](crate::Stream::capture).
+    ///
     /// # Errors
     ///
     /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers (`OUT_OF_MEMORY`).
@@ -215,6 +217,8 @@ impl<W: Work> Graph<W> {
 
     /// Another graph with the same nodes. What this one keeps alive the other does too.
     ///
+    /// The driver reads what the nodes name, which must be there, as for [`instantiate`](Self::instantiate).
+    ///
     /// # Errors
     ///
     /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers (`OUT_OF_MEMORY`).
@@ -271,7 +275,8 @@ impl<W: Work> Graph<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers. It is gone in either case.
+    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers; [`Error::InHostFunction`]: it is destroyed soon
+    /// after. It is gone in each case.
     ///
     /// ```
     /// use cuda_streams::{Device, Error};

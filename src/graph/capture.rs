@@ -48,6 +48,18 @@ impl Stream {
     /// An event that was recorded in a capture stands for no work: for the host it is
     /// [`Captured`](crate::EventStatus::Captured) until it is recorded again.
     ///
+    /// A call of another thread for the captured stream itself that had begun before the capture, such as
+    /// [`query`](Self::query) or [`synchronize`](Self::synchronize), may end it all the same. And where others end the
+    /// capture inside `work`, and begin another one on the same stream, which is invalidated, nobody can tell that from this
+    /// capture: it is ended, and what this one was to keep is dropped, though the graph of others may name it.
+    ///
+    /// # What the graph needs
+    ///
+    /// The addresses of captured work are the launch's concern, which is `unsafe` therefore. But what the nodes name besides
+    /// is read earlier: the modules and functions of kernels, and events that others have captured with the external flag,
+    /// are to be there until the graph was cloned, instantiated, uploaded and launched for the last time. See to it by
+    /// [`CaptureScope::keep`].
+    ///
     /// # Errors
     ///
     /// The error of `work`; otherwise

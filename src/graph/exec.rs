@@ -128,6 +128,8 @@ impl<W: Work> GraphExec<W> {
     /// Brings it to the device, as the first launch would otherwise do: so that one is no slower than the others.
     /// Enqueued on the stream.
     ///
+    /// The driver reads what the nodes name: it must be there, see [`Stream::capture`](crate::Stream::capture).
+    ///
     /// # Errors
     ///
     /// As [`launch`](GraphExec#method.launch).
@@ -213,7 +215,8 @@ impl<W: Work> GraphExec<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers. It is gone in either case.
+    /// [`Error::ContextDestroyed`]; [`Error::Driver`] as the driver answers; [`Error::InHostFunction`]: it is destroyed soon
+    /// after. It is gone in each case.
     ///
     /// ```
     /// use cuda_streams::{Device, Error};

@@ -61,7 +61,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// [`Error::NullHandle`].
+    /// [`Error::NullHandle`]; [`Error::ForkedChild`], [`Error::InHostFunction`]: it stays the caller's.
     ///
     /// ```
     /// use cuda_streams::{CaptureMode, Device, Error, Graph};
