@@ -109,9 +109,9 @@ pub(crate) fn is_capturing() -> bool {
 }
 
 /// A capture of this crate is open until this is dropped.
-pub(crate) struct Capture(());
+pub(crate) struct Capturing(());
 
-impl Capture {
+impl Capturing {
     pub(crate) fn begin() -> Self {
         // Whoever learns of the capture sees that one is open.
         EXCEPTIONS.fetch_add(CAPTURING, Ordering::SeqCst);
@@ -119,7 +119,7 @@ impl Capture {
     }
 }
 
-impl Drop for Capture {
+impl Drop for Capturing {
     fn drop(&mut self) {
         EXCEPTIONS.fetch_sub(CAPTURING, Ordering::SeqCst);
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_capture_refuses_nothing_by_itself() {
-        let captures = [Capture::begin(), Capture::begin()];
+        let captures = [Capturing::begin(), Capturing::begin()];
         assert!(is_capturing());
         assert_eq!(check(), Ok(()));
         let _inside = HostFunction::enter();

@@ -15,14 +15,14 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, global, thread_local};
 
 /// What is open now.
 struct State {
-    captures: Vec<Open>,
+    captures: Vec<Entry>,
     /// How many have been.
     count: u64,
     /// Which capture a record of an event is in, by the record's mark; of captures that are open.
     records: Option<HashMap<u64, u64>>,
 }
 
-struct Open {
+struct Entry {
     /// Which of all captures it is.
     number: u64,
     /// The driver's number of it, once that has begun it.
@@ -61,28 +61,28 @@ fn state() -> MutexGuard<'static, State> {
 }
 
 /// A capture of this crate that is about to begin, or open: until this is dropped.
-pub(crate) struct Capture {
+pub(crate) struct Open {
     number: u64,
-    _open: exceptions::Capture,
+    _counted: exceptions::Capturing,
     /// It ends on its thread.
     _thread: PhantomData<*const ()>,
 }
 
-impl Capture {
+impl Open {
     /// To be called before the driver is: whatever thread asks once that has begun it is told.
     pub(crate) fn begin(context: usize, global: bool) -> Self {
         HERE.set(HERE.get() + 1);
-        let open = exceptions::Capture::begin();
+        let counted = exceptions::Capturing::begin();
         let mut state = state();
         state.count += 1;
         let number = state.count;
-        state.captures.push(Open { number, id: None, contexts: vec![context], global, is_ending: false, kept: Some(Vec::new()) });
+        state.captures.push(Entry { number, id: None, contexts: vec![context], global, is_ending: false, kept: Some(Vec::new()) });
         drop(state);
         // Whoever sees the new count finds the capture open.
         if global {
             GLOBAL.fetch_add(1, Ordering::SeqCst);
         }
-        Self { number, _open: open, _thread: PhantomData }
+        Self { number, _counted: counted, _thread: PhantomData }
     }
 
     /// The driver has begun it, and calls it this.
@@ -104,19 +104,19 @@ impl Capture {
         self.change(|open| open.kept.take()).flatten().unwrap_or_default()
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Open) -> R) -> Option<R> {
+    fn change<R>(&self, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
         state().captures.iter_mut().find(|open| open.number == self.number).map(change)
     }
 }
 
-impl Drop for Capture {
+impl Drop for Open {
     fn drop(&mut self) {
         HERE.set(HERE.get() - 1);
         if exceptions::is_forked() {
             return;
         }
         let mut state = state();
-        let ended: Vec<Open> = state.captures.extract_if(.., |open| open.number == self.number).collect();
+        let ended: Vec<Entry> = state.captures.extract_if(.., |open| open.number == self.number).collect();
         if let Some(records) = &mut state.records {
             records.retain(|_, capture| ended.iter().all(|open| open.id != Some(*capture)));
         }
@@ -203,7 +203,7 @@ mod tests {
         let (mark, id) = (u64::MAX - 3, u64::MAX);
         assert!(!recorded(mark, id), "which nobody has begun");
         assert_eq!(capture_of(mark), None);
-        let capture = Capture::begin(1, false);
+        let capture = Open::begin(1, false);
         capture.begun(id);
         assert!(recorded(mark, id) && is_ours(id) && concerns_this_thread());
         assert_eq!(capture_of(mark), Some(id));
@@ -220,7 +220,7 @@ mod tests {
         let (here, elsewhere) = (1, 2);
         let refused = Err(Error::Capturing { call: "cuCtxSynchronize" });
         let wait = |context| outside_captures(context, "cuCtxSynchronize");
-        let capture = Capture::begin(here, false);
+        let capture = Open::begin(here, false);
         capture.begun(u64::MAX - 1);
         assert_eq!([wait(here), wait(elsewhere)], [refused.clone(), Ok(())]);
         joins(u64::MAX - 1, elsewhere);

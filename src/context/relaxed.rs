@@ -103,8 +103,8 @@ mod tests {
         softcuda::install().unwrap();
         let refused = Some(ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
         assert_eq!(overtaken(|| ()), (refused, 1), "by a capture of others");
-        assert_eq!(overtaken(|| drop(guard::Capture::begin(1, false))), (refused, 1));
-        assert_eq!(overtaken(|| drop(guard::Capture::begin(1, true))), (None, 2), "though it has ended");
+        assert_eq!(overtaken(|| drop(guard::Open::begin(1, false))), (refused, 1));
+        assert_eq!(overtaken(|| drop(guard::Open::begin(1, true))), (None, 2), "though it has ended");
         assert_eq!(overtaken(|| ()), (refused, 1), "by another one since");
     }
 }

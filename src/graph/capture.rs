@@ -161,7 +161,7 @@ struct Running<'s> {
     context: Context,
     /// The driver's number of it.
     id: u64,
-    open: guard::Capture,
+    open: guard::Open,
     _watch: Watch,
 }
 
@@ -171,7 +171,7 @@ impl<'s> Running<'s> {
         let context = stream.context()?;
         reaper::drain();
         // Before the driver begins it: from then on other calls must know.
-        let open = guard::Capture::begin(context.as_raw().addr(), mode == CaptureMode::Global);
+        let open = guard::Open::begin(context.as_raw().addr(), mode == CaptureMode::Global);
         let watch = Watch::begin();
         let answer = stream.call(context, |driver, stream| {
             // SAFETY: the stream is alive: its context is, and the view borrows it; the mode is one of the driver's.

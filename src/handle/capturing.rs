@@ -90,11 +90,9 @@ impl<'a> StreamIn<'a> {
     /// For `call`, which ends a capture of the stream, where one of this crate is open: [`Error::Capturing`] if it would,
     /// and what else it needs, to be kept until it is made.
     #[cold]
-    pub(crate) fn outside_capture(self, call: &'static str) -> Result<Option<Relaxed>> {
-        match self.view().capture_for(self.context, call)? {
-            Some(_) => Err(Error::Capturing { call }),
-            None => Ok(Relaxed::beside_captures(self.context.driver())),
-        }
+    pub(crate) fn beside_captures(self, call: &'static str) -> Result<Option<Relaxed>> {
+        self.view().outside_capture(self.context, call)?;
+        Ok(Relaxed::beside_captures(self.context.driver()))
     }
 
     /// For a wait for what is enqueued on `other`: [`Error::Capturing`] if the stream is in a capture of this crate, and
@@ -127,6 +125,25 @@ impl StreamRef<'_> {
     #[inline]
     pub(crate) fn may_be_capturing(self, context: Context) -> bool {
         self.within(context).may_be_capturing()
+    }
+
+    /// What the driver says of it. `context` is the stream's.
+    pub(crate) fn status_in(self, context: Context) -> Result<CaptureStatus> {
+        let mut status = 0;
+        // SAFETY: as in `may_be_capturing`.
+        let answer = self.call(context, |driver, stream| unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) })?;
+        context.check(answer).map(|()| CaptureStatus::from_driver(status))
+    }
+
+    /// [`Error::Capturing`] where `call` is not allowed because of a capture: of this stream; of a blocking one, on the
+    /// legacy default stream. `context` is the stream's.
+    pub(crate) fn outside_capture(self, context: Context, call: &'static str) -> Result<()> {
+        match self.status_in(context) {
+            Ok(CaptureStatus::None) => Ok(()),
+            Ok(_) => Err(Error::Capturing { call }),
+            Err(error) if error.code() == Some(ErrorCode::STREAM_CAPTURE_IMPLICIT) => Err(Error::Capturing { call }),
+            Err(error) => Err(error),
+        }
     }
 
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while

@@ -120,7 +120,7 @@ impl StreamRef<'_> {
     }
 
     fn launch_in<T: Send + 'static>(self, context: Context, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
-        self.outside_capture(CALL)?;
+        self.outside_capture(context, CALL)?;
         let mark = Event::bound(context)?;
         let outcome = Arc::new(Outcome::new());
         let ticket = running::put(context, Box::new(Closure { function: f, outcome: outcome.clone() }))?;

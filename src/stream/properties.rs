@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, c_ulonglong};
 use super::Stream;
 use crate::context::Context;
 use crate::device::Device;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::handle::{AsStream, CaptureStatus, StreamRef};
 
 impl Stream {
@@ -222,29 +222,12 @@ impl StreamRef<'_> {
     /// ```
     #[doc(alias = "cuStreamIsCapturing")]
     pub fn capture_status(self) -> Result<CaptureStatus> {
-        let context = self.context()?;
-        let mut status: c_uint = 0;
-        let answer = self.call(context, |driver, stream| {
-            // SAFETY: as in `ask_id`.
-            unsafe { driver.cuStreamIsCapturing(stream, &raw mut status) }
-        })?;
-        context.check(answer).map(|()| CaptureStatus::from_driver(status))
+        self.status_in(self.context()?)
     }
 
     /// Its context, for a call that would end a capture of it.
     fn context_outside_capture(self, call: &'static str) -> Result<Context> {
-        self.outside_capture(call)?;
-        self.context()
-    }
-
-    /// [`Error::Capturing`] where `call` is not allowed because of a capture: of this stream; of a blocking one, on the
-    /// legacy default stream.
-    pub(crate) fn outside_capture(self, call: &'static str) -> Result<()> {
-        match self.is_capturing() {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Error::Capturing { call }),
-            Err(error) if error.code() == Some(ErrorCode::STREAM_CAPTURE_IMPLICIT) => Err(Error::Capturing { call }),
-            Err(error) => Err(error),
-        }
+        let context = self.context()?;
+        self.outside_capture(context, call).map(|()| context)
     }
 }

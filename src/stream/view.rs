@@ -112,7 +112,7 @@ impl StreamRef<'_> {
     #[inline]
     fn ask(self, context: Context, call: &'static str, f: impl Fn(&Driver, CUstream) -> Answer) -> Result<Answer> {
         let before = guard::count_of_global();
-        let _relaxed = if exceptions::is_capturing() { self.within(context).outside_capture(call)? } else { None };
+        let _relaxed = if exceptions::is_capturing() { self.within(context).beside_captures(call)? } else { None };
         let answer = self.call(context, &f)?;
         match Relaxed::after(answer, context.driver(), before) {
             Some(_relaxed) => self.call(context, &f),

@@ -55,13 +55,13 @@ fn explore(program: impl Fn() + Send + Sync + Copy + 'static) {
 struct Running {
     stream: Stream,
     id: u64,
-    open: guard::Capture,
+    open: guard::Open,
 }
 
 impl Running {
     /// `begins` is called just before the driver begins it.
     fn begin(stream: Stream, mode: u32, begins: impl FnOnce()) -> Self {
-        let open = guard::Capture::begin(1, mode == GLOBAL);
+        let open = guard::Open::begin(1, mode == GLOBAL);
         begins();
         call!(cuStreamBeginCapture_v2(stream, mode));
         // None if it was ended already.
