@@ -65,7 +65,7 @@ pub(super) unsafe fn share(event: CUevent, home: Context, graph: CUgraph, build:
     let Some(node) = Node::new(event, home, Some(build)) else { return Ok(()) };
     // SAFETY: the caller's contract.
     unsafe { user_object::attach(home, graph, node) }?;
-    is_last(key(event, home), build);
+    set_last(key(event, home), build);
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub(super) fn share_in_capture(event: CUevent, home: Context, capture: u64) -> b
     let Some(node) = Node::new(event, home, Some(build)) else { return true };
     match guard::keep(capture, node) {
         Ok(()) => {
-            is_last(key(event, home), build);
+            set_last(key(event, home), build);
             true
         }
         Err(node) => {
@@ -125,7 +125,7 @@ impl Drop for Node {
     }
 }
 
-fn is_last(key: Key, build: Build) {
+fn set_last(key: Key, build: Build) {
     if let Some(share) = shares().as_mut().and_then(|shares| shares.get_mut(&key)) {
         share.last = Some(build);
     }
