@@ -20,6 +20,8 @@ struct State {
     count: u64,
     /// Which capture a record of an event is in, by the record's mark; of captures that are open.
     records: Option<HashMap<u64, u64>>,
+    /// What is kept for good: of graphs that others may have.
+    for_good: Vec<Kept>,
 }
 
 struct Entry {
@@ -34,7 +36,7 @@ struct Entry {
     global: bool,
     /// The driver is about to end it.
     is_ending: bool,
-    /// What its graph is to keep alive, until it has ended.
+    /// What its graph is to keep alive, until that has it.
     kept: Option<Vec<Kept>>,
 }
 
@@ -42,7 +44,7 @@ struct Entry {
 pub(crate) type Kept = Box<dyn Send>;
 
 global! {
-    static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), count: 0, records: None });
+    static STATE: Mutex<State> = Mutex::new(State { captures: Vec::new(), count: 0, records: None, for_good: Vec::new() });
 }
 
 global! {
@@ -95,9 +97,9 @@ impl Open {
         let _ = self.change(|open| open.is_ending = true);
     }
 
-    /// It has ended: what its graph is to keep alive. From now on [`keep`] finds no such capture. In a forked child that
-    /// is leaked.
-    pub(crate) fn ended(&self) -> Vec<Kept> {
+    /// It has ended by its own thread: what its graph is to keep alive. From now on [`keep`] finds no such capture. In a
+    /// forked child that is leaked, and where nobody asks for it, it is kept for good.
+    pub(crate) fn take_kept(&self) -> Vec<Kept> {
         if exceptions::is_forked() {
             return Vec::new();
         }
@@ -120,6 +122,7 @@ impl Drop for Open {
         if let Some(records) = &mut state.records {
             records.retain(|_, capture| ended.iter().all(|open| open.id != Some(*capture)));
         }
+        state.for_good.extend(ended.into_iter().filter_map(|open| open.kept).flatten());
     }
 }
 

@@ -1,7 +1,6 @@
 //! Captures: what is enqueued on a stream becomes a graph instead of running.
 
 use std::iter;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
@@ -192,13 +191,6 @@ impl<'s> Running<'s> {
 
     /// Ends it, if it is still there to be ended.
     fn end(self) -> Result<Graph> {
-        let ended = self.end_if_there();
-        // The graph, with the events and functions in it, may be somebody's: what it needs is kept for good.
-        mem::forget(self.open.ended());
-        ended
-    }
-
-    fn end_if_there(&self) -> Result<Graph> {
         // A forked child has no capture, and a dead context none either.
         self.context.alive()?;
         match self.stream.capture_for(self.context, "cuStreamEndCapture") {
@@ -220,7 +212,8 @@ impl<'s> Running<'s> {
         let ended = end(self.stream, self.context);
         match ended {
             Ok(graph) => return self.attach_to(graph),
-            Err(Error::CaptureInvalidated { .. } | Error::CaptureUnjoined) => self.drop_kept(self.open.ended()),
+            Err(Error::CaptureInvalidated { .. } | Error::CaptureUnjoined) => self.drop_kept(self.open.take_kept()),
+            // The graph, with the events and functions in it, may be somebody's: what it needs is kept for good.
             Err(_) => {}
         }
         ended
@@ -228,7 +221,7 @@ impl<'s> Running<'s> {
 
     /// Gives the graph what it is to keep, or destroys it.
     fn attach_to(&self, graph: Graph) -> Result<Graph> {
-        let mut list = self.open.ended().into_iter();
+        let mut list = self.open.take_kept().into_iter();
         while let Some(kept) = list.next() {
             // SAFETY: the graph is this thread's alone, since the capture has ended.
             if let Err((kept, error)) = unsafe { user_object::attach_or_return(self.context, graph.raw, kept) } {

@@ -82,7 +82,7 @@ impl Running {
         // SAFETY: the stream is alive, and the place is a live local.
         let code = unsafe { soft::cuStreamEndCapture(self.stream, &raw mut graph) };
         assert!([codes::SUCCESS, codes::STREAM_CAPTURE_INVALIDATED].contains(&code), "{code}");
-        let kept = self.open.ended();
+        let kept = self.open.take_kept();
         (code == codes::SUCCESS).then_some(kept)
     }
 }
