@@ -2,12 +2,12 @@
 //! `unsafe` stands for.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cuda_streams::{AsStream, CaptureMode, CaptureStatus, Error, ErrorCode, Event, EventOptions, Graph, IpcMemory, Result, Stream};
-use cudarc::driver::CudaContext;
+use cudarc::driver::{CudaContext, CudaStream};
 use softcuda::{Live, Scope, Topic, inject};
 
 use crate::common::hold::Hold;
@@ -330,9 +330,13 @@ fn work_of_others_does_not_get_into_a_graph_that_launches_safely() -> Result<(),
 /// cudarc's stream of the slice would wait for the fill, and so join.
 #[test]
 fn shared_memory_that_was_captured_elsewhere_is_dropped_inside() -> Result<(), Box<dyn StdError>> {
+    /// The streams, of which the slice's share is leaked: where a leak checker finds them.
+    static STREAMS: Mutex<Vec<Arc<CudaStream>>> = Mutex::new(Vec::new());
+
     let misuse = Scope::enter();
     let cudarc = CudaContext::new(0)?;
     let (captured, other) = (cudarc.new_stream()?, cudarc.new_stream()?);
+    STREAMS.lock().unwrap().push(other.clone());
     let mut slice = IpcMemory::new(device(), 256)?.into_cudarc::<u32>(&other, 64).map_err(|(_, error)| error)?;
     let graph = captured.as_stream().capture::<Box<dyn StdError>>(CaptureMode::default(), |scope| {
         captured.memset_zeros(&mut slice.as_view_mut())?;
