@@ -97,12 +97,13 @@ impl Inner {
             Some(bound) => bound,
             None => (self.bind(context, call)?, context),
         };
+        // Whether it is lent then is up to the caller.
         self.own(raw, home, false).map(|raw| (raw.cast(), home))
     }
 
-    /// The handle, which was `raw`: with a new driver event in place of one that is unused. For whom decides what becomes
-    /// of that: what others have had is never idle, so it is idle again in its stead; else there would be one more each time.
-    fn own(&self, raw: RawEvent, home: Context, for_others: bool) -> Result<RawEvent> {
+    /// The handle, which was `raw`: with a new driver event in place of one that is unused. That is idle again where the new
+    /// one never will be, because it is lent now; else there would be one more each time.
+    fn own(&self, raw: RawEvent, home: Context, is_lent_now: bool) -> Result<RawEvent> {
         if !is_unused(raw) {
             return Ok(raw);
         }
@@ -114,7 +115,7 @@ impl Inner {
             }
             Err(other) => (other, created),
         };
-        if for_others {
+        if is_lent_now {
             // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
             unsafe { give_up(unwanted, home.number(), self.flags().bits()) };
         } else {
