@@ -116,10 +116,10 @@ impl Inner {
     #[inline]
     pub(super) fn wait_between(stream: StreamIn<'_>, other: StreamIn<'_>, design: Design) -> Result<()> {
         let (home, context) = (other.context(), stream.context());
-        let (Some(handle), Some(theirs), false) = (stream.own_handle(), other.own_handle(), exceptions::is_capturing()) else {
+        let at_hand = || Some((stream.own_handle()?, other.own_handle()?, take(home, design.flags)?));
+        let Some((handle, theirs, raw)) = (if exceptions::is_capturing() { None } else { at_hand() }) else {
             return Self::recorded(other, design)?.wait(stream.view());
         };
-        let Some(raw) = take(home, design.flags) else { return Self::recorded(other, design)?.wait(stream.view()) };
         // SAFETY: event and stream are alive and of one context.
         let recorded = unsafe { home.driver().cuEventRecord(raw.cast(), theirs) };
         if !recorded.is_ok() {
