@@ -90,15 +90,16 @@ fn record(link: &mut Link, event: &Event<Interprocess>, stays: bool) -> Result {
 }
 
 /// Kills a victim that records, and waits for what it has recorded. On a real driver that may never come, and neither may
-/// what the survivor does then: each of its waits has an end all the same.
+/// what the survivor records in that event then, even where the victim's records were done: each of its waits has an end
+/// all the same.
 fn survive_records(event: &Event<Interprocess>, mut victim: Peer) -> Result {
     let [stream, other, third] = streams();
     victim.expect("here");
     stream.wait_event(event)?;
     kill(victim);
-    let recorded = completes_or_is_noted("the event that the victim has recorded", |limit| event.synchronize_timeout(limit));
-    let waited = completes_or_is_noted("a stream that waits for it", |limit| stream.synchronize_timeout(limit));
-    if recorded && waited {
+    completes_or_is_noted("the event that the victim has recorded", |limit| event.synchronize_timeout(limit));
+    completes_or_is_noted("a stream that waits for it", |limit| stream.synchronize_timeout(limit));
+    if is_software() {
         return check_event(event);
     }
     event.record(&other)?;

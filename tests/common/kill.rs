@@ -26,17 +26,15 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions)
 /// What a real driver has for what a victim's end may have stopped for good.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether an event, or a stream that waits for one, completes although the process that has recorded it was killed.
+/// Checks that an event, or a stream that waits for one, completes although the process that has recorded it was killed.
 /// On a real driver it may also fail, or never do, which is noted.
-pub(crate) fn completes_or_is_noted(what: &str, synchronize: impl FnOnce(Duration) -> cuda_streams::Result<bool>) -> bool {
+pub(crate) fn completes_or_is_noted(what: &str, synchronize: impl FnOnce(Duration) -> cuda_streams::Result<bool>) {
     let outcome = synchronize(if is_software() { LIMIT } else { PATIENCE });
     if outcome != Ok(true) {
         assert!(!is_software(), "{what}: {outcome:?}");
         let outcome = outcome.map_or_else(|error| error.to_string(), |_| format!("not within {PATIENCE:?}"));
         child::note(format_args!("{what}: {outcome}"));
-        return false;
     }
-    true
 }
 
 /// What this process has, and could keep of a victim.
@@ -73,6 +71,7 @@ pub(crate) fn kill_each(test: &'static str, victim: Part, survive: fn(Peer) -> R
                     assert!(files < *files_before + kills(), "files stay open: {files_before}, and {files} after round {round}");
                     let left = shared.iter().filter(|name| !shared_before.contains(name));
                     left.for_each(|name| child::note(format_args!("a victim has left /dev/shm/{name}")));
+                    *shared_before = shared;
                 }
             }
             Ok(())
