@@ -9,6 +9,7 @@ use crate::device::Device;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::handle::RawEvent;
 
 impl Event {
     /// An event that orders work and takes no time stamps. Makes no driver call.
@@ -131,15 +132,20 @@ impl Device {
     #[doc(alias = "cuEventCreate")]
     #[inline]
     pub fn event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        match self.known_context().and_then(|context| Inner::at_hand(context, options.design())) {
-            Some(inner) => Ok(Event::from_inner(inner)),
-            None => self.new_event(options),
-        }
+        let design = options.design();
+        let at_hand = self.known_context().and_then(|context| Some((context, Inner::at_hand(context, design)?)));
+        // Made here of both, or it would be passed through memory in parts.
+        let (context, raw) = match at_hand {
+            Some(event) => event,
+            None => self.new_event(design)?,
+        };
+        Ok(Event::from_inner(Inner::holding(raw, context, design)))
     }
 
     #[cold]
-    fn new_event<M: Mode>(self, options: EventOptions<M>) -> Result<Event<M>> {
-        Inner::bound(self.context()?, options.design()).map(Event::from_inner)
+    fn new_event(self, design: Design) -> Result<(Context, RawEvent)> {
+        let context = self.context()?;
+        Inner::obtained(context, design).map(|raw| (context, raw))
     }
 }
 

@@ -8,6 +8,8 @@ use super::Event;
 use super::flags::EventFlags;
 use super::inner::Inner;
 use super::mode::{Dynamic, Timed};
+use super::word::Seen;
+use crate::context::Context;
 use crate::driver::{Answer, CUevent, Driver};
 use crate::error::{Error, ErrorCode, Result, Which};
 
@@ -139,24 +141,41 @@ impl Event<Dynamic> {
 /// Asks the driver first; where it refuses, says why.
 fn elapsed(start: &Inner, end: &Inner) -> Result<ElapsedTime> {
     let seen = (start.seen(), end.seen());
-    let (Some((a, home)), Some((b, other))) = (start.recorded_handle(seen.0)?, end.recorded_handle(seen.1)?) else {
-        let not_recorded = || Error::NotRecorded { which: first(start, end, Inner::is_never_recorded).unwrap_or(Which::End), code: None };
-        return Err(untimed(start, end).unwrap_or_else(not_recorded));
+    let at_hand = if seen.0.is_recorded() && seen.1.is_recorded() { start.handles_with(end) } else { None };
+    let (a, b, home) = match at_hand {
+        Some(handles) => handles,
+        None => recorded_handles(start, end, seen)?,
     };
     let mut millis = 0.0;
     let answer = ask(home.driver(), &mut millis, a, b)?;
     if !answer.is_ok() {
-        return Err(diagnose(answer, start, end).unwrap_or_else(|| start.refused_or_captured(answer, other)));
+        return Err(refusal(answer, start, end, home));
     }
     // The words are read again after the driver has read its time stamps.
     fence(Ordering::Acquire);
     // A call that ran while another thread recorded may have taken one time stamp of each record.
-    for (event, seen, which) in [(start, seen.0, Which::Start), (end, seen.1, Which::End)] {
-        if !event.seen().same_record(seen) {
-            return Err(Error::Rerecorded { which });
-        }
+    let [start_stays, end_stays] = [(start, seen.0), (end, seen.1)].map(|(event, seen)| event.seen().same_record(seen));
+    if start_stays && end_stays {
+        Ok(ElapsedTime { millis })
+    } else {
+        Err(Error::Rerecorded { which: if start_stays { Which::End } else { Which::Start } })
     }
-    Ok(ElapsedTime { millis })
+}
+
+/// The handles, whatever the events are, and the context of one; or why there is no time between them.
+#[cold]
+fn recorded_handles(start: &Inner, end: &Inner, seen: (Seen, Seen)) -> Result<(CUevent, CUevent, Context)> {
+    let (Some((a, home)), Some((b, _))) = (start.recorded_handle(seen.0)?, end.recorded_handle(seen.1)?) else {
+        let not_recorded = || Error::NotRecorded { which: first(start, end, Inner::is_never_recorded).unwrap_or(Which::End), code: None };
+        return Err(untimed(start, end).unwrap_or_else(not_recorded));
+    };
+    Ok((a, b, home))
+}
+
+/// Why the driver refused.
+#[cold]
+fn refusal(answer: Answer, start: &Inner, end: &Inner, home: Context) -> Error {
+    diagnose(answer, start, end).unwrap_or_else(|| start.refused_or_captured(answer, end.home().unwrap_or(home)))
 }
 
 #[inline]

@@ -68,15 +68,18 @@ impl Inner {
 
     /// Never recorded, and bound to this context, which is alive.
     pub(crate) fn bound(context: Context, design: Design) -> Result<Self> {
-        let obtained = obtain(context, design.flags)?;
-        Ok(Self::holding(unused(obtained), context, design))
+        Ok(Self::holding(Self::obtained(context, design)?, context, design))
+    }
+
+    /// The handle for such an event.
+    pub(super) fn obtained(context: Context, design: Design) -> Result<RawEvent> {
+        obtain(context, design.flags).map(unused)
     }
 
     /// The same of an event that the thread has at hand, if it has any: the driver is not asked whether the context lives.
     #[inline]
-    pub(super) fn at_hand(context: Context, design: Design) -> Option<Self> {
-        let raw = take(context, design.flags)?;
-        Some(Self::holding(unused(Obtained::Pooled(raw)), context, design))
+    pub(super) fn at_hand(context: Context, design: Design) -> Option<RawEvent> {
+        take(context, design.flags).map(|raw| unused(Obtained::Pooled(raw)))
     }
 
     /// Bound and recorded now, if the thread has an event at hand, and nothing is captured. Nobody else sees the event yet,
@@ -135,10 +138,13 @@ impl Inner {
         Ok(())
     }
 
-    fn holding(raw: RawEvent, context: Context, design: Design) -> Self {
+    /// Bound to this context, by this handle, and never recorded.
+    #[inline]
+    pub(super) fn holding(raw: RawEvent, context: Context, design: Design) -> Self {
         Self::with(raw, Word::new(), context, design)
     }
 
+    #[inline]
     fn with(raw: RawEvent, word: Word, context: Context, design: Design) -> Self {
         Self {
             raw: AtomicPtr::new(raw),

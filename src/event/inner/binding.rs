@@ -71,6 +71,14 @@ impl Inner {
         here.then_some(raw.cast())
     }
 
+    /// The handles of both, and their context, if that is one and lives, both have been used and neither is external: mostly
+    /// so.
+    #[inline]
+    pub(in crate::event) fn handles_with(&self, other: &Self) -> Option<(CUevent, CUevent, Context)> {
+        let home = self.home().filter(|home| exceptions::is_none() && !home.has_died())?;
+        Some((self.handle_in(home)?, other.handle_in(home)?, home))
+    }
+
     /// The handle, for a record: of an event that is unused, of another context, or of one that is bound now.
     #[cold]
     pub(in crate::event) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
