@@ -1,17 +1,25 @@
 //! A fixed number of slots for values, each taken by one user at a time: without a lock, and without a cache line that
 //! every thread writes to.
 //!
-//! There is no list of what is free, which all threads would change. A thread looks first where it took or put last, so
-//! that threads at work soon have a slot each: a take is one compare-exchange there, a return one store.
+//! There is no list of what is free, which all threads would change. A thread looks first where it took or put last: a take
+//! is one compare-exchange there, a return one store. One that finds another thread there takes an empty slot before it
+//! takes a value that a third may be about to take again: so threads at work soon have a slot each.
 
 use std::cell::{Cell, UnsafeCell};
+use std::ptr;
 use std::sync::atomic::Ordering;
 
 use crate::sync::{AtomicU64, AtomicUsize, thread_local};
 
 thread_local! {
-    /// The slot that this thread took last, or put a value in, of whichever object.
-    static NEAR: Cell<usize> = const { Cell::new(0) };
+    /// The slot that this thread took last, or put a value in, of whichever object. None of a new thread.
+    static NEAR: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// A number that no other living thread has, and none has that has not taken anything: see [`Slot::taker`].
+#[inline]
+fn this_thread() -> usize {
+    NEAR.with(|near| ptr::from_ref(near).addr())
 }
 
 /// Nothing is in it.
@@ -32,6 +40,8 @@ const fn next(word: u64, state: u64) -> u64 {
 struct Slot<T> {
     word: AtomicU64,
     index: usize,
+    /// The thread that took it last: a hint.
+    taker: AtomicUsize,
     /// Of whoever has made the state `TAKEN`, until he makes it another.
     value: UnsafeCell<Option<T>>,
 }
@@ -58,15 +68,17 @@ struct Walk {
 
 impl<T> Slots<T> {
     pub(super) fn new(count: usize) -> Self {
-        let slot = |index| Slot { word: AtomicU64::new(EMPTY), index, value: UnsafeCell::new(None) };
+        let slot = |index| Slot { word: AtomicU64::new(EMPTY), index, taker: AtomicUsize::new(0), value: UnsafeCell::new(None) };
         Self { all: (0..count).map(slot).collect(), used: AtomicUsize::new(0) }
     }
 
-    /// Takes a slot with its value, or, if none has one, an empty slot. `None` if all are taken: at one moment, so that
-    /// as many threads as there are slots, each with one at most, never get that.
+    /// Takes a slot with its value, or an empty slot: if none has a value, or another thread has what this one had last.
+    /// `None` if all are taken: at one moment, so that as many threads as there are slots, each with one at most, never
+    /// get that.
     #[inline]
     pub(super) fn take(&self) -> Option<(Taken<'_, T>, Option<T>)> {
-        if let Some(near) = self.all.get(NEAR.get()) {
+        let near = self.all.get(NEAR.get());
+        if let Some(near) = near {
             let word = near.word.load(Ordering::Relaxed);
             if word & STATE == FULL
                 && let Some(taken) = near.take(word)
@@ -74,14 +86,15 @@ impl<T> Slots<T> {
                 return Some(taken);
             }
         }
-        self.look_around()
+        self.look_around(near)
     }
 
     #[cold]
-    fn look_around(&self) -> Option<(Taken<'_, T>, Option<T>)> {
+    fn look_around(&self, near: Option<&Slot<T>>) -> Option<(Taken<'_, T>, Option<T>)> {
+        let is_displaced = near.is_some_and(Slot::is_of_another_thread);
         let mut before = None;
         loop {
-            match self.walk() {
+            match self.walk(is_displaced) {
                 Ok(taken) => {
                     NEAR.set(taken.0.0.index);
                     return Some(taken);
@@ -93,16 +106,17 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Looks at each slot once, and takes one if it can.
-    fn walk(&self) -> Result<(Taken<'_, T>, Option<T>), Walk> {
+    /// Looks at each slot once, and takes one if it can: one with a value, or rather an empty one.
+    fn walk(&self, rather_empty: bool) -> Result<(Taken<'_, T>, Option<T>), Walk> {
         let used = self.used.load(Ordering::Acquire);
-        let (before, after) = self.all[..used].split_at((NEAR.get() + 1).min(used));
-        let (mut sum, mut empty, mut missed) = (0_u64, None, false);
+        let (before, after) = self.all[..used].split_at(NEAR.get().saturating_add(1).min(used));
+        let (mut sum, mut empty, mut full, mut missed) = (0_u64, None, None, false);
         for slot in after.iter().chain(before) {
             // Acquire, and AcqRel in `take`: whoever sees that a thread has taken a slot sees, when he looks again, that
             // it had put the one before.
             let word = slot.word.load(Ordering::Acquire);
             match word & STATE {
+                FULL if rather_empty => full = Some((slot, word)),
                 FULL => match slot.take(word) {
                     Some(taken) => return Ok(taken),
                     None => missed = true,
@@ -113,7 +127,7 @@ impl<T> Slots<T> {
             sum = sum.wrapping_add(word);
         }
         let unused = || self.all.get(used).map(|slot| (slot, slot.word.load(Ordering::Acquire)));
-        match empty.or_else(unused) {
+        match empty.or_else(unused).or(full) {
             Some((slot, word)) => {
                 let taken = slot.take(word);
                 self.used.fetch_max(slot.index + 1, Ordering::AcqRel);
@@ -125,6 +139,11 @@ impl<T> Slots<T> {
 }
 
 impl<T> Slot<T> {
+    /// Whether somebody has it whom another thread has given it to.
+    fn is_of_another_thread(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & STATE == TAKEN && self.taker.load(Ordering::Relaxed) != this_thread()
+    }
+
     /// Takes it with its value, if nobody has it by this word, and the word is this one still.
     #[inline]
     fn take(&self, word: u64) -> Option<(Taken<'_, T>, Option<T>)> {
@@ -132,6 +151,7 @@ impl<T> Slot<T> {
             return None;
         }
         self.word.compare_exchange(word, next(word, TAKEN), Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        self.taker.store(this_thread(), Ordering::Relaxed);
         // SAFETY: nobody had the value, and nobody else has it now: this has made the state `TAKEN`.
         let value = unsafe { self.value.get().replace(None) };
         Some((Taken(self), value))
@@ -193,6 +213,36 @@ mod tests {
         assert!(slots.take().is_none());
         drop(other);
         assert_eq!(slots.take().unwrap().1, None, "what was not put back is gone");
+    }
+
+    /// Which would displace a third thread, and so on.
+    #[test]
+    fn who_is_displaced_displaces_nobody() {
+        let slots = Slots::new(3);
+        let take = || slots.take().map(|(slot, value)| (slot.index(), slot, value)).unwrap();
+        let ((_, first, _), (_, second, _)) = (take(), take());
+        first.put("a value");
+        second.put("another");
+        thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (has_put, may_take) = std::sync::mpsc::channel();
+            let other = scope.spawn(move || {
+                let (index, slot, value) = take();
+                assert_eq!((index, value), (0, Some("a value")), "a new thread takes a value");
+                slot.put("a value");
+                has_put.send(()).unwrap();
+                told.recv().unwrap();
+                let (index, _slot, value) = take();
+                assert_eq!((index, value), (2, None), "and one whose slot is taken an empty one");
+            });
+            may_take.recv().unwrap();
+            let ((_, near, another), (index, theirs, _)) = (take(), take());
+            near.put(another.unwrap());
+            assert_eq!(index, 0);
+            tell.send(()).unwrap();
+            other.join().unwrap();
+            drop(theirs);
+        });
     }
 
     #[test]
