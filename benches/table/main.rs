@@ -6,7 +6,7 @@
 //!
 //! PATTERN is a part of the names of the rows wanted, N is 3. All threads of a row make the calls of one contender
 //! at the same time, in slices of some 250 µs, then those of the next: this crate, the driver function, cudarc, and
-//! the driver function again. Where the driver is not within 3 % of itself in every round, the row is measured
+//! the driver function again. A thread stays on a core of its own. Where the driver is not within 3 % of itself in every round, the row is measured
 //! again, up to three times, and then not reported. Beside each figure is what this project wants it to be. What
 //! Python libraries take on the same machine is measured by `peers.py` beside this file.
 
@@ -24,6 +24,7 @@ mod machine;
 #[path = "../common/measure.rs"]
 mod measure;
 mod options;
+mod pin;
 #[path = "../common/raw.rs"]
 mod raw;
 mod rounds;
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!(
         "\nNanoseconds a call: medians of {rounds} rounds; the figure of a round is the mean of the threads' medians of {turns} slices.
-Each thread has a stream; *objects* says whether it has an event of its own too. *driver / driver* is how far the driver
+Each thread has a core and a stream; *objects* says whether it has an event of its own too. *driver / driver* is how far the driver
 function was from itself in the worst round.\n"
     );
     let seats = Seat::all(device, most)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::barrier::{Barrier, Member};
 use crate::hold::Hold;
 use crate::measure::{Contender, Quartiles, nanos, turn};
+use crate::pin::pin;
 use crate::row::{Row, Seat, Stage};
 
 /// Ours, the driver, cudarc, the driver again.
@@ -40,6 +41,7 @@ pub(crate) fn measure<O: Sync>(effort: Effort, row: &Row<O>, seats: &[Seat], one
             .map(|(index, seat)| {
                 let (member, one, calls) = (barrier.member(), one.as_ref(), &calls);
                 scope.spawn(move || {
+                    pin(index);
                     seat.context.bind_to_thread().expect("the context becomes current");
                     let worker = Worker { effort, seat, stage: row.stage, first: index == 0, threads: seats.len(), member };
                     match one {

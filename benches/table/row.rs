@@ -16,9 +16,10 @@ pub(crate) struct Row<O> {
     pub(crate) call: &'static str,
     pub(crate) functions: &'static str,
     pub(crate) stage: Stage,
-    /// Whether it is measured also with one object for all threads.
-    pub(crate) shared: bool,
+    /// Of the lines where each thread has an object of its own.
     pub(crate) bounds: Bounds,
+    /// Of those where all threads have one, if there are any.
+    pub(crate) shared: Option<Bounds>,
     /// The object of a thread, or of all.
     pub(crate) make: fn(&Seat) -> O,
     /// Called for each object whenever [`Seat::held`] has been held.
@@ -52,13 +53,15 @@ impl Stage {
     }
 
     /// How many calls the contender makes in a slice at most. A stream takes about 1,000 operations before the
-    /// next one blocks, and has to share that where there are more streams than hardware queues (8).
+    /// next one blocks, and has to share that where there are more streams than hardware queues (8). As many as can be, since
+    /// the first ones find cold caches.
     pub(crate) fn limit(self, contender: usize, threads: usize) -> u32 {
         const UNLIMITED: u32 = 1 << 20;
         match self {
             Self::Calm | Self::Held => UNLIMITED,
             Self::OthersDrained if contender == 0 => UNLIMITED,
             Self::Drained | Self::OthersDrained => 256,
+            Self::Piling if threads == 1 => 192,
             Self::Piling if threads <= 4 => 64,
             Self::Piling => 32,
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bound::{Bound, Figures, Verdict};
+use crate::bound::{Bound, Bounds, Figures, Verdict};
 use crate::measure::Quartiles;
 use crate::rounds::{Effort, Round, measure};
 use crate::row::{Row, Seat};
@@ -48,17 +48,17 @@ impl<'a> Table<'a> {
         if !row.call.contains(self.pattern) {
             return;
         }
-        for one_object in [false, true] {
-            for threads in thread_counts(self.seats.len()) {
-                // Of one thread, an object of its own is one object for all.
-                if !one_object || row.shared && threads > 1 {
-                    self.line(row, threads, one_object);
-                }
-            }
+        for threads in thread_counts(self.seats.len()) {
+            self.line(row, threads, false, row.bounds);
+        }
+        let Some(bounds) = row.shared else { return };
+        // Of one thread, an object of its own is one object for all.
+        for threads in thread_counts(self.seats.len()).into_iter().filter(|threads| *threads > 1) {
+            self.line(row, threads, true, bounds);
         }
     }
 
-    fn line<O: Sync>(&mut self, row: &Row<O>, threads: usize, one_object: bool) {
+    fn line<O: Sync>(&mut self, row: &Row<O>, threads: usize, one_object: bool, bounds: Bounds) {
         let objects = if one_object { "one" } else { "own" };
         print!("| {} | {} | {objects} | {threads} | ", row.call, row.functions);
         let mut least = f64::INFINITY;
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
             }
             let figures = figures(&measure(self.effort, row, &self.seats[..threads], one_object));
             if figures.spread <= SPREAD {
-                return self.report(row.bounds.iter().filter(|(at, _)| at.is_empty() || at.contains(&threads)), figures);
+                return self.report(bounds.iter().filter(|(at, _)| at.is_empty() || at.contains(&threads)), figures);
             }
             least = least.min(figures.spread);
         }

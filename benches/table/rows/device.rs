@@ -25,8 +25,8 @@ const RECORD: Row<Events<Untimed>> = Row {
     call: "record",
     functions: "cuEventRecord",
     stage: Stage::Drained,
-    shared: true,
     bounds: WRAPPED,
+    shared: Some(WRAPPED),
     make: events,
     prepare: nothing,
     contenders: |seat, events| {
@@ -73,8 +73,8 @@ const WAIT: Row<Events<Untimed>> = Row {
 const WAIT_STREAM: Row<Events<Untimed>> = Row {
     call: "wait_stream",
     functions: "cuEventRecord, cuStreamWaitEvent",
-    shared: false,
-    bounds: &[(&[], Plus(15.0)), (&[16], FasterThanCudarc(3.0))],
+    bounds: &[(&[1], Plus(15.0)), (&[4, 16], Times(1.05)), (&[16], FasterThanCudarc(3.0))],
+    shared: None,
     contenders: |seat, events| {
         [
             contender(|| seat.lane.stream.wait_stream(&seat.other.stream).expect("enqueued")),
@@ -99,8 +99,8 @@ const ELAPSED: Row<[Events<Timed>; 2]> = Row {
     call: "elapsed_time",
     functions: "cuEventElapsedTime_v2",
     stage: Stage::Calm,
-    shared: true,
     bounds: &[(&[], Plus(8.0))],
+    shared: Some(&[(&[], Times(1.05))]),
     make: |seat| {
         let new = || Events::new(seat.device, &seat.context, UNTIMED.timed()).expect("created");
         let both = [new(), new()];

@@ -13,6 +13,8 @@ use crate::row::{Row, Stage};
 use crate::table::Table;
 
 const ASKED: Bounds = &[(&[1], Below(3.0)), (&[16], Below(5.0)), (&[16], FasterThanDriver(1900.0))];
+const LEFT_OUT: Bounds = &[(&[1], Below(5.0)), (&[16], Below(10.0))];
+const ASKED_FOR_CAPTURES: Bounds = &[(&[], Below(30.0))];
 
 pub(crate) fn rows(table: &mut Table<'_>) {
     table.row(&QUERY);
@@ -25,8 +27,8 @@ const QUERY: Row<Events<Untimed>> = Row {
     call: "query, complete",
     functions: "cuEventQuery",
     stage: Stage::Calm,
-    shared: true,
     bounds: ASKED,
+    shared: Some(ASKED),
     make: complete,
     prepare: nothing,
     contenders: |seat, events| {
@@ -58,7 +60,8 @@ const WAIT: Row<Events<Untimed>> = Row {
     call: "wait_event, complete",
     functions: "cuStreamWaitEvent",
     stage: Stage::OthersDrained,
-    bounds: &[(&[1], Below(5.0)), (&[16], Below(10.0))],
+    bounds: LEFT_OUT,
+    shared: Some(LEFT_OUT),
     contenders: |seat, events| {
         [
             contender(|| black_box(&seat.unlent).wait_event(black_box(&events.ours)).expect("left out")),
@@ -72,7 +75,8 @@ const WAIT: Row<Events<Untimed>> = Row {
 
 const WAIT_LENT: Row<Events<Untimed>> = Row {
     call: "wait_event, complete, lent stream",
-    bounds: &[(&[], Below(30.0))],
+    bounds: ASKED_FOR_CAPTURES,
+    shared: Some(ASKED_FOR_CAPTURES),
     contenders: |seat, events| {
         let [_, driver, cudarc] = (WAIT.contenders)(seat, events);
         [contender(|| black_box(&seat.lane.stream).wait_event(black_box(&events.ours)).expect("left out")), driver, cudarc]

@@ -7,6 +7,7 @@ use cudarc::driver::CudaStream;
 
 use super::nothing;
 use crate::bound::Bound::Below;
+use crate::bound::Bounds;
 use crate::measure::contender;
 use crate::row::{Row, Stage};
 use crate::table::Table;
@@ -14,6 +15,8 @@ use crate::table::Table;
 pub(crate) fn rows(table: &mut Table<'_>) {
     table.row(&CHECKOUT);
 }
+
+const LENT: Bounds = &[(&[1], Below(50.0)), (&[16], Below(150.0))];
 
 struct Pool {
     pool: StreamPool,
@@ -25,8 +28,8 @@ const CHECKOUT: Row<Pool> = Row {
     call: "StreamPool, checkout and return",
     functions: "cuStreamCreate, cuStreamDestroy",
     stage: Stage::Calm,
-    shared: true,
-    bounds: &[(&[1], Below(50.0)), (&[16], Below(150.0))],
+    bounds: LENT,
+    shared: Some(LENT),
     make: |seat| Pool {
         pool: seat.device.stream_pool(StreamOptions::new(), 32).expect("a pool"),
         _theirs: seat.context.new_stream().expect("created"),
