@@ -30,7 +30,7 @@ use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::{AsStream, StreamIn};
 use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
-use flags::Design;
+
 pub use flags::EventFlags;
 pub use idle::EventPoolStats;
 use inner::Inner;
@@ -316,17 +316,8 @@ impl<M: Mode> Event<M> {
 #[expect(clippy::inline_always, reason = "saves some 7 ns: the event is not passed through memory")]
 pub(crate) fn recorded<M: Mode>(stream: impl AsStream, options: EventOptions<M>) -> Result<Event<M>> {
     let (stream, design) = (stream.as_stream(), options.design());
-    let stream = stream.within(stream.context()?);
-    match Inner::recorded_at_hand(stream, design) {
-        Some(Ok(inner)) => Ok(Event::from_inner(inner)),
-        Some(Err(error)) => Err(error),
-        None => recorded_slowly(stream, design),
-    }
-}
-
-#[cold]
-fn recorded_slowly<M: Mode>(stream: StreamIn<'_>, design: Design) -> Result<Event<M>> {
-    Inner::recorded(stream, design).map(Event::from_inner)
+    let context = stream.context()?;
+    Inner::recorded(stream.within(context), context, design).map(Event::from_inner)
 }
 
 /// Makes a stream wait for what is enqueued on another one so far. By their contexts, which `record_event` and `wait` would

@@ -3,6 +3,7 @@
 mod binding;
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU32;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use super::supply::{Obtained, give_up, obtain, take};
 use super::word::{Seen, Word};
 use crate::context::{Context, Relaxed};
 use crate::driver::{Answer, CUevent, Driver};
-use crate::error::{ErrorCode, IpcKind, Result};
+use crate::error::{Error, ErrorCode, IpcKind, Result};
 use crate::exceptions;
 use crate::guard;
 use crate::handle::{Object, RawEvent, StreamIn, StreamRef};
@@ -82,37 +83,53 @@ impl Inner {
         take(context, design.flags).map(|raw| unused(Obtained::Pooled(raw)))
     }
 
-    /// Bound and recorded now, if the thread has an event at hand, and nothing is captured. Nobody else sees the event yet,
-    /// so nothing here is an atomic read-modify-write; and it is made last, so that nothing of it is copied.
+    /// Bound and recorded now. `context` is the stream's.
+    ///
+    /// Made at the end, of what each way gives: an event that one way has made is passed through memory, and byte by byte, as
+    /// it shares its place with an error.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "saves some 5 ns: the event is not passed through memory")]
-    pub(super) fn recorded_at_hand(stream: StreamIn<'_>, design: Design) -> Option<Result<Self>> {
-        let handle = stream.own_handle().filter(|_| !exceptions::is_capturing() && !design.external)?;
-        let context = stream.context();
-        let raw = take(context, design.flags)?;
-        // SAFETY: event and stream are alive and of one context.
-        let answer = unsafe { context.driver().cuEventRecord(raw.cast(), handle) };
-        Some(if answer.is_ok() {
-            Ok(Self::with(raw, Word::recorded(), context, design))
-        } else {
-            Err(Self::holding(raw, context, design).refused(answer, context))
-        })
+    #[expect(clippy::inline_always, reason = "as for `recorded` of an `Event`")]
+    pub(super) fn recorded(stream: StreamIn<'_>, context: Context, design: Design) -> Result<Self> {
+        let (raw, word) = match Self::record_at_hand(stream, context, design) {
+            Some((raw, answer)) if answer.is_ok() => (raw, Word::recorded()),
+            Some((raw, answer)) => return Err(Self::refused_at_hand(raw, context, design, answer)),
+            None => Self::record_otherwise(stream, design)?,
+        };
+        Ok(Self::with(raw, word, context, design))
     }
 
-    /// Bound and recorded now.
+    /// Records an event that the thread has at hand, if it has any, and nothing is captured. Nobody else sees the event yet, so
+    /// nothing here is an atomic read-modify-write.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of `recorded`")]
+    fn record_at_hand(stream: StreamIn<'_>, context: Context, design: Design) -> Option<(RawEvent, Answer)> {
+        let handle = stream.own_handle().filter(|_| !exceptions::is_capturing() && !design.external)?;
+        let raw = take(context, design.flags)?;
+        // SAFETY: event and stream are alive and of one context.
+        Some((raw, unsafe { context.driver().cuEventRecord(raw.cast(), handle) }))
+    }
+
+    /// Why the record of an event that was at hand was refused; the event is idle again.
     #[cold]
-    pub(super) fn recorded(stream: StreamIn<'_>, design: Design) -> Result<Self> {
+    fn refused_at_hand(raw: RawEvent, context: Context, design: Design, answer: Answer) -> Error {
+        Self::holding(raw, context, design).refused(answer, context)
+    }
+
+    /// Records an event, and gives its handle and word.
+    #[cold]
+    fn record_otherwise(stream: StreamIn<'_>, design: Design) -> Result<(RawEvent, Word)> {
         let context = stream.context();
         let obtained = obtain(context, design.flags)?;
         if exceptions::is_capturing() || design.external {
             let inner = Self::holding(unused(obtained), context, design);
-            return inner.record_beside_captures(stream).map(|()| inner);
+            inner.record_beside_captures(stream)?;
+            return Ok(inner.into_parts());
         }
         let inner = Self::holding(obtained.handle(), context, design);
         // SAFETY: event and stream are alive and of one context.
         let record = |driver: &Driver, stream| unsafe { driver.cuEventRecord(obtained.handle().cast(), stream) };
         inner.word.record(|| stream.view().call_then(context, record, |answer| context.check(answer)))?;
-        Ok(inner)
+        Ok(inner.into_parts())
     }
 
     /// Makes `stream` wait for what is enqueued on `other` so far, by an event of this design.
@@ -121,12 +138,12 @@ impl Inner {
         let (home, context) = (other.context(), stream.context());
         let at_hand = || Some((stream.own_handle()?, other.own_handle()?, take(home, design.flags)?));
         let Some((handle, theirs, raw)) = (if exceptions::is_capturing() { None } else { at_hand() }) else {
-            return Self::recorded(other, design)?.wait(stream.view());
+            return Self::recorded(other, home, design)?.wait(stream.view());
         };
         // SAFETY: event and stream are alive and of one context.
         let recorded = unsafe { home.driver().cuEventRecord(raw.cast(), theirs) };
         if !recorded.is_ok() {
-            return Err(Self::holding(raw, home, design).refused(recorded, home));
+            return Err(Self::refused_at_hand(raw, home, design, recorded));
         }
         // SAFETY: event and stream are alive; flags must be 0.
         let waits = unsafe { context.driver().cuStreamWaitEvent(handle, raw.cast(), 0) };
@@ -152,6 +169,12 @@ impl Inner {
             context: AtomicU32::new(context.number().get() | external(design)),
             flags: AtomicU32::new(design.flags.bits()),
         }
+    }
+
+    /// The handle and the word, by which and its design it is made again.
+    fn into_parts(self) -> (RawEvent, Word) {
+        let this = ManuallyDrop::new(self);
+        (this.raw.load(Ordering::Relaxed), this.word.moved())
     }
 
     pub(crate) fn flags(&self) -> EventFlags {

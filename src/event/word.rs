@@ -37,6 +37,11 @@ impl Word {
         Self(AtomicU64::new(next_mark()))
     }
 
+    /// The same, of an event that takes this one's place.
+    pub(super) fn moved(&self) -> Self {
+        Self(AtomicU64::new(self.load().0))
+    }
+
     #[inline]
     pub(super) fn load(&self) -> Seen {
         Seen(self.0.load(Ordering::Acquire))
