@@ -6,8 +6,9 @@
 //!
 //! PATTERN is a part of the names of the rows wanted, N is 3. All threads of a row make the calls of one contender
 //! at the same time, in slices of some 250 µs, then those of the next: this crate, the driver function, cudarc, and
-//! the driver function again. A thread stays on a core of its own. Where the driver is not within 3 % of itself in every round, the row is measured
-//! again, up to three times, and then not reported. Beside each figure is what this project wants it to be. What
+//! the driver function again. A thread stays on a core of its own. Each line is measured several times, by new threads:
+//! those times count in which the driver is within 3 % of itself in every round, and of them the one in which it is
+//! fastest. Without such a time the line is not reported. Beside each figure is what this project wants it to be. What
 //! Python libraries take on the same machine is measured by `peers.py` beside this file.
 
 mod barrier;

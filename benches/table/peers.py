@@ -29,9 +29,9 @@ os.environ.pop("CUDA_DEVICE_MAX_CONNECTIONS", None)
 THREADS = (1, 16)
 # Calls behind which an idle stream is drained, untimed: it takes about 1,000 before the next one blocks.
 DRAIN = 256
-# Waits behind a held stream.
+# Waits behind a held stream, and the fewest calls of a round.
 PILE = 64
-# How long a round should take at 1 thread.
+# How long a round should take.
 SECONDS = 0.02
 
 
@@ -100,11 +100,11 @@ def idle_calls(call, calls, drain):
 
 
 def calibrated(run):
-    """With how many calls `run` takes as long as it should."""
-    calls = DRAIN
+    """With how many calls a thread `run` takes as long as it should."""
+    calls = PILE
     while (nanos := run(calls) * calls) < SECONDS * 1e9 / 4:
         calls *= 4
-    return max(DRAIN, int(SECONDS * 1e9 / (nanos / calls)))
+    return max(PILE, int(SECONDS * 1e9 / (nanos / calls)))
 
 
 def together(library, count, work):
@@ -143,9 +143,10 @@ def measure(library, driver, build, seats, rounds):
             driver.drain(handle)
 
     if jobs[0].prepare is None:
-        calls = calibrated(lambda calls: idle_calls(jobs[0].call, calls, partial(drain, 0)))
-        work = lambda index: idle_calls(jobs[index].call, calls, partial(drain, index))
-        return [together(library, len(seats), work) for _ in range(rounds)]
+        run = lambda calls: together(
+            library, len(seats), lambda index: idle_calls(jobs[index].call, calls, partial(drain, index)))
+        calls = calibrated(run)
+        return [run(calls) for _ in range(rounds)]
     if jobs[0].piles and len(seats) > 1:
         raise Missing("at 1 thread only")
 
@@ -167,9 +168,9 @@ def measure(library, driver, build, seats, rounds):
     if jobs[0].piles:
         piled = lambda: timed(jobs[0].call, PILE) / PILE
         return [statistics.median(held(piled) for _ in range(50)) for _ in range(rounds)]
-    calls = held(lambda: calibrated(lambda calls: timed(jobs[0].call, calls) / calls))
-    work = lambda index: timed(jobs[index].call, calls) / calls
-    return [held(lambda: together(library, len(seats), work)) for _ in range(rounds)]
+    run = lambda calls: held(lambda: together(library, len(seats), lambda index: timed(jobs[index].call, calls) / calls))
+    calls = calibrated(run)
+    return [run(calls) for _ in range(rounds)]
 
 
 def cell(library, driver, build, seats, rounds):

@@ -44,6 +44,10 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    pub(crate) fn enqueues_nothing(self) -> bool {
+        matches!(self, Self::Calm | Self::Held)
+    }
+
     pub(crate) fn holds(self) -> bool {
         matches!(self, Self::Held | Self::Piling)
     }

@@ -7,12 +7,13 @@ use crate::measure::Quartiles;
 use crate::rounds::{Effort, Round, measure};
 use crate::row::{Row, Seat};
 
-/// A row is reported if in each of its rounds the driver was within so much of itself.
+/// A line is reported if in each of its rounds the driver was within so much of itself.
 const SPREAD: f64 = 0.03;
-/// How often a row is measured until it is.
-const TRIES: usize = 4;
-/// No row is measured again after so much time, so that all of it ends in a minute or so.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How often a line is measured, each time by new threads. The line of one thread more often, since for as long as it runs
+/// a thread may be up to twice as slow as others, and with it all that it calls.
+const TRIES: [usize; 2] = [5, 2];
+/// No line is measured more often after so much time, so that all of it ends in two minutes or so.
+const PATIENCE: Duration = Duration::from_secs(80);
 /// With how many threads, as far as there are so many cores.
 const THREADS: [usize; 3] = [1, 4, 16];
 
@@ -61,16 +62,22 @@ impl<'a> Table<'a> {
     fn line<O: Sync>(&mut self, row: &Row<O>, threads: usize, one_object: bool, bounds: Bounds) {
         let objects = if one_object { "one" } else { "own" };
         print!("| {} | {} | {objects} | {threads} | ", row.call, row.functions);
-        let mut least = f64::INFINITY;
-        for attempt in 0..TRIES {
-            if attempt > 0 && self.started.elapsed() > PATIENCE {
+        let tries = TRIES[usize::from(threads > 1)];
+        let (mut best, mut least) = (None::<Figures>, f64::INFINITY);
+        for attempt in 0.. {
+            let enough = attempt >= tries && best.is_some() || attempt >= 2 * tries;
+            if enough || attempt > 0 && self.started.elapsed() > PATIENCE {
                 break;
             }
             let figures = figures(&measure(self.effort, row, &self.seats[..threads], one_object));
-            if figures.spread <= SPREAD {
-                return self.report(bounds.iter().filter(|(at, _)| at.is_empty() || at.contains(&threads)), figures);
-            }
             least = least.min(figures.spread);
+            // The driver's own figure decides, whatever ours is.
+            if figures.spread <= SPREAD && best.is_none_or(|best| figures.driver < best.driver) {
+                best = Some(figures);
+            }
+        }
+        if let Some(figures) = best {
+            return self.report(bounds.iter().filter(|(at, _)| at.is_empty() || at.contains(&threads)), figures);
         }
         println!("not reported | | | | | ± {:.1} % at best | |", least * 100.0);
         self.tally.unreported += 1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use softcuda_conformance::{Driver, PEER, Probes, Runner, record, run_child, run_peer, today};
 
 const USAGE: &str = "\
-usage: conformance [--golden FILE] [--date DAY] [--unrecorded] [--only PREFIX] [--deadline N] [--verbose]
+usage: conformance [--golden FILE] [--date DAY] [--unrecorded] [--only PREFIX] [--deadline N] [--verbose] [--resume LOG]
 
 Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a line for each.
 
@@ -17,7 +17,8 @@ Runs the probes on the driver that SOFTCUDA=auto|real|soft chooses and prints a 
   --unrecorded     the probes that no golden holds yet, instead of those that the goldens hold
   --only PREFIX    only the probes whose names begin so
   --deadline N     a probe that takes longer than N seconds hangs, 60 if not said
-  --verbose        lets the messages of the child processes through, and tells each outcome as it comes";
+  --verbose        lets the messages of the child processes through, and tells each outcome as it comes
+  --resume LOG     takes the outcomes from what such a run has told on this machine that was stopped, and runs the other probes";
 
 /// What the command line asks for.
 #[derive(Default)]
@@ -28,6 +29,7 @@ struct Arguments {
     only: String,
     verbose: bool,
     deadline: Option<Duration>,
+    told: String,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,10 @@ fn parse(arguments: Vec<String>) -> Result<Arguments, String> {
             "--unrecorded" => parsed.unrecorded = true,
             "--deadline" => parsed.deadline = Some(seconds(&value()?)?),
             "--verbose" => parsed.verbose = true,
+            "--resume" => {
+                let path = value()?;
+                parsed.told = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+            }
             _ => return Err(format!("{argument} is no option\n\n{USAGE}")),
         }
     }
@@ -88,6 +94,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         probes,
         only: arguments.only,
         deadline: arguments.deadline.unwrap_or(Runner::DEADLINE),
+        told: arguments.told,
     };
     let recording = record(driver, &runner, arguments.date.unwrap_or_else(today))?;
     print!("{recording}");

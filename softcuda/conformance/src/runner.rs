@@ -27,6 +27,8 @@ pub struct Runner {
     pub only: String,
     /// A probe that takes longer hangs, and its process is ended.
     pub deadline: Duration,
+    /// What a verbose run has told that was stopped before its end: those probes are not run again.
+    pub told: String,
 }
 
 impl Runner {
@@ -42,8 +44,9 @@ impl Runner {
         let two = device_count(driver)? >= 2;
         let wanted: Vec<&'static Probe> =
             self.probes.list().filter(|probe| probe.name.starts_with(&self.only) && (two || !probe.needs_two_devices())).collect();
-        let (alone, shared): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(|probe| probe.runs_alone());
-        let mut outcomes = HashMap::new();
+        let mut outcomes = told(&self.told);
+        let missing = wanted.iter().copied().filter(|probe| !outcomes.contains_key(probe.name));
+        let (alone, shared): (Vec<_>, Vec<_>) = missing.partition(|probe| probe.runs_alone());
         self.run_together(driver, &shared, &mut outcomes)?;
         for probe in alone {
             self.run_together(driver, &[probe], &mut outcomes)?;
@@ -100,7 +103,7 @@ impl Runner {
 
     fn tell(&self, probe: &Probe, outcome: &str) {
         if self.verbose {
-            eprintln!("conformance: {}: {outcome}", probe.name);
+            eprintln!("{TOLD}{}{SEPARATOR}{outcome}", probe.name);
         }
     }
 
@@ -118,6 +121,21 @@ impl Runner {
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", self.program.display()))
     }
+}
+
+/// How a verbose run tells an outcome: this, the name and, behind the separator, the outcome.
+const TOLD: &str = "conformance: ";
+const SEPARATOR: &str = ": ";
+
+/// The outcomes in what a verbose run has told.
+fn told(text: &str) -> HashMap<&'static str, String> {
+    let probes: HashMap<&str, &'static Probe> = Probes::All.list().map(|probe| (probe.name, probe)).collect();
+    // Names have the separator in them too.
+    let outcome = |line: &str| {
+        let line = line.strip_prefix(TOLD)?;
+        line.rmatch_indices(SEPARATOR).find_map(|(end, _)| Some((probes.get(&line[..end])?.name, line[end + SEPARATOR.len()..].to_owned())))
+    };
+    text.lines().filter_map(outcome).collect()
 }
 
 /// What a process may take to end behind its last outcome.
@@ -178,5 +196,18 @@ fn signal_name(signal: i32) -> String {
         9 => "SIGKILL".to_owned(),
         11 => "SIGSEGV".to_owned(),
         _ => format!("signal {signal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_has_told_is_heard() {
+        let probe = Probes::All.list().find(|probe| probe.name.contains(SEPARATOR)).expect("there is one");
+        let text =
+            format!("a driver's message\n{TOLD}{}{SEPARATOR}SUCCESS, crash: SIGSEGV\n{TOLD}nothing of ours{SEPARATOR}1\n", probe.name);
+        assert_eq!(told(&text), HashMap::from([(probe.name, "SUCCESS, crash: SIGSEGV".to_owned())]));
     }
 }

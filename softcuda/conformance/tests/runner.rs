@@ -36,6 +36,7 @@ fn a_crash_an_exit_and_a_hang_are_outcomes_and_the_others_still_run() {
         probes: Probes::Recorded,
         only: "event: create with flags".to_owned(),
         deadline: Duration::from_secs(3),
+        told: String::new(),
     };
     let driver = Driver::open().expect("a driver");
     let lines = runner.run(driver).expect("the program starts");
