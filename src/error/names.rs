@@ -6,7 +6,7 @@ use super::ErrorCode;
 
 /// Two contexts where one was needed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{call}`: the event belongs to {event}, the other side to {other}: both must be of one context")]
+#[error("`{call}`: the event belongs to {event}, the other side to {other}: {}", advice(.call))]
 #[non_exhaustive]
 pub struct ContextMismatch {
     /// The driver function.
@@ -17,6 +17,15 @@ pub struct ContextMismatch {
     pub other: ContextName,
     /// The driver's answer; `None` if it need not be asked.
     pub code: Option<ErrorCode>,
+}
+
+/// What to do.
+fn advice(call: &str) -> &'static str {
+    if call == "cuStreamWaitEvent" {
+        "only a stream of its own context can wait for an interprocess event, and any stream for that one, by `wait_stream`"
+    } else {
+        "both must be of one context"
+    }
 }
 
 /// One place where the driver was looked for.

@@ -35,6 +35,7 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
+            self.check_shared(home, context, CALL)?;
             self.become_node((raw, home), stream.within(context), capture, CALL)?;
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
@@ -65,6 +66,7 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
+            self.check_shared(home, context, CALL)?;
             self.become_node((raw, home), stream.within(context), capture, CALL)?;
             self.wait_with(raw, context, stream, EXTERNAL)?;
             return became_node((raw, home), stream.within(context), capture);
@@ -73,7 +75,7 @@ impl Inner {
         if self.is_never_recorded() {
             return Ok(());
         }
-        let Some((raw, _)) = self.handle()? else { return Ok(()) };
+        let Some(raw) = self.handle_for_wait(context)? else { return Ok(()) };
         let here = capture.and_then(Capture::id);
         if seen.is_captured() {
             match (guard::capture_of(seen.mark()), here) {

@@ -255,8 +255,8 @@ impl Inner {
         let raw = match self.handle_in(context) {
             Some(raw) => raw,
             None if self.is_external() => return self.wait_beside_captures(stream.within(context)),
-            None => match self.handle()? {
-                Some((raw, _)) => raw,
+            None => match self.handle_for_wait(context)? {
+                Some(raw) => raw,
                 None => return Ok(()),
             },
         };

@@ -67,23 +67,52 @@ fn t501_sharing_activates_no_other_device() {
     child::run(TEST, child::same_environment, || play(TEST, &[("child", child)], parent));
 }
 
+/// The event is of the other device, and the driver is not asked.
+fn assert_refused(result: Result<()>) {
+    let Err(Error::ContextMismatch(mismatch)) = result else { panic!("{result:?}") };
+    assert_eq!((mismatch.event.device, mismatch.other.device, mismatch.code), (0, 1, None));
+}
+
+/// As an imported one, which another process has made.
+#[test]
+fn a_stream_of_the_other_device_waits_for_an_interprocess_event_by_another_stream() -> Result<()> {
+    let [first, second] = streams();
+    let event = first.record_event_with(EventOptions::new().interprocess())?;
+    assert_refused(event.wait(&second));
+    assert_refused(event.record(&second));
+    event.ipc_handle()?;
+    let hold = Hold::new(&first);
+    event.record(&first)?;
+    assert_refused(event.wait(&second));
+    let near = first.device().stream()?;
+    near.wait_event(&event)?;
+    second.wait_stream(&near)?;
+    assert!(!second.query()?);
+    hold.release();
+    second.synchronize()?;
+    assert!(event.query()?);
+    Ok(())
+}
+
 /// T447: events order devices across processes: what one waits for is of the other's device, and the data with it.
 #[test]
 fn a_stream_waits_for_an_event_of_the_other_device_and_process() {
     fn child(parent: &mut Link) -> peer::Result {
-        let [_, stream] = streams();
+        let [near, stream] = streams();
         let data = SharedWords::hear(parent);
         parent.tell("ready");
         let event = hear_event(parent);
         assert_eq!(event.device(), Some(devices()[0]));
-        stream.wait_event(&event)?;
+        assert_refused(stream.wait_event(&event));
+        near.wait_event(&event)?;
+        stream.wait_stream(&near)?;
         let done = stream.record_event()?;
         assert!(!done.query()?);
         parent.tell("waiting");
         done.synchronize()?;
         assert!(event.query()?);
         assert_eq!(data.read(), 7);
-        assert!(matches!(event.record(&stream), Err(Error::ContextMismatch(_))), "it is of the first device");
+        assert_refused(event.record(&stream));
         parent.expect_end();
         Ok(())
     }

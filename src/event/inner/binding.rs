@@ -7,6 +7,7 @@ use super::{EXTERNAL, Inner, LENT};
 use crate::context::Context;
 use crate::driver::CUevent;
 use crate::error::Result;
+use crate::event::flags::EventFlags;
 use crate::event::supply::{Obtained, create, destroy, give_up, obtain, replaced};
 use crate::event::word::Seen;
 use crate::exceptions;
@@ -79,12 +80,34 @@ impl Inner {
         Some((self.handle_in(home)?, other.handle_in(home)?, home))
     }
 
+    /// The handle that it has used, for a wait by a stream of this context, or `None`: then it was never recorded.
+    ///
+    /// [`Error::ContextMismatch`] of an interprocess event of another context, of which the driver is not asked: it crashed
+    /// where a stream of another device was to wait for one (580.159.04).
+    pub(in crate::event) fn handle_for_wait(&self, context: Context) -> Result<Option<CUevent>> {
+        match self.handle()? {
+            Some((raw, home)) => self.check_shared(home, context, "cuStreamWaitEvent").map(|()| Some(raw)),
+            None => Ok(None),
+        }
+    }
+
+    /// [`Error::ContextMismatch`] if it is an interprocess event, of `home`, which is another context than `context`.
+    pub(in crate::event) fn check_shared(&self, home: Context, context: Context, call: &'static str) -> Result<()> {
+        if home != context && self.flags().contains(EventFlags::INTERPROCESS) {
+            return Err(self.mismatch(call, context.name(), None));
+        }
+        Ok(())
+    }
+
     /// The handle, for a record: of an event that is unused, of another context, or of one that is bound now.
     #[cold]
     pub(in crate::event) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let raw = match self.bound_handle()? {
             // Mostly the driver refuses the record.
-            Some((raw, home)) if home != context => return self.own(raw, home, false).map(RawEvent::cast),
+            Some((raw, home)) if home != context => {
+                self.check_shared(home, context, call)?;
+                return self.own(raw, home, false).map(RawEvent::cast);
+            }
             Some((raw, _)) => raw,
             None => self.bind(context, call)?,
         };
