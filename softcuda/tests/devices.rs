@@ -2,7 +2,11 @@
 
 mod support;
 
-use cudarc::driver::{CudaContext, DriverError};
+use std::ptr;
+
+use cudarc::driver::{CudaContext, DriverError, result, sys};
+use softcuda::Scope;
+use support::reported::check_reported;
 use support::{Hold, context, round_trips};
 
 #[test]
@@ -32,7 +36,7 @@ fn a_stream_waits_for_an_event_of_the_other_device() -> Result<(), DriverError> 
     let hold = Hold::new(&producer);
     let recorded = producer.record_event(None)?;
     // SAFETY: both handles are alive. (The safe call refuses events of another context.)
-    unsafe { cudarc::driver::result::stream::wait_event(consumer.cu_stream(), recorded.cu_event(), WAIT_DEFAULT) }?;
+    unsafe { result::stream::wait_event(consumer.cu_stream(), recorded.cu_event(), WAIT_DEFAULT) }?;
     let waited = consumer.record_event(None)?;
     round_trips(&contexts[1])?;
     assert_eq!(waited.try_is_complete(), Ok(false));
@@ -42,4 +46,25 @@ fn a_stream_waits_for_an_event_of_the_other_device() -> Result<(), DriverError> 
     Ok(())
 }
 
-const WAIT_DEFAULT: cudarc::driver::sys::CUevent_wait_flags = cudarc::driver::sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
+/// Where a real driver crashes.
+#[test]
+fn no_stream_waits_for_an_interprocess_event_of_the_other_device() -> Result<(), DriverError> {
+    let _scope = Scope::enter();
+    let contexts = [context(0), context(1)];
+    let consumer = contexts[1].new_stream()?;
+    contexts[0].bind_to_thread()?;
+    let mut event = ptr::null_mut();
+    // SAFETY: the out pointer is live, and a context current.
+    unsafe { sys::cuEventCreate(&raw mut event, INTERPROCESS) }.result()?;
+    check_reported("a wait", &["event", "is to wait for an interprocess event of another device"], || {
+        // SAFETY: both handles are alive.
+        let waits = unsafe { result::stream::wait_event(consumer.cu_stream(), event, WAIT_DEFAULT) };
+        assert_eq!(waits, Err(DriverError(sys::CUresult::CUDA_ERROR_INVALID_HANDLE)));
+    });
+    // SAFETY: nobody else has it.
+    unsafe { result::event::destroy(event) }
+}
+
+/// Which take no time stamps.
+const INTERPROCESS: u32 = 4 | 2;
+const WAIT_DEFAULT: sys::CUevent_wait_flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;

@@ -34,6 +34,7 @@ mod host_functions;
 mod host_memory;
 mod init;
 mod inside;
+mod interprocess;
 mod ipc;
 mod ipc_graphs;
 mod ipc_peers;
@@ -80,7 +81,7 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 25] = [
+    let subjects: [&'static [Probe]; 26] = [
         ipc::PROBES,
         ipc_peers::PROBES,
         green::PROBES,
@@ -106,6 +107,7 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
         ipc_graphs::PROBES,
         two_graphs::PROBES,
         fork_graphs::PROBES,
+        interprocess::PROBES,
     ];
     subjects.into_iter().flatten()
 }

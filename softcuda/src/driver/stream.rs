@@ -5,6 +5,9 @@ use super::codes::{self, Outcome};
 use super::handle::{Handle, Kind, RawHandle};
 use super::node::NodeWork;
 use super::objects::{Role, Serial, Work};
+use super::raw::Topic;
+use super::report;
+use super::sharing::Sharing;
 use super::state::{State, lock};
 use super::{device, profile, worker};
 
@@ -93,6 +96,11 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
         Ok((serial, event)) => (serial, event),
         Err(code) => return Err(state.breaks_own_capture(stream, code)),
     };
+    if !matches!(event.sharing, Sharing::Never) && state.device_of(event.context) != state.device_of(state.streams[&stream].context) {
+        // Seen to crash there (580.159.04).
+        report::add(Topic::Handle, format_args!("{handle:?} is to wait for an interprocess event of another device"));
+        return Err(codes::INVALID_HANDLE);
+    }
     let (mark, is_recorded) = (event.captured.clone(), event.record.is_some() || event.foreign().is_some());
     if mark.as_ref().is_some_and(|mark| !state.is_active(mark.capture)) {
         return Err(state.breaks_own_capture(stream, codes::INVALID_VALUE));

@@ -103,9 +103,11 @@ impl Inner {
     #[cold]
     pub(in crate::event) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let raw = match self.bound_handle()? {
-            // Mostly the driver refuses the record.
+            // Mostly the driver refuses the record: not where one context is a green one of the other.
             Some((raw, home)) if home != context => {
-                self.check_shared(home, context, call)?;
+                if home.device() != context.device() {
+                    self.check_shared(home, context, call)?;
+                }
                 return self.own(raw, home, false).map(RawEvent::cast);
             }
             Some((raw, _)) => raw,

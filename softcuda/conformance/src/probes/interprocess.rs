@@ -1,0 +1,74 @@
+//! Interprocess events, and streams of other contexts than theirs. Each in a process of its own: some crash it.
+
+use super::two::on_other;
+use crate::driver::{Driver, Handle};
+use crate::fixture::{Fixture, NON_BLOCKING};
+use crate::handles::INTERPROCESS;
+use crate::outcome::Outcome;
+use crate::probe::Probe;
+use crate::structs::IpcHandle;
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe::alone("interprocess event: a stream of a second context waits", |d| {
+        Fixture::alone(d, |f| waits(f, f.second_context(), Exported::No))
+    }),
+    Probe::alone("interprocess event, exported: a stream of a second context waits", |d| {
+        Fixture::alone(d, |f| waits(f, f.second_context(), Exported::Yes))
+    }),
+    Probe::alone("interprocess event: a record on a stream of a second context", |d| Fixture::alone(d, |f| records(f, f.second_context()))),
+    Probe::alone("interprocess event: a stream of a green context waits", |d| {
+        Fixture::alone(d, |f| {
+            let green = f.green();
+            let mut stream = Handle::NULL;
+            let created = d.cuGreenCtxStreamCreate(Some(&mut stream), green.raw, NON_BLOCKING, 0);
+            Outcome::from(created).and(waits_on(f, stream, Exported::Yes)).and(d.cuStreamDestroy_v2(stream))
+        })
+    }),
+    Probe::alone("interprocess event: a record on a stream of a green context", |d| {
+        Fixture::alone(d, |f| {
+            let (green, event) = (f.green(), f.event(INTERPROCESS));
+            let mut stream = Handle::NULL;
+            let created = d.cuGreenCtxStreamCreate(Some(&mut stream), green.raw, NON_BLOCKING, 0);
+            [created, d.cuEventRecord(*event, stream), d.cuStreamDestroy_v2(stream)].into()
+        })
+    }),
+    Probe::alone("two: a stream of the other waits for an interprocess event", |d| {
+        on_other_alone(d, |f, context| waits(f, context, Exported::No))
+    }),
+    Probe::alone("two: a stream of the other waits for an exported event", |d| {
+        on_other_alone(d, |f, context| waits(f, context, Exported::Yes))
+    }),
+    Probe::alone("two: a record of an interprocess event on the other's stream", |d| on_other_alone(d, records)),
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Exported {
+    No,
+    Yes,
+}
+
+fn on_other_alone(driver: &'static Driver, probe: fn(&Fixture, Handle) -> Outcome) -> Outcome {
+    Fixture::alone(driver, |f| on_other(f, probe))
+}
+
+/// A stream of that context waits for a record that is held.
+fn waits(f: &Fixture, context: Handle, exported: Exported) -> Outcome {
+    waits_on(f, *f.stream_in(context, NON_BLOCKING), exported)
+}
+
+fn waits_on(f: &Fixture, waiting: Handle, exported: Exported) -> Outcome {
+    let (held, event) = (f.stream(), f.event(INTERPROCESS));
+    let mut handle = IpcHandle::ZERO;
+    let export = (exported == Exported::Yes).then(|| f.driver.cuIpcGetEventHandle(Some(&mut handle), *event));
+    let hold = f.hold(*held);
+    let record = f.driver.cuEventRecord(*event, *held);
+    let wait = f.driver.cuStreamWaitEvent(waiting, *event, 0);
+    let pending = f.driver.cuStreamQuery(waiting);
+    hold.release();
+    Outcome::each(export, Outcome::from).and([record, wait, pending, f.driver.cuStreamSynchronize(waiting)])
+}
+
+fn records(f: &Fixture, context: Handle) -> Outcome {
+    let (stream, event) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
+    f.driver.cuEventRecord(*event, *stream).into()
+}
