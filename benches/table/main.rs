@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let software = softcuda::choose()? == Choice::Software;
     let device = Device::get(0)?;
     let cores = thread::available_parallelism()?.get();
-    let (turns, slice) = if software { (5, 20) } else { (120, 250) };
+    let (turns, slice) = if software { (5, 20) } else { (60, 250) };
     let effort = Effort { rounds, turns, slice: Duration::from_micros(slice) };
 
     println!("# cargo bench --bench table{title}\n");

@@ -9,9 +9,9 @@ use crate::row::{Row, Seat};
 
 /// A line is reported if in each of its rounds the driver was within so much of itself.
 const SPREAD: f64 = 0.03;
-/// How often a line is measured, each time by new threads. The line of one thread more often, since for as long as it runs
-/// a thread may be up to twice as slow as others, and with it all that it calls.
-const TRIES: [usize; 2] = [5, 2];
+/// How often a line is measured, each time by new threads. The line of one thread more often: on virtual machines a core was
+/// seen to take up to twice the time for a while, for all that is called there.
+const TRIES: [usize; 2] = [10, 3];
 /// No line is measured more often after so much time, so that all of it ends in two minutes or so.
 const PATIENCE: Duration = Duration::from_secs(80);
 /// With how many threads, as far as there are so many cores.

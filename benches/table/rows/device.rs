@@ -21,12 +21,13 @@ pub(crate) fn rows(table: &mut Table<'_>) {
     table.row(&WAIT_STREAM);
 }
 
+/// One event that all threads record has one word that all of them write, which is reported and has no bound.
 const RECORD: Row<Events<Untimed>> = Row {
     call: "record",
     functions: "cuEventRecord",
     stage: Stage::Drained,
     bounds: WRAPPED,
-    shared: Some(WRAPPED),
+    shared: Some(&[]),
     make: events,
     prepare: nothing,
     contenders: |seat, events| {
@@ -43,6 +44,7 @@ const QUERY: Row<Events<Untimed>> = Row {
     call: "query, pending",
     functions: "cuEventQuery",
     stage: Stage::Held,
+    shared: Some(WRAPPED),
     prepare: |seat, events| events.record(&seat.held),
     contenders: |seat, events| {
         [
