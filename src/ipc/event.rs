@@ -65,11 +65,12 @@ impl Event<Interprocess> {
     /// its work need not be done by then.
     ///
     /// A record that is pending when its process is killed may stay pending: one driver (580.159.04) did not end it, nor the
-    /// wait of a stream for it. What the survivor then recorded and waited for, also by another event on other streams, was
-    /// not all done within 10 s either; and a call that waits for all of the context's work (`cuModuleLoadData` there) did
-    /// not return within half a minute.
+    /// wait of a stream for it. What the survivor then recorded in that event was not done either, even where no record was
+    /// pending, and now and then what it recorded in another event; and a call that waits for all of the context's work
+    /// (`cuModuleLoadData` there) did not return within half a minute.
     /// [`synchronize_timeout`](Self::synchronize_timeout) has an end all the same. So a process lets the work behind its
-    /// records be done before it ends. It may drop the event sooner: the record counts as before.
+    /// records be done before it ends, and who survives one that was killed makes new events. (What that process had of the
+    /// driver's in `/dev/shm` stays there.) It may drop the event sooner: the record counts as before.
     ///
     /// # Safety
     ///
