@@ -32,16 +32,16 @@ mod sealed {
     }
 }
 
-/// What a graph holds, and so whether launching it is safe: [`Foreign`] or [`Contained`]. Sealed.
+/// What a graph holds, and so whether instantiating and launching it is safe: [`Foreign`] or [`Contained`]. Sealed.
 pub trait Work: sealed::Work {}
 
 /// Whatever was enqueued on the streams of a capture: by this crate, by cudarc, by C. Nobody knows how long that
-/// needs what it points to, so launching it is `unsafe`.
+/// needs what it points to, so instantiating and launching it is `unsafe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Foreign {}
 
 /// Nothing but what [`Stream::capture_events`](crate::Stream::capture_events) offers, which the graph keeps alive
-/// itself: launching it is safe.
+/// itself: instantiating and launching it is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Contained {}
 
@@ -56,7 +56,7 @@ impl sealed::Work for Contained {
 impl Work for Foreign {}
 impl Work for Contained {}
 
-/// Work that is put together and not run yet: [`instantiate`](Self::instantiate) makes something of it that can be
+/// Work that is put together and not run yet: [`instantiate`](#method.instantiate) makes something of it that can be
 /// launched, again and again.
 ///
 /// `W` is what it holds: [`Foreign`] work, from [`Stream::capture`](crate::Stream::capture), or [`Contained`] work only,
@@ -73,9 +73,10 @@ impl Work for Contained {}
 ///     scope.host_fn(|| println!("once for each launch"))
 /// })?;
 /// assert_eq!((graph.node_count()?, graph.edge_count()?), (1, 0));
-/// let mut graph = graph.instantiate()?;
+/// // SAFETY: it holds nothing but the host function.
+/// let mut graph = unsafe { graph.instantiate() }?;
 /// for _ in 0..3 {
-///     // SAFETY: it holds nothing but the host function.
+///     // SAFETY: as above.
 ///     unsafe { graph.launch(&stream) }?;
 /// }
 /// stream.synchronize()?;
@@ -97,15 +98,8 @@ pub struct Graph<W: Work = Foreign> {
 // the graph keeps may be sent, and is dropped elsewhere.
 unsafe impl<W: Work> Send for Graph<W> {}
 
-impl<W: Work> Graph<W> {
-    /// A graph of the driver's, which this destroys when it is dropped.
-    fn own(raw: CUgraph, context: Context) -> Self {
-        Self { raw, context, work: PhantomData }
-    }
-
+impl Graph<Contained> {
     /// Makes of it what can be launched. The graph stays as it is, and may be dropped.
-    ///
-    /// The driver reads what the nodes name: it must be there, see [`Stream::capture`](crate::Stream::capture).
     ///
     /// # Errors
     ///
@@ -122,13 +116,78 @@ impl<W: Work> Graph<W> {
     /// # Ok::<(), Error>(())
     /// ```
     #[doc(alias = "cuGraphInstantiate")]
-    pub fn instantiate(&self) -> Result<GraphExec<W>> {
+    pub fn instantiate(&self) -> Result<GraphExec<Contained>> {
+        // SAFETY: what its nodes refer to it keeps alive itself.
+        unsafe { self.make_executable() }
+    }
+}
+
+impl Graph {
+    /// Makes of it what can be launched. The graph stays as it is, and may be dropped.
+    ///
+    /// # Safety
+    ///
+    /// Everything that the nodes refer to, by handle or by address, is still there: the driver reads it. The graph keeps
+    /// what this crate put into it (events, host functions, what was [kept](crate::CaptureScope::keep)); the rest is the
+    /// caller's to keep:
+    ///
+    /// * modules and functions of captured kernels, also where the launch was cudarc's: it keeps a module no longer than
+    ///   its own handles
+    /// * events that others have captured with the external flag
+    /// * memory, and whatever else others have put into the graph
+    ///
+    /// Where a module was unloaded, or such an event destroyed, the driver crashes (seen with 580.159.04).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Graph::<Contained>::instantiate`](Graph#method.instantiate).
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device, Error};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.host_fn(|| println!("launched")))?;
+    /// // SAFETY: it holds nothing but the host function.
+    /// let mut graph = unsafe { graph.instantiate() }?;
+    /// // SAFETY: as above.
+    /// unsafe { graph.launch(&stream) }?;
+    /// stream.synchronize()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// Safe code cannot:
+    ///
+    /// ```compile_fail,E0133
+    /// use cuda_streams::{CaptureMode, Device, Error};
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let graph = stream.capture::<Error>(CaptureMode::default(), |_| Ok(()))?;
+    /// graph.instantiate()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "cuGraphInstantiate")]
+    pub unsafe fn instantiate(&self) -> Result<GraphExec> {
+        // SAFETY: the caller's contract.
+        unsafe { self.make_executable() }
+    }
+}
+
+impl<W: Work> Graph<W> {
+    /// A graph of the driver's, which this destroys when it is dropped.
+    fn own(raw: CUgraph, context: Context) -> Self {
+        Self { raw, context, work: PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// What the nodes refer to, by handle or by address, is there.
+    unsafe fn make_executable(&self) -> Result<GraphExec<W>> {
         let context = self.context;
         let _current = context.enter()?;
         let mut exec = ptr::null_mut();
         let out = &raw mut exec;
         // SAFETY: a context is current, the out pointer is of a live local; the graph is alive, and no other call uses it:
-        // `self` stays on one thread.
+        // `self` stays on one thread. The caller vouches for what its nodes refer to.
         let answer = Relaxed::around(context.driver(), || unsafe { context.driver().cuGraphInstantiateWithFlags(out, self.raw, 0) });
         context.check(answer)?;
         if exec.is_null() {
@@ -159,7 +218,7 @@ impl<W: Work> Graph<W> {
     pub fn node_count(&self) -> Result<usize> {
         self.context.alive()?;
         let mut count = 0;
-        // SAFETY: the graph is alive, as in `instantiate`; without a place for nodes they are counted.
+        // SAFETY: the graph is alive, as in `make_executable`; without a place for nodes they are counted.
         let answer = unsafe { self.context.driver().cuGraphGetNodes(self.raw, ptr::null_mut(), &raw mut count) };
         self.context.check(answer).map(|()| count)
     }
@@ -186,7 +245,7 @@ impl<W: Work> Graph<W> {
     pub fn edge_count(&self) -> Result<usize> {
         self.context.alive()?;
         let (driver, none, mut count) = (self.context.driver(), ptr::null_mut(), 0);
-        // SAFETY: the graph is alive, as in `instantiate`; without a place for edges they are counted.
+        // SAFETY: the graph is alive, as in `make_executable`; without a place for edges they are counted.
         let answer = unsafe { driver.cuGraphGetEdges_v2(self.raw, none, none, ptr::null_mut(), &raw mut count) };
         let answer = match answer {
             Some(answer) => answer,
@@ -217,7 +276,8 @@ impl<W: Work> Graph<W> {
 
     /// Another graph with the same nodes. What this one keeps alive the other does too.
     ///
-    /// The driver reads what the nodes name, which must be there, as for [`instantiate`](Self::instantiate).
+    /// What the nodes refer to may be gone: the driver documents that it copies their parameters, and was seen to do no
+    /// more where a module was unloaded or an event destroyed (580.159.04).
     ///
     /// # Errors
     ///
@@ -235,7 +295,8 @@ impl<W: Work> Graph<W> {
     pub fn try_clone(&self) -> Result<Self> {
         self.context.alive()?;
         let mut clone = ptr::null_mut();
-        // SAFETY: the out pointer is a live local; the graph is alive, as in `instantiate`.
+        // SAFETY: the out pointer is a live local; the graph is alive, as in `make_executable`. Parameters are copied, and
+        // what they refer to is not read.
         let answer = unsafe { self.context.driver().cuGraphClone(&raw mut clone, self.raw) };
         self.context.check(answer)?;
         if clone.is_null() { Err(Error::NullHandle { what: "graph" }) } else { Ok(Self::own(clone, self.context)) }

@@ -21,8 +21,9 @@ const MODES: [CaptureMode; 3] = [CaptureMode::Global, CaptureMode::ThreadLocal, 
 
 /// Launches it once and waits for it.
 fn run(graph: &Graph, stream: &Stream) {
-    let mut graph = graph.instantiate().unwrap();
     // SAFETY: what the test has captured lives until it returns, and it waits for the launch.
+    let mut graph = unsafe { graph.instantiate() }.unwrap();
+    // SAFETY: as above.
     unsafe { graph.launch(stream) }.unwrap();
     stream.synchronize().unwrap();
 }
@@ -350,9 +351,10 @@ fn what_is_kept_goes_with_the_last_of_the_graph() {
     let (tell, told) = channel();
     let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.keep(Told(tell))).unwrap();
     let clone = graph.try_clone().unwrap();
-    let mut exec = clone.instantiate().unwrap();
-    let hold = Hold::new(&stream);
     // SAFETY: it holds no work.
+    let mut exec = unsafe { clone.instantiate() }.unwrap();
+    let hold = Hold::new(&stream);
+    // SAFETY: as above.
     unsafe { exec.launch(&stream) }.unwrap();
     drop((graph, clone));
     drops_are_done(&stream);

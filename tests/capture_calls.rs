@@ -22,7 +22,9 @@ fn words(value: u32) -> Words {
 /// Launches it once and waits for it.
 fn run(graph: &Graph, stream: &Stream) -> Result<()> {
     // SAFETY: the tests keep the memory of the captured copies until the launch is over, which is waited for.
-    unsafe { graph.instantiate()?.launch(stream) }?;
+    let mut graph = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
+    unsafe { graph.launch(stream) }?;
     stream.synchronize()
 }
 

@@ -15,8 +15,13 @@ fn capture(stream: &Stream, work: impl FnOnce(&CaptureScope<'_>) -> Result<()>) 
     stream.capture(CaptureMode::default(), work)
 }
 
-fn launch(graph: &mut GraphExec, stream: impl AsStream) -> Result<()> {
+fn instantiate(graph: &Graph) -> Result<GraphExec> {
     // SAFETY: the tests keep the memory of the captured copies until the launches are over.
+    unsafe { graph.instantiate() }
+}
+
+fn launch(graph: &mut GraphExec, stream: impl AsStream) -> Result<()> {
+    // SAFETY: as in `instantiate`.
     unsafe { graph.launch(stream) }
 }
 
@@ -41,7 +46,7 @@ fn t028_another_stream_waits_for_the_launch_and_sees_what_it_wrote() -> Result<(
     })?;
     stream.synchronize()?;
     assert_eq!(data.read(), 0, "nothing runs before the launch");
-    let mut graph = graph.instantiate()?;
+    let mut graph = instantiate(&graph)?;
     let hold = Hold::new(&stream);
     launch(&mut graph, &stream)?;
     other.wait_stream(&stream)?;
@@ -62,7 +67,7 @@ fn t034_two_graphs_run_beside_each_other_and_are_joined() -> Result<()> {
             data[index].copy_from(scope, &sources[index]);
             Ok(())
         });
-        graph?.instantiate()
+        instantiate(&graph?)
     };
     let (mut left, mut right) = (copy(&first, 0, &mut data)?, copy(&second, 1, &mut data)?);
     let hold = Hold::new(&first);
@@ -108,7 +113,7 @@ fn t035_branches_run_beside_each_other_and_the_join_waits_for_both() -> Result<(
     assert!(!stream.is_capturing()? && !side.is_capturing()?);
     // Copies, the hold and records; first to end on the one branch, on the other from the first copy to the join.
     assert_eq!((graph.node_count()?, graph.edge_count()?), (5 + 1 + 2, 5 + 3));
-    let mut graph = graph.instantiate()?;
+    let mut graph = instantiate(&graph)?;
     launch(&mut graph, &stream)?;
     free.synchronize()?;
     assert!(!joined.query()?, "the join waits for one branch only");
@@ -131,7 +136,7 @@ fn t252_a_chain_is_uploaded_and_runs_in_its_order() -> Result<()> {
         Ok(())
     })?;
     assert_eq!((graph.node_count()?, graph.edge_count()?), (3, 2));
-    let mut graph = graph.instantiate()?;
+    let mut graph = instantiate(&graph)?;
     graph.upload(&stream)?;
     stream.synchronize()?;
     assert_eq!(first.read(), 0, "the upload runs nothing");
@@ -158,7 +163,7 @@ fn t254_every_stream_that_has_joined_is_joined_back_on_some_way() -> Result<()> 
         Ok(())
     })?;
     assert_eq!((graph.node_count()?, graph.edge_count()?), (4, 4));
-    let mut graph = graph.instantiate()?;
+    let mut graph = instantiate(&graph)?;
     launch(&mut graph, &stream)?;
     stream.synchronize()?;
     assert_eq!([&beside, &third].map(Words::read), [254; 2]);
@@ -195,7 +200,7 @@ fn t255_launches_run_one_after_the_other_and_the_stream_is_captured_again() -> R
         first.copy_from(scope, &source);
         Ok(())
     })?;
-    let mut shift = graph.instantiate()?;
+    let mut shift = instantiate(&graph)?;
     let hold = Hold::new(&stream);
     for _ in 0..2 {
         launch(&mut shift, &stream)?;
@@ -208,7 +213,7 @@ fn t255_launches_run_one_after_the_other_and_the_stream_is_captured_again() -> R
         Ok(())
     })?;
     assert_eq!((another.node_count()?, graph.node_count()?), (1, 3));
-    launch(&mut another.instantiate()?, &stream)?;
+    launch(&mut instantiate(&another)?, &stream)?;
     launch(&mut shift, &stream)?;
     stream.synchronize()?;
     assert_eq!([&first, &second, &third].map(Words::read), [255, 0, 255], "with the other graph in between");

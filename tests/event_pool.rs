@@ -196,8 +196,9 @@ fn an_event_of_an_open_capture_is_used_again() -> Result<()> {
         assert_eq!(more_idle(|| drop(join)), 1);
         scope.host_fn(|| ())
     })?;
-    let mut exec = graph.instantiate()?;
     // SAFETY: it has host functions alone, which use nothing.
+    let mut exec = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
     unsafe { exec.launch(&stream) }?;
     stream.synchronize()?;
     // That of the capture, once it is over.

@@ -299,8 +299,9 @@ fn a_clone_is_a_graph_of_its_own() {
     let clone = graph.try_clone().unwrap();
     graph.destroy().unwrap();
     assert_eq!((clone.node_count(), clone.edge_count()), (Ok(2), Ok(1)));
-    let mut exec = clone.instantiate().unwrap();
     // SAFETY: both memories live until the end of the test.
+    let mut exec = unsafe { clone.instantiate() }.unwrap();
+    // SAFETY: as above.
     unsafe { exec.launch(&stream) }.unwrap();
     stream.synchronize().unwrap();
     assert_eq!(target.read(), 7);
@@ -316,7 +317,8 @@ fn raw_graphs_are_given_up_and_taken_over() {
     // SAFETY: given up just now, of a stream of this context.
     let graph = unsafe { Graph::from_raw(stream.context(), raw) }.unwrap();
     assert_eq!((graph.node_count(), graph.context(), graph.device()), (Ok(1), stream.context(), device()));
-    let exec = graph.instantiate().unwrap();
+    // SAFETY: it holds nothing but the host function.
+    let exec = unsafe { graph.instantiate() }.unwrap();
     assert!(!exec.as_raw().is_null());
     assert_eq!((exec.context(), exec.device()), (stream.context(), device()));
     // SAFETY: refused, whatever is asked of a graph.

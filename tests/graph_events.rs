@@ -18,7 +18,9 @@ fn external() -> EventOptions {
 /// Launches it once and waits for it.
 fn run(graph: &Graph, stream: &Stream) -> Result<()> {
     // SAFETY: what the tests capture needs nothing but events.
-    unsafe { graph.instantiate()?.launch(stream) }?;
+    let mut graph = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
+    unsafe { graph.launch(stream) }?;
     stream.synchronize()
 }
 
@@ -43,8 +45,9 @@ fn t271_timed_events_stand_around_the_work_of_a_graph() -> Result<()> {
     assert_eq!((graph.node_count()?, graph.edge_count()?), (23, 22), "the records are nodes");
     let unrecorded = start.elapsed_time(&end).map_err(|error| error.code());
     assert_eq!(unrecorded, Err(Some(ErrorCode::INVALID_HANDLE)), "before the first launch");
-    let mut graph = graph.instantiate()?;
     // SAFETY: the memory of the copies lives until the end, and the launches are waited for.
+    let mut graph = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
     unsafe { graph.launch(&stream) }?;
     start.synchronize()?;
     assert_eq!((end.status()?, start.elapsed_time(&end)), (EventStatus::Pending, Err(Error::NotComplete { which: Which::End })));

@@ -90,10 +90,12 @@ fn the_graph_keeps_the_memory() -> Result {
     let kept = Arc::downgrade(&memory);
     let mut graph = {
         let lanes = Lanes::new(&memory, &main, &side);
-        Iteration::new(&memory, &lanes)?.capture(Turn::Even, None)?.instantiate()?
+        let graph = Iteration::new(&memory, &lanes)?.capture(Turn::Even, None)?;
+        // SAFETY: the graph keeps its memory and its kernels, and nobody else uses the memory.
+        unsafe { graph.instantiate() }?
     };
     drop(memory);
-    // SAFETY: the graph keeps its memory and its kernels, and nobody else uses the memory.
+    // SAFETY: as above.
     unsafe { graph.launch(&main) }?;
     main.synchronize()?;
     let memory = kept.upgrade().expect("nobody else has it");

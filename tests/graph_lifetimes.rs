@@ -74,8 +74,9 @@ fn t264_streams_and_graphs_do_not_need_each_other() -> Result<()> {
         let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
             data.copy_from(scope, &source);
             Ok(())
-        });
-        graph?.instantiate()
+        })?;
+        // SAFETY: the memory of the copy lives until the end.
+        unsafe { graph.instantiate() }
     };
     let (gone, mut kept) = (captured(&mut data)?, captured(&mut data)?);
     gone.destroy()?;
@@ -161,7 +162,9 @@ fn t269_a_clone_has_all_that_it_needs_when_the_rest_is_gone() -> Result<()> {
             scope.record(&done)
         })?;
         let recorded = done.as_raw().expect("a node needs the driver's event");
-        (first.try_clone()?.instantiate()?, second.try_clone()?.instantiate()?, recorded)
+        let second = second.try_clone()?;
+        // SAFETY: it holds a wait and a record, whose events it keeps.
+        (first.try_clone()?.instantiate()?, unsafe { second.instantiate() }?, recorded)
     };
     let between = device().stream()?;
     first.launch(&between)?;

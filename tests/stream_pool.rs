@@ -286,8 +286,10 @@ fn a_stream_that_is_being_captured_does_not_come_back() -> Result<()> {
             other.record_event()?.synchronize()
         });
         assert_ne!(Some(pool.checkout()?.id()), id);
-        let mut exec = graph?.instantiate()?;
+        let graph = graph?;
         // SAFETY: the words live until the launch is waited for.
+        let mut exec = unsafe { graph.instantiate() }?;
+        // SAFETY: as above.
         unsafe { exec.launch(&stream) }?;
         stream.synchronize()?;
         assert_eq!(target.read(), 7);

@@ -102,7 +102,11 @@ impl<'a> Iteration<'a> {
 
     /// A graph for each turn, ready to be launched.
     pub(crate) fn graphs(&mut self, timer: Option<&Timer>) -> Result<[GraphExec; 2]> {
-        let mut of = |turn| -> Result<GraphExec> { Ok(self.capture(turn, timer)?.instantiate()?) };
+        let mut of = |turn| -> Result<GraphExec> {
+            let graph = self.capture(turn, timer)?;
+            // SAFETY: the graph keeps its memory and its kernels.
+            Ok(unsafe { graph.instantiate() }?)
+        };
         Ok([of(Turn::Even)?, of(Turn::Odd)?])
     }
 

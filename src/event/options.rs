@@ -100,8 +100,9 @@ impl<M: Mode> EventOptions<M> {
     ///     // ... enqueue work
     ///     scope.record(&end)
     /// })?;
-    /// let mut graph = graph.instantiate()?;
     /// // SAFETY: it holds no work but the records.
+    /// let mut graph = unsafe { graph.instantiate() }?;
+    /// // SAFETY: as above.
     /// unsafe { graph.launch(&stream) }?;
     /// stream.synchronize()?;
     /// println!("{}", start.elapsed_time(&end)?);

@@ -54,10 +54,10 @@ impl Stream {
     ///
     /// # What the graph needs
     ///
-    /// The addresses of captured work are the launch's concern, which is `unsafe` therefore. But what the nodes name besides
-    /// is read earlier: the modules and functions of kernels, and events that others have captured with the external flag,
-    /// are to be there until the graph was cloned, instantiated, uploaded and launched for the last time. See to it by
-    /// [`CaptureScope::keep`].
+    /// It has handles and addresses of what others have enqueued: modules and functions of kernels, events that they have
+    /// captured with the external flag, memory. These are to be there when the graph is
+    /// [instantiated](Graph#method.instantiate-1), and until a [launch](super::GraphExec#method.launch-1) has run, and so
+    /// both are `unsafe`. See to it by [`CaptureScope::keep`].
     ///
     /// # Errors
     ///
@@ -90,9 +90,10 @@ impl Stream {
     ///     // ... until it is joined back.
     ///     scope.wait_stream(&side)
     /// })?;
-    /// let mut graph = graph.instantiate()?;
+    /// // SAFETY: it holds no work.
+    /// let mut graph = unsafe { graph.instantiate() }?;
     /// for _ in 0..1000 {
-    ///     // SAFETY: it holds no work.
+    ///     // SAFETY: as above.
     ///     unsafe { graph.launch(&stream) }?;
     /// }
     /// stream.synchronize()?;

@@ -18,7 +18,7 @@ use crate::stream::Stream;
 
 impl Stream {
     /// Calls `work`, and gives a graph of what it asks for, in that order: records, waits and host functions, as if they
-    /// were captured from this stream. The graph keeps alive what it needs, so launching it is safe.
+    /// were captured from this stream. The graph keeps alive what it needs, so instantiating and launching it is safe.
     ///
     /// Nothing is enqueued on the stream; the graph is of its context, and can be launched on any stream.
     ///
@@ -118,7 +118,9 @@ impl Stream {
     ///
     /// let stream = Device::get(0)?.stream()?;
     /// let graph = stream.capture::<Error>(CaptureMode::default(), |_| Ok(()))?;
-    /// graph.instantiate()?.launch(&stream)?;
+    /// // SAFETY: it holds nothing.
+    /// let mut graph = unsafe { graph.instantiate() }?;
+    /// graph.launch(&stream)?;
     /// # Ok::<(), Error>(())
     /// ```
     #[doc(alias = "cuGraphCreate")]

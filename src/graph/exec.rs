@@ -96,7 +96,9 @@ impl GraphExec {
     /// let stream = Device::get(0)?.stream()?;
     /// let graph = stream.capture::<Error>(CaptureMode::default(), |scope| scope.host_fn(|| println!("launched")))?;
     /// // SAFETY: it holds nothing but the host function.
-    /// unsafe { graph.instantiate()?.launch(&stream) }?;
+    /// let mut graph = unsafe { graph.instantiate() }?;
+    /// // SAFETY: as above.
+    /// unsafe { graph.launch(&stream) }?;
     /// stream.synchronize()?;
     /// # Ok::<(), Error>(())
     /// ```
@@ -128,7 +130,8 @@ impl<W: Work> GraphExec<W> {
     /// Brings it to the device, as the first launch would otherwise do: so that one is no slower than the others.
     /// Enqueued on the stream.
     ///
-    /// The driver reads what the nodes name: it must be there, see [`Stream::capture`](crate::Stream::capture).
+    /// What the nodes refer to may be gone: the driver documents that nothing is executed, and was seen to upload a graph
+    /// whose module was unloaded since (580.159.04).
     ///
     /// # Errors
     ///
@@ -149,7 +152,7 @@ impl<W: Work> GraphExec<W> {
         let raw = self.raw;
         let _current = self.context.enter()?;
         self.enqueue(stream, "cuGraphUpload", |driver, stream| {
-            // SAFETY: as in `run`; nothing of what it holds runs.
+            // SAFETY: as in `run`; nothing of what it holds runs, so what its nodes refer to is not needed.
             unsafe { driver.cuGraphUpload(raw, stream) }
         })
     }

@@ -56,8 +56,8 @@ impl Graph {
     /// # Safety
     ///
     /// `raw` is a graph of the driver that this crate uses. It lives, what it needs is of this context, nobody else
-    /// destroys it, and no call on it of somebody else overlaps with those of this. The events and modules that its nodes
-    /// name are there until it was cloned, instantiated and uploaded for the last time: the driver reads them then.
+    /// destroys it, and no call on it of somebody else overlaps with those of this. What its nodes refer to is needed
+    /// later, when it is [instantiated](Graph#method.instantiate-1) and launched.
     ///
     /// # Errors
     ///

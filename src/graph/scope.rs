@@ -193,9 +193,10 @@ impl<'s> CaptureScope<'s> {
     ///         counted.fetch_add(1, Ordering::Relaxed);
     ///     })
     /// })?;
-    /// let mut graph = graph.instantiate()?;
+    /// // SAFETY: it holds nothing but the host function.
+    /// let mut graph = unsafe { graph.instantiate() }?;
     /// for _ in 0..3 {
-    ///     // SAFETY: it holds nothing but the host function.
+    ///     // SAFETY: as above.
     ///     unsafe { graph.launch(&stream) }?;
     /// }
     /// stream.synchronize()?;

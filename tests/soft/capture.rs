@@ -7,12 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cuda_streams::{AsStream, CaptureMode, CaptureStatus, Error, ErrorCode, Event, EventOptions, Graph, IpcMemory, Result, Stream};
-use cudarc::driver::{CudaContext, CudaStream};
+use cudarc::driver::{CudaContext, CudaStream, PushKernelArg};
+use cudarc::nvrtc::Ptx;
 use softcuda::{Live, Scope, Topic, inject};
 
 use crate::common::hold::Hold;
 use crate::common::{child, device, raw, streams};
 use crate::counts::expect;
+use crate::graph_example::kernel;
 use crate::live::live;
 use crate::table::info;
 
@@ -97,9 +99,10 @@ fn use_graphs(stream: &Stream, side: &Stream) -> Result<()> {
         scope.wait_stream(side)
     })?;
     let clone = graph.try_clone()?;
-    let mut exec = graph.instantiate()?;
-    drop((graph, event));
     // SAFETY: the graph keeps what it needs.
+    let mut exec = unsafe { graph.instantiate() }?;
+    drop((graph, event));
+    // SAFETY: as above.
     unsafe { exec.launch(stream) }?;
     drop(exec);
     let contained = stream.capture_events::<Error>(|scope| {
@@ -183,7 +186,8 @@ fn the_event_of_a_node_goes_with_the_last_graph() {
             scope.wait_event(&event)
         });
         let graph = graph.unwrap();
-        let exec = graph.instantiate().unwrap();
+        // SAFETY: the graph keeps its event.
+        let exec = unsafe { graph.instantiate() }.unwrap();
         let with_event = live().events;
         assert_eq!(with_event, before.events + 1);
         event.destroy().unwrap();
@@ -288,8 +292,8 @@ fn what_is_dropped_beside_a_capture_is_given_back() {
     assert_eq!(live().allocations, before);
 }
 
-/// What the `unsafe` of [`GraphExec::launch`](cuda_streams::GraphExec) stands for: all but the launch is safe code, of
-/// this crate and of cudarc.
+/// What the `unsafe` of [`GraphExec::launch`](cuda_streams::GraphExec) stands for: the slice is captured and dropped by
+/// safe code, of this crate and of cudarc.
 #[test]
 fn a_slice_that_is_dropped_before_the_launch_is_used_after_free() -> Result<(), Box<dyn StdError>> {
     let misuse = Scope::enter();
@@ -298,8 +302,9 @@ fn a_slice_that_is_dropped_before_the_launch_is_used_after_free() -> Result<(), 
     stream.synchronize()?;
     let graph = stream.as_stream().capture::<Box<dyn StdError>>(CaptureMode::default(), |_| Ok(stream.memset_zeros(&mut slice)?))?;
     assert_eq!(graph.node_count()?, 1);
-    let mut exec = graph.instantiate()?;
     // SAFETY: the slice is there until the work is done.
+    let mut exec = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
     unsafe { exec.launch(&stream) }?;
     stream.synchronize()?;
     assert_eq!(misuse.scope().take_reports(), []);
@@ -309,6 +314,42 @@ fn a_slice_that_is_dropped_before_the_launch_is_used_after_free() -> Result<(), 
     let launched = unsafe { exec.launch(&stream) };
     let reports = misuse.scope().take_reports();
     assert!(reports.iter().any(|report| report.topic() == Topic::Memory && report.text().contains("free")), "{launched:?}: {reports:?}");
+    Ok(())
+}
+
+/// What the `unsafe` of [`Graph::instantiate`] stands for: cudarc drops the module with its last handle, in safe code, and
+/// a real driver crashes.
+#[test]
+fn a_module_that_is_dropped_before_its_graph_is_instantiated_is_missed() -> Result<(), Box<dyn StdError>> {
+    kernel::twin().register();
+    let misuse = Scope::enter();
+    let context = CudaContext::new(0)?;
+    let step = context.load_module(Ptx::from_src(kernel::PTX))?.load_function(kernel::NAME)?;
+    let stream = context.per_thread_stream();
+    let (source, mut target) = (stream.clone_htod(&[1_u32; 4])?, stream.clone_htod(&[2_u32; 4])?);
+    let graph = stream.as_stream().capture::<Box<dyn StdError>>(CaptureMode::default(), |_| {
+        let mut launch = stream.launch_builder(&step);
+        launch.arg(&4_u32).arg(&3_u32).arg(&source).arg(&mut target);
+        // SAFETY: the arguments are those of the PTX, and both slices have so many elements.
+        unsafe { launch.launch(kernel::shape(4)) }?;
+        Ok(())
+    })?;
+    // SAFETY: the module and the slices are there until the work is done.
+    let mut exec = unsafe { graph.instantiate() }?;
+    // SAFETY: as above.
+    unsafe { exec.launch(&stream) }?;
+    assert_eq!(stream.clone_dtoh(&target)?, [kernel::step(2, 1, 3); 4]);
+    drop(step);
+    assert_eq!(graph.node_count()?, 1);
+    exec.upload(&stream)?;
+    stream.synchronize()?;
+    assert_eq!(misuse.scope().take_reports(), [], "which need no module");
+    // SAFETY: none: the module is gone. This is what the driver is to report.
+    let missed = unsafe { graph.instantiate() };
+    assert_eq!(missed.map(drop).map_err(|error| error.code()), Err(Some(ErrorCode::INVALID_HANDLE)));
+    let reports = misuse.scope().take_reports();
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    assert!(reports[0].text().contains("the graph launches kernel `step`, whose module was unloaded"), "{}", reports[0]);
     Ok(())
 }
 

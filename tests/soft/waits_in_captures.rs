@@ -36,11 +36,13 @@ fn captured_reports(options: EventOptions, is_ours: bool, is_forgotten: bool) ->
         unsafe { Graph::from_raw(consumer.context(), raw) }?
     };
     drop(forgotten);
-    let (nodes, mut graph) = (graph.node_count()?, graph.instantiate()?);
+    let nodes = graph.node_count()?;
+    // SAFETY: what is copied lives until the consumer has been waited for.
+    let mut graph = unsafe { graph.instantiate() }?;
     work.write();
     event.record(&work.producer)?;
     settle(&work.producer);
-    // SAFETY: what is copied lives until the consumer has been waited for.
+    // SAFETY: as above.
     unsafe { graph.launch(&consumer) }?;
     Ok((nodes, work.finish(consumer)?))
 }

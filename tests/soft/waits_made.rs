@@ -261,8 +261,9 @@ fn what_a_graph_records_is_waited_for() -> Result {
             let graph = work.producer.capture::<StreamError>(CaptureMode::default(), |scope| scope.record(&event))?;
             event.synchronize()?;
             work.write();
-            let mut graph = graph.instantiate()?;
-            // SAFETY: the graph has nothing but the node.
+            // SAFETY: the graph has nothing but the node, whose event it keeps.
+            let mut graph = unsafe { graph.instantiate() }?;
+            // SAFETY: as above.
             unsafe { graph.launch(&work.producer) }?;
             Ok(Box::new(Kept(event, graph)))
         },
