@@ -57,11 +57,11 @@ fn waits(f: &Fixture, context: Handle, exported: Exported) -> Outcome {
 }
 
 fn waits_on(f: &Fixture, waiting: Handle, exported: Exported) -> Outcome {
-    let (held, event) = (f.stream(), f.event(INTERPROCESS));
+    let (recording, event) = (f.stream(), f.event(INTERPROCESS));
     let mut handle = IpcHandle::ZERO;
     let export = (exported == Exported::Yes).then(|| f.driver.cuIpcGetEventHandle(Some(&mut handle), *event));
-    let hold = f.hold(*held);
-    let record = f.driver.cuEventRecord(*event, *held);
+    let hold = f.hold(*recording);
+    let record = f.driver.cuEventRecord(*event, *recording);
     let wait = f.driver.cuStreamWaitEvent(waiting, *event, 0);
     let pending = f.driver.cuStreamQuery(waiting);
     hold.release();
