@@ -30,7 +30,6 @@ use crate::error::{ContextMismatch, ContextName, Error, ErrorCode, Result};
 use crate::handle::{AsStream, StreamIn};
 use crate::poll;
 pub use elapsed::{ElapsedTime, NegativeTime};
-
 pub use flags::EventFlags;
 pub use idle::EventPoolStats;
 use inner::Inner;
@@ -125,8 +124,8 @@ impl<M: Mode> Event<M> {
     }
 
     /// Makes the stream wait for the mark: what is enqueued on it from now on runs after the work
-    /// before the mark. The host does not wait. The stream may be of another device, unless the event is an interprocess
-    /// one.
+    /// before the mark. The host does not wait. The stream may be of another context or device, unless the event is an
+    /// interprocess one.
     ///
     /// For an event that was never recorded this does nothing. Where it is known that the work is done, and the wait
     /// would change nothing, the driver is not called either. [`Stream::wait_event`] is the same call and reads better.
@@ -145,9 +144,9 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
-    /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, for which the driver is not asked:
-    ///   one (580.159.04) crashed. Let a stream of the event's context wait for it, and this one
-    ///   [for that](crate::Stream::wait_stream).
+    /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless it is known to be
+    ///   complete. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a stream of the event's
+    ///   context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
     ///   for, which an event that was never recorded is not
     /// * [`Error::Driver`], also with the error of earlier work, where the driver is called

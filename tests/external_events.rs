@@ -239,6 +239,28 @@ fn record_event_with_makes_a_node() {
     stream.synchronize().unwrap();
 }
 
+/// A launch records it again, and nobody else may have it while there is a graph of it.
+#[test]
+fn an_event_that_record_event_with_has_made_is_the_graphs_too() {
+    let [stream, other] = streams();
+    let (mut kept, mut dropped) = (None, None);
+    let graph = graph(&stream, |stream| {
+        kept = Some(stream.record_event_with(UNTIMED)?);
+        dropped = Some(stream.record_event_with(UNTIMED)?);
+        Ok(())
+    });
+    let (event, mut exec) = (kept.unwrap(), instantiate(&graph));
+    drop(dropped);
+    let others = [(); 8].map(|()| other.record_event().unwrap());
+    other.synchronize().unwrap();
+    let hold = Hold::new(&stream);
+    launch(&mut exec, &stream);
+    assert_eq!((event.query(), event.status()), (Ok(false), Ok(EventStatus::Pending)));
+    assert!(others.iter().all(|event| event.query() == Ok(true)), "the launch records somebody else's event");
+    returns_after_release(hold, || event.synchronize()).unwrap();
+    stream.synchronize().unwrap();
+}
+
 #[test]
 fn what_waits_inside_does_not_join() {
     let [stream, side] = streams();

@@ -1,7 +1,7 @@
 //! Which core a thread is measured on.
 
 /// Keeps this thread on a core of its own, the same one for each thread with this index, so that rows differ by their calls
-/// and not by where the system has put them. As long as there are enough, no two share a physical core. Does nothing where
+/// and not by where the system has put them. As long as there are enough whole ones, no two share a physical core. Does nothing where
 /// threads cannot be kept.
 pub(crate) fn pin(index: usize) {
     #[cfg(target_os = "linux")]
@@ -34,7 +34,7 @@ mod linux {
         let most = usize::try_from(CPU_SETSIZE).expect("a number of cores");
         // SAFETY: within the size of the set.
         let mut cores: Vec<usize> = (0..most).filter(|core| unsafe { CPU_ISSET(*core, &set) }).collect();
-        cores.sort_by_key(|core| (!is_first_of_its_physical_core(*core), Reverse(*core)));
+        cores.sort_by_cached_key(|core| (!is_first_of_its_physical_core(*core), Reverse(*core)));
         cores
     }
 

@@ -6,7 +6,7 @@ use super::ErrorCode;
 
 /// Two contexts where one was needed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{call}`: the event belongs to {event}, the other side to {other}: {}", advice(.call))]
+#[error("`{call}`: the event belongs to {event}, the other side to {other}: {}", advice(.call, *.code))]
 #[non_exhaustive]
 pub struct ContextMismatch {
     /// The driver function.
@@ -19,10 +19,10 @@ pub struct ContextMismatch {
     pub code: Option<ErrorCode>,
 }
 
-/// What to do.
-fn advice(call: &str) -> &'static str {
-    if call == "cuStreamWaitEvent" {
-        "only a stream of its own context can wait for an interprocess event, and any stream for that one, by `wait_stream`"
+/// What to do. A wait that the driver was not asked for is one for an interprocess event.
+fn advice(call: &str, code: Option<ErrorCode>) -> &'static str {
+    if call == "cuStreamWaitEvent" && code.is_none() {
+        "for an interprocess event waits a stream of its own context; let this one wait for that stream (`wait_stream`)"
     } else {
         "both must be of one context"
     }

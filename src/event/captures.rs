@@ -75,8 +75,17 @@ impl Inner {
         if self.is_never_recorded() {
             return Ok(());
         }
-        let Some(raw) = self.handle_for_wait(context)? else { return Ok(()) };
         let here = capture.and_then(Capture::id);
+        if !seen.is_captured() {
+            // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
+            if here.is_some_and(guard::is_ours) && !self.is_lent() {
+                return if seen.is_complete() { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
+            }
+            if capture.is_none() && stream.handle_name() != 0 && self.is_done(seen) {
+                return Ok(());
+            }
+        }
+        let Some(raw) = self.handle_for_wait(context)? else { return Ok(()) };
         if seen.is_captured() {
             match (guard::capture_of(seen.mark()), here) {
                 // That capture has ended, unless others have recorded the event since.
@@ -88,12 +97,6 @@ impl Inner {
                 (Some(there), None) => guard::joins(there, context.as_raw().addr()),
                 _ => {}
             }
-        } else if here.is_some_and(guard::is_ours) && !self.is_lent() {
-            // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
-            return if seen.is_complete() { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
-        }
-        if capture.is_none() && stream.handle_name() != 0 && self.is_done(seen) {
-            return Ok(());
         }
         self.wait_with(raw, context, stream, 0)
     }

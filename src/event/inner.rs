@@ -72,12 +72,12 @@ impl Inner {
         Ok(Self::holding(Self::obtained(context, design)?, context, design))
     }
 
-    /// The handle for such an event.
+    /// The handle for an event that is never recorded, and bound to this context.
     pub(super) fn obtained(context: Context, design: Design) -> Result<RawEvent> {
         obtain(context, design.flags).map(unused)
     }
 
-    /// The same of an event that the thread has at hand, if it has any: the driver is not asked whether the context lives.
+    /// The handle for one that the thread has at hand, if it has any: the driver is not asked whether the context lives.
     #[inline]
     pub(super) fn at_hand(context: Context, design: Design) -> Option<RawEvent> {
         take(context, design.flags).map(|raw| unused(Obtained::Pooled(raw)))
@@ -90,12 +90,12 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `recorded` of an `Event`")]
     pub(super) fn recorded(stream: StreamIn<'_>, context: Context, design: Design) -> Result<Self> {
-        let (raw, word) = match Self::record_at_hand(stream, context, design) {
-            Some((raw, answer)) if answer.is_ok() => (raw, Word::recorded()),
+        let (raw, word, flags) = match Self::record_at_hand(stream, context, design) {
+            Some((raw, answer)) if answer.is_ok() => (raw, Word::recorded(), design.flags.bits()),
             Some((raw, answer)) => return Err(Self::refused_at_hand(raw, context, design, answer)),
             None => Self::record_otherwise(stream, design)?,
         };
-        Ok(Self::with(raw, word, context, design))
+        Ok(Self::with(raw, word, context.number().get() | external(design), flags))
     }
 
     /// Records an event that the thread has at hand, if it has any, and nothing is captured. Nobody else sees the event yet, so
@@ -115,9 +115,10 @@ impl Inner {
         Self::holding(raw, context, design).refused(answer, context)
     }
 
-    /// Records an event, and gives its handle and word.
+    /// Records an event, and gives what it is made of again: its handle, its word and its flags, which may say by now that
+    /// others record it too.
     #[cold]
-    fn record_otherwise(stream: StreamIn<'_>, design: Design) -> Result<(RawEvent, Word)> {
+    fn record_otherwise(stream: StreamIn<'_>, design: Design) -> Result<(RawEvent, Word, u32)> {
         let context = stream.context();
         let obtained = obtain(context, design.flags)?;
         if exceptions::is_capturing() || design.external {
@@ -158,23 +159,18 @@ impl Inner {
     /// Bound to this context, by this handle, and never recorded.
     #[inline]
     pub(super) fn holding(raw: RawEvent, context: Context, design: Design) -> Self {
-        Self::with(raw, Word::new(), context, design)
+        Self::with(raw, Word::new(), context.number().get() | external(design), design.flags.bits())
     }
 
     #[inline]
-    fn with(raw: RawEvent, word: Word, context: Context, design: Design) -> Self {
-        Self {
-            raw: AtomicPtr::new(raw),
-            word,
-            context: AtomicU32::new(context.number().get() | external(design)),
-            flags: AtomicU32::new(design.flags.bits()),
-        }
+    fn with(raw: RawEvent, word: Word, context: u32, flags: u32) -> Self {
+        Self { raw: AtomicPtr::new(raw), word, context: AtomicU32::new(context), flags: AtomicU32::new(flags) }
     }
 
-    /// The handle and the word, by which and its design it is made again.
-    fn into_parts(self) -> (RawEvent, Word) {
+    /// Its handle, its word and its flags. Its context stays what it was.
+    fn into_parts(self) -> (RawEvent, Word, u32) {
         let this = ManuallyDrop::new(self);
-        (this.raw.load(Ordering::Relaxed), this.word.moved())
+        (this.raw.load(Ordering::Relaxed), this.word.moved(), this.flags.load(Ordering::Relaxed))
     }
 
     pub(crate) fn flags(&self) -> EventFlags {

@@ -88,12 +88,12 @@ impl Device {
 }
 
 impl StreamPool {
-    /// A stream that nobody else is given until the [`PooledStream`] is dropped: one that was given back, or a new one
-    /// if there is none. Does not wait.
+    /// A stream that nobody else is given until the [`PooledStream`] is dropped: one that was given back, or a new one.
+    /// Does not wait.
     ///
-    /// It is the one that this thread gave back last, if that is still there and the thread has used no other pool since. If
-    /// another thread has that, a new one is made, rather than that a third thread loses its own: so threads at work soon have
-    /// a stream each.
+    /// It is the one that this thread gave back last, if that is still there and the thread has used no other pool since. A
+    /// new one is made if none is there; and also, up to the size, where another thread has the one that this thread had last,
+    /// so that no third thread loses its own: threads at work soon have a stream each.
     ///
     /// # Errors
     ///

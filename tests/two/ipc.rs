@@ -1,6 +1,6 @@
 //! Sharing between processes where there are two devices.
 
-use cuda_streams::{Error, Event, EventOptions, IpcMemHandle, IpcMemory, Result};
+use cuda_streams::{CaptureMode, Error, Event, EventOptions, IpcMemHandle, IpcMemory, Result};
 use cudarc::driver::CudaContext;
 
 use crate::common::child;
@@ -92,6 +92,33 @@ fn a_stream_of_the_other_device_waits_for_an_interprocess_event_by_another_strea
     second.synchronize()?;
     assert!(event.query()?);
     Ok(())
+}
+
+/// Where captures are open, and as nodes of graphs.
+#[test]
+fn captures_wait_for_no_interprocess_event_of_the_other_device() -> Result<()> {
+    let [first, second] = streams();
+    let event = first.record_event_with(EventOptions::new().interprocess())?;
+    let external = EventOptions::new().interprocess().external(true).build();
+    external.record(&first)?;
+    let hold = Hold::new(&first);
+    event.record(&first)?;
+    let near = first.device().stream()?;
+    near.capture::<Error>(CaptureMode::Relaxed, |_| {
+        assert_refused(event.wait(&second));
+        Ok(())
+    })?;
+    let graph = second.capture::<Error>(CaptureMode::Relaxed, |scope| {
+        assert_refused(scope.wait_event(&external));
+        assert_refused(scope.record(&external));
+        Ok(())
+    })?;
+    assert!(graph.is_empty()?);
+    hold.release();
+    event.synchronize()?;
+    // Nothing to wait for, with captures and without.
+    event.wait(&second)?;
+    near.capture::<Error>(CaptureMode::Relaxed, |_| event.wait(&second)).map(drop)
 }
 
 /// T447: events order devices across processes: what one waits for is of the other's device, and the data with it.

@@ -75,7 +75,7 @@ const WAIT: Row<Events<Untimed>> = Row {
 const WAIT_STREAM: Row<Events<Untimed>> = Row {
     call: "wait_stream",
     functions: "cuEventRecord, cuStreamWaitEvent",
-    bounds: &[(&[1], Plus(15.0)), (&[4, 16], Times(1.05)), (&[16], FasterThanCudarc(3.0))],
+    bounds: &[(&[], Plus(15.0)), (&[16], FasterThanCudarc(3.0))],
     shared: None,
     contenders: |seat, events| {
         [
@@ -102,7 +102,7 @@ const ELAPSED: Row<[Events<Timed>; 2]> = Row {
     functions: "cuEventElapsedTime_v2",
     stage: Stage::Calm,
     bounds: &[(&[], Plus(8.0))],
-    shared: Some(&[(&[], Times(1.05))]),
+    shared: Some(&[]),
     make: |seat| {
         let new = || Events::new(seat.device, &seat.context, UNTIMED.timed()).expect("created");
         let both = [new(), new()];

@@ -16,7 +16,7 @@ thread_local! {
     static NEAR: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// A number that no other living thread has, and none has that has not taken anything: see [`Slot::taker`].
+/// A number that no other living thread has. Never 0.
 #[inline]
 fn this_thread() -> usize {
     NEAR.with(|near| ptr::from_ref(near).addr())
@@ -40,7 +40,7 @@ const fn next(word: u64, state: u64) -> u64 {
 struct Slot<T> {
     word: AtomicU64,
     index: usize,
-    /// The thread that took it last: a hint.
+    /// The thread that took it last, 0 before the first: a hint.
     taker: AtomicUsize,
     /// Of whoever has made the state `TAKEN`, until he makes it another.
     value: UnsafeCell<Option<T>>,
@@ -116,7 +116,9 @@ impl<T> Slots<T> {
             // it had put the one before.
             let word = slot.word.load(Ordering::Acquire);
             match word & STATE {
-                FULL if rather_empty => full = Some((slot, word)),
+                // Its own, a value that nobody else has had since, it takes all the same: with another object it has lost sight
+                // of it.
+                FULL if rather_empty && slot.taker.load(Ordering::Relaxed) != this_thread() => full = full.or(Some((slot, word))),
                 FULL => match slot.take(word) {
                     Some(taken) => return Ok(taken),
                     None => missed = true,
@@ -242,6 +244,32 @@ mod tests {
             tell.send(()).unwrap();
             other.join().unwrap();
             drop(theirs);
+        });
+    }
+
+    /// A thread that uses two objects by turns looks first where it was last in the other one.
+    #[test]
+    fn who_uses_two_by_turns_finds_its_own_again() {
+        let (first, second) = (Slots::new(8), Slots::new(8));
+        let slots = &second;
+        thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel::<()>();
+            let (has, is_taken) = std::sync::mpsc::channel();
+            scope.spawn(move || {
+                let near = slots.take().unwrap();
+                has.send(()).unwrap();
+                told.recv().unwrap();
+                drop(near);
+            });
+            is_taken.recv().unwrap();
+            let mut made = 0;
+            for _ in 0..10 {
+                first.take().unwrap().0.put(());
+                let (slot, value) = second.take().unwrap();
+                slot.put(value.unwrap_or_else(|| made += 1));
+            }
+            assert_eq!(made, 1);
+            tell.send(()).unwrap();
         });
     }
 
