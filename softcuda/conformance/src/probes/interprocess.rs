@@ -1,5 +1,6 @@
 //! Interprocess events, and streams of other contexts than theirs. Each in a process of its own: some crash it.
 
+use super::graph_nodes::{record as record_node, wait as wait_node};
 use super::two::on_other;
 use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, NON_BLOCKING};
@@ -39,6 +40,8 @@ pub(super) const PROBES: &[Probe] = &[
         on_other_alone(d, |f, context| waits(f, context, Exported::Yes))
     }),
     Probe::alone("two: a record of an interprocess event on the other's stream", |d| on_other_alone(d, records)),
+    Probe::alone("two: a graph with an interprocess wait, launched by the other", |d| on_other_alone(d, launched_wait)),
+    Probe::alone("two: a graph with an interprocess record, launched by the other", |d| on_other_alone(d, launched_record)),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -71,4 +74,26 @@ fn waits_on(f: &Fixture, waiting: Handle, exported: Exported) -> Outcome {
 fn records(f: &Fixture, context: Handle) -> Outcome {
     let (stream, event) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
     f.driver.cuEventRecord(*event, *stream).into()
+}
+
+fn launched_wait(f: &Fixture, context: Handle) -> Outcome {
+    let (recording, launching, event) = (f.stream(), f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
+    let graph = f.empty_graph();
+    let added = wait_node(f, &graph, &[], *event).0;
+    let (instantiated, executable) = graph.instantiate();
+    let hold = f.hold(*recording);
+    let record = f.driver.cuEventRecord(*event, *recording);
+    let launch = executable.launch(*launching);
+    let pending = f.driver.cuStreamQuery(*launching);
+    hold.release();
+    [added, instantiated, record, launch, pending, f.driver.cuStreamSynchronize(*launching)].into()
+}
+
+fn launched_record(f: &Fixture, context: Handle) -> Outcome {
+    let (launching, event) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
+    let graph = f.empty_graph();
+    let added = record_node(f, &graph, &[], *event).0;
+    let (instantiated, executable) = graph.instantiate();
+    let launch = executable.launch(*launching);
+    [added, instantiated, launch, f.driver.cuStreamSynchronize(*launching), f.driver.cuEventQuery(*event)].into()
 }
