@@ -288,18 +288,24 @@ fn enqueue_fill(target: u64, pattern: Pattern, count: usize, stream: Handle) -> 
         return Ok(None);
     }
     let context = state.streams[&stream].context;
-    let (home, memory) = memory_to_fill(&state, context, target, pattern, bytes)?;
-    if state.captures_work(stream, || NodeWork::Fill(Fill { target, pattern, count, rows: 1, pitch: 0 })) {
+    let found = memory_to_fill(&state, context, target, pattern, bytes);
+    // A real driver captures a memset of no memory, too: it is reported here, and a launch is refused.
+    if is_aligned(target, pattern) && state.captures_work(stream, || NodeWork::Fill(Fill { target, pattern, count, rows: 1, pitch: 0 })) {
         return Ok(None);
     }
+    let (home, memory) = found?;
     state.touches(stream, target, bytes, Touch::Write, None);
     let end = state.submit(stream, None, Work::Run(Job::Fill { target: memory, pattern }));
     Ok(Some(Filled { home, end, moment: state.order.moment(stream) }))
 }
 
+fn is_aligned(target: u64, pattern: Pattern) -> bool {
+    target.is_multiple_of(pattern.size() as u64)
+}
+
 /// The memory of a memset in a context.
 fn memory_to_fill(state: &State, context: Serial, target: u64, pattern: Pattern, bytes: usize) -> Outcome<(Home, Span)> {
-    if !target.is_multiple_of(pattern.size() as u64) {
+    if !is_aligned(target, pattern) {
         return Err(codes::INVALID_VALUE);
     }
     let found = device_memory(state, target, bytes)?;

@@ -18,7 +18,7 @@ impl Memory {
 }
 
 impl State {
-    /// Whether a graph can be made of nodes: their events and modules are there. A real driver was seen to crash where
+    /// Whether an executable can be made of nodes: their events and modules are there. A real driver was seen to crash where
     /// they are not.
     pub(super) fn check_nodes(&self, nodes: &[Node]) -> Outcome {
         nodes.iter().try_for_each(|node| self.check_node(node))
