@@ -235,7 +235,7 @@ driver_api! {
 
     /// Which captures the calling thread's calls may end.
     cuThreadExchangeStreamCaptureMode(mode: InOut<u32>) => {
-        let before = thread::exchange_capture_mode(mode.get())?;
+        let before = thread::exchange_capture_mode(mode.get());
         mode.set(before);
         Ok(())
     };

@@ -28,7 +28,8 @@ impl State {
     pub(super) fn count_user_objects(&self, scope: ScopeId) -> usize {
         let Graphs { objects, in_flight, .. } = &self.graphs;
         let launched = |serial| in_flight.iter().filter_map(|(_, references)| references.get(serial)).sum::<u64>();
-        let counted = objects.iter().filter(|(serial, object)| object.scope == scope && object.owned + object.shared > launched(serial));
+        let counted =
+            objects.iter().filter(|(serial, object)| object.scope == scope && (object.owned != 0 || object.shared > launched(serial)));
         counted.count()
     }
 

@@ -80,8 +80,8 @@ pub(super) struct UserObject {
     pub(super) scope: ScopeId,
     pub(super) destroy: HostFunction,
     pub(super) user: UserData,
-    /// References of the caller.
-    pub(super) owned: u64,
+    /// References of the caller; fewer than none if he has given up more than he had, so that it is never destroyed.
+    pub(super) owned: i64,
     /// Those of graphs and executables.
     pub(super) shared: u64,
     /// What the ends of launches come after that needed it, of executables that are gone; without what the scope knew.

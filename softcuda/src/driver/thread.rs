@@ -20,8 +20,8 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 thread_local! {
     /// Whether this thread does the work of a stream.
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-    /// Which captures the thread's calls may end.
-    static CAPTURE_MODE: Cell<Mode> = const { Cell::new(Mode::Global) };
+    /// Which captures the thread's calls may end, as C numbers it.
+    static CAPTURE_MODE: Cell<u32> = const { Cell::new(Mode::Global as u32) };
     /// Whether the destructor of a user object runs on this thread.
     static IN_DESTRUCTOR: Cell<bool> = const { Cell::new(false) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
@@ -62,26 +62,28 @@ pub(super) fn may_use_contexts() -> Outcome {
     may("use the current context")
 }
 
-/// Sets the mode of captures of the calling thread; the one that it had.
-pub(super) fn exchange_capture_mode(mode: u32) -> Outcome<u32> {
-    let mode = Mode::from_number(mode).ok_or(codes::INVALID_VALUE)?;
-    Ok(CAPTURE_MODE.replace(mode) as u32)
+/// Sets the mode of captures of the calling thread; the one that it had. A real driver was seen to take a number that is
+/// no mode, too.
+pub(super) fn exchange_capture_mode(mode: u32) -> u32 {
+    if Mode::from_number(mode).is_none() {
+        report::add(Topic::Misuse, format_args!("{mode} is no mode of captures: the thread's calls end what they may end in mode 0"));
+    }
+    CAPTURE_MODE.replace(mode)
 }
 
-/// The mode of captures of the calling thread.
+/// The mode of captures of the calling thread: the strictest one for a number that is none.
 pub(super) fn capture_mode() -> Mode {
-    CAPTURE_MODE.get()
+    Mode::from_number(CAPTURE_MODE.get()).unwrap_or(Mode::Global)
 }
 
-/// The destructor of a user object begins, or ends, on the calling thread.
-pub(super) fn set_in_destructor(is_in: bool) {
-    IN_DESTRUCTOR.set(is_in);
+/// The destructor of a user object begins, or ends, on the calling thread; whether it was in one before.
+pub(super) fn set_in_destructor(is_in: bool) -> bool {
+    IN_DESTRUCTOR.replace(is_in)
 }
 
-/// Whether the calling thread may call the driver at all: not in the destructor of a user object, where a real one
-/// was not made to be called.
-pub(super) fn may_call() -> bool {
-    !IN_DESTRUCTOR.get()
+/// Whether the destructor of a user object runs on the calling thread.
+pub(super) fn is_in_destructor() -> bool {
+    IN_DESTRUCTOR.get()
 }
 
 /// The current context, or null.

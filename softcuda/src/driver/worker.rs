@@ -111,10 +111,11 @@ fn run_destructor(mut state: Locked, destructor: &Destructor) -> Locked {
     drop(state);
     discard::empty();
     let before = scope::enter(destructor.scope);
-    thread::set_in_destructor(true);
+    // One may give up what has another.
+    let was_in_another = thread::set_in_destructor(true);
     // SAFETY: the caller of cuUserObjectCreate promised that this call may be made, once, on any thread.
     unsafe { (destructor.destroy)(destructor.user.0) };
-    thread::set_in_destructor(false);
+    thread::set_in_destructor(was_in_another);
     scope::enter(before);
     report::print();
     lock()
