@@ -216,6 +216,10 @@ fn the_legacy_stream_depends_on_captures_of_blocking_streams() -> Result<(), Dri
     begin(&dependent);
     assert_eq!(wait(&legacy, &event, 0), IMPLICIT);
     assert_eq!(end_on(dependent.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    begin(&dependent);
+    // SAFETY: alive, and a valid place.
+    assert_eq!(unsafe { sys::cuStreamGetId(legacy.cu_stream(), &mut 0) }, IMPLICIT);
+    assert_eq!(end_on(dependent.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
     assert_eq!(record(&event, &legacy, 0), CUDA_SUCCESS);
     // SAFETY: alive, and not used any more.
     unsafe { result::stream::destroy(dependent.cu_stream()) }

@@ -59,6 +59,17 @@ const UNSAFE_CALLS: &[Call] = &[
         // SAFETY: allocated just now.
         code(memory.and_then(|memory| unsafe { result::free_sync(memory) }))
     }),
+    ("cuMemFreeAsync", |beside| {
+        let (stream, mut memory) = (beside.stream.cu_stream(), 0);
+        // SAFETY: alive, and a valid place.
+        let allocated = relaxed(|| unsafe { sys::cuMemAllocAsync(&raw mut memory, 16, stream) });
+        assert_eq!(allocated, CUDA_SUCCESS);
+        // SAFETY: allocated just now; a refused call frees nothing.
+        let free = || unsafe { sys::cuMemFreeAsync(memory, stream) };
+        let answer = free();
+        assert!(answer == CUDA_SUCCESS || relaxed(free) == CUDA_SUCCESS);
+        answer
+    }),
 ];
 
 /// Calls that disturb none.
@@ -175,6 +186,38 @@ fn what_is_about_the_capture_itself_ends_it_in_any_mode() {
             assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "{name} beside {mode:?}");
         }
     }
+}
+
+#[test]
+fn a_wait_for_all_work_of_another_context_ends_no_capture() -> Result<(), DriverError> {
+    let (captures, other) = (context(0), context(1));
+    let stream = captures.new_stream()?;
+    assert_eq!(begin_on(stream.cu_stream(), GLOBAL), CUDA_SUCCESS);
+    other.bind_to_thread()?;
+    // SAFETY: a context is current.
+    assert_eq!(unsafe { sys::cuCtxSynchronize() }, CUDA_SUCCESS);
+    captures.bind_to_thread()?;
+    assert_eq!(status(stream.cu_stream()), Ok(ACTIVE));
+    assert_eq!(end_on(stream.cu_stream()).0, CUDA_SUCCESS);
+    Ok(())
+}
+
+#[test]
+fn a_number_that_is_no_mode_is_taken_reported_and_strict() {
+    let scope = misuse();
+    let made = Beside::new();
+    let exchange = |mut mode: u32| {
+        // SAFETY: a valid place: a mode is such a number.
+        assert_eq!(unsafe { sys::cuThreadExchangeStreamCaptureMode((&raw mut mode).cast()) }, CUDA_SUCCESS);
+        mode
+    };
+    assert_eq!(exchange(RELAXED as u32), GLOBAL as u32);
+    assert_eq!(exchange(3), RELAXED as u32);
+    assert_eq!(scope.scope().take_reports().len(), 1);
+    let query = || query(&made.event);
+    assert_eq!(beside(THREAD_LOCAL, query), ENDED);
+    assert_eq!(exchange(GLOBAL as u32), 3);
+    assert_eq!(scope.scope().take_reports(), []);
 }
 
 #[test]

@@ -136,6 +136,7 @@ pub(super) fn free_ordered(address: u64, stream: Handle) -> Outcome {
         // No node has allocated it.
         return Err(codes::INVALID_VALUE);
     }
+    state.check_unsafe_call()?;
     if address == 0 {
         return Ok(());
     }

@@ -21,7 +21,8 @@ const FATBIN: &[u8] = b"\x50\xed\x55\xba";
 pub(super) fn load(out: Out<RawHandle>, image: &CStr) -> Outcome {
     let mut state = lock();
     let context = state.current()?;
-    // It ends captures and is done nevertheless: seen on a real driver.
+    // It ends captures and is done nevertheless. A real driver was seen to end them in one process and not in another,
+    // which had loaded more before: as if it were up to the memory that it has at hand.
     let _ = state.check_unsafe_call();
     drop(state);
     if image.to_bytes().starts_with(CUBIN) || image.to_bytes().starts_with(FATBIN) {

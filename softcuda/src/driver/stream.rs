@@ -144,7 +144,7 @@ pub(super) fn is_external(flags: u32) -> Outcome<bool> {
 }
 
 pub(super) fn id(handle: Handle, out: Out<u64>) -> Outcome {
-    out.set(lock().stream_to_describe(handle)?);
+    out.set(lock().stream_outside_captures(handle)?);
     Ok(())
 }
 
@@ -183,7 +183,7 @@ fn green_handle(state: &State, context: Serial) -> Handle {
 
 pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {
     let mut state = lock();
-    let serial = state.stream_to_describe(handle)?;
+    let serial = state.stream_outside_captures(handle)?;
     let context = state.streams[&serial].context;
     out.set(device::ordinal(state.contexts[&context].device));
     Ok(())
@@ -191,7 +191,7 @@ pub(super) fn device(handle: Handle, out: Out<i32>) -> Outcome {
 
 pub(super) fn flags(handle: Handle, out: Out<u32>) -> Outcome {
     let mut state = lock();
-    let serial = state.stream_to_describe(handle)?;
+    let serial = state.stream_outside_captures(handle)?;
     let non_blocking = !state.streams[&serial].is_blocking();
     out.set(if non_blocking { NON_BLOCKING } else { 0 });
     Ok(())
