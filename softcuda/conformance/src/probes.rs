@@ -91,7 +91,7 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
         capture_info::PROBES,
         capture_calls::HERE,
         capture_calls::ELSEWHERE,
-        capture_calls::UNLOAD,
+        capture_calls::MODULES,
         capture_modes::PROBES,
         capture_modes::MATRIX,
         captured_events::PROBES,

@@ -4,6 +4,7 @@
 //! is, and the caller is relaxed (`cuThreadExchangeStreamCaptureMode`); it is global; it is relaxed. By
 //! another thread the third caller is plain and the fourth relaxed, both beside a global capture.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -188,14 +189,6 @@ macro_rules! calls {
             "cuMemcpyDtoHAsync, pageable" => |m| m.d.cuMemcpyDtoHAsync_v2(pageable(), m.memory, 4, m.origin);
             "cuMemcpyDtoHAsync elsewhere, pageable" => |m| m.d.cuMemcpyDtoHAsync_v2(pageable(), m.memory, 4, m.idle);
             "cuMemcpyDtoDAsync" => |m| m.d.cuMemcpyDtoDAsync_v2(m.memory, m.memory + 4, 4, m.origin);
-            "cuModuleLoadData" => |m| {
-                let mut module = Handle::NULL;
-                let code = m.d.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
-                if code.is_success() {
-                    m.afterwards(move |d| d.cuModuleUnload(module));
-                }
-                code
-            };
             "cuModuleGetFunction" => |m| m.d.cuModuleGetFunction(Some(&mut Handle(0)), m.f.kernels.module, c"fill".as_ptr());
             "cuFuncGetAttribute" => |m| m.d.cuFuncGetAttribute(Some(&mut 0), 0, m.f.kernels.fill);
             "cuLaunchKernel" => |m| m.f.kernels.fill(m.d, m.memory, 1, m.origin);
@@ -247,12 +240,37 @@ macro_rules! calls {
 pub(super) const HERE: &[Probe] = calls!("capturing", here);
 pub(super) const ELSEWHERE: &[Probe] = calls!("beside a capture", elsewhere);
 
-/// Each needs a module of its own.
-pub(super) const UNLOAD: &[Probe] = &[
+/// Of loads the codes alone: a real driver was seen to end captures by them in one process, and not in another, which had
+/// loaded more before.
+pub(super) const MODULES: &[Probe] = &[
+    Probe::current("capturing: cuModuleLoadData, its code", |f| codes(|codes| here(f, |m| noted(codes, load(m))))),
+    Probe::current("beside a capture: cuModuleLoadData, its code", |f| codes(|codes| elsewhere(f, |m| noted(codes, load(m))))),
     Probe::current("capturing: cuModuleUnload", |f| here(f, unload(f))),
     Probe::current("beside a capture: cuModuleUnload", |f| elsewhere(f, unload(f))),
 ];
 
+/// What calls answer that `run` lets note their answers.
+fn codes(run: impl FnOnce(&RefCell<Vec<Code>>) -> Outcome) -> Outcome {
+    let codes = RefCell::default();
+    run(&codes);
+    Outcome::each(codes.into_inner(), Outcome::from)
+}
+
+fn noted(codes: &RefCell<Vec<Code>>, code: Code) -> Code {
+    codes.borrow_mut().push(code);
+    code
+}
+
+fn load(made: &Made<'_>) -> Code {
+    let mut module = Handle::NULL;
+    let code = made.d.cuModuleLoadData(Some(&mut module), TEXT.as_ptr().cast());
+    if code.is_success() {
+        made.afterwards(move |d| d.cuModuleUnload(module));
+    }
+    code
+}
+
+/// Each call has a module of its own.
 fn unload(f: &Fixture) -> impl Fn(&Made<'_>) -> Code + Copy + use<> {
     let modules = [(); 4].map(|()| {
         let mut module = Handle::NULL;
