@@ -27,7 +27,7 @@ impl Stream {
     ///
     /// # What is allowed meanwhile
     ///
-    /// A query, a wait on the host, an allocation can end a capture without a word ([`CaptureMode`]). This crate's
+    /// A query, a wait on the host, an allocation, a free can end a capture without a word ([`CaptureMode`]). This crate's
     /// calls do not: what has nothing to do with the capture is done as ever, and what would end it is refused, with
     /// [`Error::Capturing`], before the driver sees it:
     ///

@@ -3,7 +3,8 @@
 use std::ffi::c_uint;
 
 /// Which calls beside a capture the driver takes for a mistake, and ends the capture for: those that could read what
-/// the capture leaves undone, such as a query of any event, or an allocation.
+/// the capture leaves undone, such as a query of any event, an allocation, or a free (cudarc's slices are freed as they are
+/// dropped).
 ///
 /// This crate makes its own such calls in a way that the capture survives, so this matters for others': cudarc's,
 /// PyTorch's, C. In every mode a wait for the whole context that another thread has begun ends it,

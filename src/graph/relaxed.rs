@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::error::Result;
 
 /// Calls `f` so that what this thread does in it ends no capture of other threads, and none of its own, as queries,
-/// allocations and waits otherwise would: for a thread beside captures that others have begun in
+/// allocations, frees and waits otherwise would: for a thread beside captures that others have begun in
 /// [global mode](crate::CaptureMode::Global), as PyTorch does. Beside captures of this crate its calls do so by
 /// themselves.
 ///
