@@ -22,7 +22,7 @@ pub struct ContextMismatch {
 /// What to do. A wait that the driver was not asked for is one for an interprocess event.
 fn advice(call: &str, code: Option<ErrorCode>) -> &'static str {
     if call == "cuStreamWaitEvent" && code.is_none() {
-        "for an interprocess event waits a stream of its own context; let this one wait for that stream (`wait_stream`)"
+        "an interprocess event is waited for by streams of its own context; let this stream wait for one of those (`wait_stream`)"
     } else {
         "both must be of one context"
     }
