@@ -12,8 +12,8 @@ const SPREAD: f64 = 0.03;
 /// How often a line is measured, each time by new threads. The line of one thread more often: on virtual machines a core was
 /// seen to take up to twice the time for a while, for all that is called there.
 const TRIES: [usize; 2] = [10, 3];
-/// No line is measured more often after so much time, so that all of it ends in two minutes or so.
-const PATIENCE: Duration = Duration::from_secs(80);
+/// After so much time none is measured more often for want of a time that counts, so that all of it ends within two minutes.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// With how many threads, as far as there are so many cores.
 const THREADS: [usize; 3] = [1, 4, 16];
 
@@ -65,8 +65,8 @@ impl<'a> Table<'a> {
         let tries = TRIES[usize::from(threads > 1)];
         let (mut best, mut least) = (None::<Figures>, f64::INFINITY);
         for attempt in 0.. {
-            let enough = attempt >= tries && best.is_some() || attempt >= 2 * tries;
-            if enough || attempt > 0 && self.started.elapsed() > PATIENCE {
+            let is_late = attempt >= 2 * tries || self.started.elapsed() > PATIENCE;
+            if attempt >= tries && (best.is_some() || is_late) {
                 break;
             }
             let figures = figures(&measure(self.effort, row, &self.seats[..threads], one_object));
