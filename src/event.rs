@@ -367,6 +367,6 @@ fn captured(answer: Answer) -> Option<Error> {
 }
 
 #[cold]
-fn mismatch(call: &'static str, event: ContextName, other: ContextName, code: Option<ErrorCode>) -> Error {
+pub(crate) fn mismatch(call: &'static str, event: ContextName, other: ContextName, code: Option<ErrorCode>) -> Error {
     Error::ContextMismatch(Box::new(ContextMismatch { call, event, other, code }))
 }

@@ -91,6 +91,8 @@ impl Work for Contained {}
 pub struct Graph<W: Work = Foreign> {
     raw: CUgraph,
     context: Context,
+    /// Whether this crate has put an interprocess event into it: see [`GraphExec`].
+    is_shared: bool,
     work: PhantomData<fn() -> W>,
 }
 
@@ -175,7 +177,7 @@ impl Graph {
 impl<W: Work> Graph<W> {
     /// A graph of the driver's, which this destroys when it is dropped.
     fn own(raw: CUgraph, context: Context) -> Self {
-        Self { raw, context, work: PhantomData }
+        Self { raw, context, is_shared: false, work: PhantomData }
     }
 
     /// # Safety
@@ -193,7 +195,7 @@ impl<W: Work> Graph<W> {
         if exec.is_null() {
             return Err(Error::NullHandle { what: "executable graph" });
         }
-        Ok(GraphExec::own(exec, context))
+        Ok(GraphExec::own(exec, context, self.is_shared))
     }
 
     /// How many nodes it has. A record of an event is none, unless that is
@@ -299,7 +301,12 @@ impl<W: Work> Graph<W> {
         // what they refer to is not read.
         let answer = unsafe { self.context.driver().cuGraphClone(&raw mut clone, self.raw) };
         self.context.check(answer)?;
-        if clone.is_null() { Err(Error::NullHandle { what: "graph" }) } else { Ok(Self::own(clone, self.context)) }
+        if clone.is_null() {
+            return Err(Error::NullHandle { what: "graph" });
+        }
+        let mut clone = Self::own(clone, self.context);
+        clone.is_shared = self.is_shared;
+        Ok(clone)
     }
 
     /// The context of the stream that it was made with.

@@ -1,8 +1,8 @@
 //! Which core a thread is measured on.
 
 /// Keeps this thread on a core of its own, the same one for each thread with this index, so that rows differ by their calls
-/// and not by where the system has put them. As long as there are enough whole ones, no two share a physical core. Does nothing where
-/// threads cannot be kept.
+/// and not by where the system has put them. As long as there are enough whole ones, no two share a physical core. Does
+/// nothing where threads cannot be kept.
 pub(crate) fn pin(index: usize) {
     #[cfg(target_os = "linux")]
     if let Some(core) = linux::cores().get(index) {

@@ -1,13 +1,13 @@
 //! What graphs of this crate's own operations are put together with.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 
 use crate::context::Context;
-use crate::driver::{Answer, CUDA_HOST_NODE_PARAMS, CUgraph, CUgraphNode, Driver};
+use crate::driver::{Answer, CUDA_HOST_NODE_PARAMS, CUevent, CUgraph, CUgraphNode, Driver};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
@@ -54,14 +54,17 @@ pub struct EventScope<'g> {
     context: Context,
     /// What the next node runs after; nothing twice.
     last: RefCell<Vec<CUgraphNode>>,
+    /// Whether the graph has an interprocess event.
+    is_shared: &'g Cell<bool>,
     /// Of this graph and of no other: neither a longer nor a shorter lifetime will do.
     _graph: PhantomData<fn(&'g ()) -> &'g ()>,
 }
 
-impl EventScope<'_> {
-    /// The beginning of a graph, which nobody else uses while this is there. `build` is a number that no other graph has.
-    pub(super) fn new(graph: CUgraph, build: u64, context: Context) -> Self {
-        Self { graph, build, context, last: RefCell::default(), _graph: PhantomData }
+impl<'g> EventScope<'g> {
+    /// The beginning of a graph, which nobody else uses while this is there. `build` is a number that no other graph has;
+    /// `is_shared` becomes true when an interprocess event is in it.
+    pub(super) fn new(graph: CUgraph, build: u64, context: Context, is_shared: &'g Cell<bool>) -> Self {
+        Self { graph, build, context, last: RefCell::default(), is_shared, _graph: PhantomData }
     }
 
     /// Each launch records the event here. It need not be [`external`](crate::EventOptions::external). From now on the
@@ -85,7 +88,7 @@ impl EventScope<'_> {
     /// ```
     #[doc(alias = "cuGraphAddEventRecordNode")]
     pub fn record<M: Mode>(&self, event: &Event<M>) -> Result<()> {
-        let raw = event.share(self.context, "cuGraphAddEventRecordNode", (self.graph, self.build))?;
+        let raw = self.share(event, "cuGraphAddEventRecordNode")?;
         self.add(|driver, node, after, count| {
             // SAFETY: the graph is this scope's alone; event and nodes are alive, the out pointer is a live local.
             unsafe { driver.cuGraphAddEventRecordNode(node, self.graph, after, count, raw) }
@@ -114,7 +117,7 @@ impl EventScope<'_> {
     /// ```
     #[doc(alias = "cuGraphAddEventWaitNode")]
     pub fn wait_event<M: Mode>(&self, event: &Event<M>) -> Result<()> {
-        let raw = event.share(self.context, "cuGraphAddEventWaitNode", (self.graph, self.build))?;
+        let raw = self.share(event, "cuGraphAddEventWaitNode")?;
         self.add(|driver, node, after, count| {
             // SAFETY: as in `record`.
             unsafe { driver.cuGraphAddEventWaitNode(node, self.graph, after, count, raw) }
@@ -194,7 +197,14 @@ impl EventScope<'_> {
     /// ```
     #[must_use = "a branch without anything on it changes nothing"]
     pub fn fork(&self) -> Self {
-        Self { graph: self.graph, build: self.build, context: self.context, last: self.last.clone(), _graph: PhantomData }
+        Self {
+            graph: self.graph,
+            build: self.build,
+            context: self.context,
+            last: self.last.clone(),
+            is_shared: self.is_shared,
+            _graph: PhantomData,
+        }
     }
 
     /// What is asked for on this branch from now on runs after all that was asked for on the other.
@@ -223,6 +233,13 @@ impl EventScope<'_> {
     }
 
     /// A node behind what is there so far.
+    /// The driver's event, which is about to be a node.
+    fn share<M: Mode>(&self, event: &Event<M>, call: &'static str) -> Result<CUevent> {
+        let raw = event.share(self.context, call, (self.graph, self.build))?;
+        self.is_shared.set(self.is_shared.get() || event.is_interprocess());
+        Ok(raw)
+    }
+
     fn add(&self, add: impl FnOnce(&Driver, *mut CUgraphNode, *const CUgraphNode, usize) -> Answer) -> Result<()> {
         let _current = self.context.enter()?;
         let mut last = self.last.borrow_mut();

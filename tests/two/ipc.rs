@@ -121,6 +121,26 @@ fn captures_wait_for_no_interprocess_event_of_the_other_device() -> Result<()> {
     near.capture::<Error>(CaptureMode::Relaxed, |_| event.wait(&second)).map(drop)
 }
 
+/// Nor do graphs that are safe to launch, of which clones and executables know it.
+#[test]
+fn graphs_with_interprocess_events_run_on_streams_of_their_context() -> Result<()> {
+    let [first, second] = streams();
+    let (shared, plain) = (Event::interprocess(), Event::new());
+    let waits = first.capture_events::<Error>(|scope| scope.fork().wait_event(&shared))?;
+    let records = first.capture_events::<Error>(|scope| scope.record(&shared))?;
+    for graph in [waits.try_clone()?, waits, records] {
+        let mut exec = graph.instantiate()?;
+        drop(graph);
+        assert_refused(exec.launch(&second));
+        exec.launch(&first)?;
+    }
+    first.capture_events::<Error>(|scope| scope.record(&plain))?.instantiate()?.launch(&second)?;
+    first.synchronize()?;
+    second.synchronize()?;
+    assert!(shared.query()? && plain.query()?);
+    Ok(())
+}
+
 /// T447: events order devices across processes: what one waits for is of the other's device, and the data with it.
 #[test]
 fn a_stream_waits_for_an_event_of_the_other_device_and_process() {
