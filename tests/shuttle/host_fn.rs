@@ -21,7 +21,6 @@ use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use outcome::Outcome;
-use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::{check_pct, check_random, thread};
 use tickets::{Ticket, Tickets};
@@ -69,6 +68,10 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Something was found, and no other thread is to run before it is told.
+            return;
+        }
         let before = self.fates[self.number].drops.fetch_add(1, Ordering::SeqCst);
         assert_eq!(before, 0, "function {} is freed twice", self.number);
     }
@@ -79,8 +82,9 @@ struct Shared {
     tickets: Tickets<Function>,
     fates: Arc<[Fate]>,
     outcomes: [Arc<Outcome<usize>>; COUNT],
-    /// The ticket given out last.
-    newest: Mutex<[usize; COUNT]>,
+    /// The ticket given out last, for each place. No lock: one that is held while a thread beside it panics is poisoned, and
+    /// the next panic would hide what was found.
+    newest: [AtomicUsize; COUNT],
 }
 
 const COUNT: usize = 3;
@@ -110,12 +114,12 @@ fn driver_calls_twice(find: Find) {
         tickets: Tickets::new(),
         fates: (0..COUNT).map(|_| Fate::default()).collect(),
         outcomes: std::array::from_fn(|_| Arc::new(Outcome::new())),
-        newest: Mutex::new([0; COUNT]),
+        newest: Default::default(),
     });
     let launch = |number: usize| {
         let (ticket, _) = shared.tickets.put(shared.function(number)).unwrap();
         let ticket = ticket.to_raw().addr();
-        shared.newest.lock().unwrap()[place(ticket)] = ticket;
+        shared.newest[place(ticket)].store(ticket, Ordering::SeqCst);
         let shared = shared.clone();
         let driver = thread::spawn(move || {
             for _ in 0..2 {
@@ -153,7 +157,7 @@ fn a_function_runs_or_is_given_up_and_once() {
 fn a_planted_call_that_checks_no_generation_is_found() {
     explore(|| {
         driver_calls_twice(|shared, ticket, number| {
-            let newest = shared.newest.lock().unwrap()[place(ticket)];
+            let newest = shared.newest[place(ticket)].load(Ordering::SeqCst);
             find(shared, newest, number)
         });
     });
