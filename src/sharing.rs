@@ -38,11 +38,15 @@ fn handles() -> MutexGuard<'static, Option<HashMap<Shared, (Bytes, Origin)>>> {
     HANDLES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of threads that export at once one asks the driver, and the others take what it has [kept](keep): an object has
-/// one handle.
-pub(crate) fn exporting() -> MutexGuard<'static, ()> {
+/// The handle that is `known`, or else what `export` gives, which [keeps](keep) it: of threads that export at once one asks
+/// the driver, since an object has one handle. What is known waits for nobody.
+pub(crate) fn known_or_exported(known: impl Fn() -> Option<Bytes>, export: impl FnOnce() -> Result<Bytes>) -> Result<Bytes> {
     static EXPORTING: Mutex<()> = Mutex::new(());
-    EXPORTING.lock().unwrap_or_else(PoisonError::into_inner)
+    if let Some(handle) = known() {
+        return Ok(handle);
+    }
+    let _one_at_a_time = EXPORTING.lock().unwrap_or_else(PoisonError::into_inner);
+    known().map_or_else(export, Ok)
 }
 
 /// Keeps the handle of an object until that is [forgotten](forget).

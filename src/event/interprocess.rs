@@ -27,20 +27,19 @@ impl Event<Interprocess> {
                 _ => Err(error),
             })?
         };
-        let _one_at_a_time = sharing::exporting();
-        if let Some(handle) = self.inner.ipc_handle() {
-            return Ok(handle);
-        }
-        let _current = context.enter()?;
-        let mut handle = CUipcEventHandle { reserved: [0; 64] };
-        // SAFETY: the event is alive: its context is, and self holds it. The out pointer is a live local.
-        let answer = unsafe { context.driver().cuIpcGetEventHandle(&raw mut handle, raw) };
-        if !answer.is_ok() {
-            return Err(sharing::refused_in(context, answer, IpcRefusal::NotExportable));
-        }
-        let handle = sharing::from_c(handle.reserved);
-        self.inner.keep_ipc_handle(raw, context, handle, Origin::Exported);
-        Ok(handle)
+        let export = || {
+            let _current = context.enter()?;
+            let mut handle = CUipcEventHandle { reserved: [0; 64] };
+            // SAFETY: the event is alive: its context is, and self holds it. The out pointer is a live local.
+            let answer = unsafe { context.driver().cuIpcGetEventHandle(&raw mut handle, raw) };
+            if !answer.is_ok() {
+                return Err(sharing::refused_in(context, answer, IpcRefusal::NotExportable));
+            }
+            let handle = sharing::from_c(handle.reserved);
+            self.inner.keep_ipc_handle(raw, context, handle, Origin::Exported);
+            Ok(handle)
+        };
+        sharing::known_or_exported(|| self.inner.ipc_handle(), export)
     }
 
     /// The event that another process has exported.

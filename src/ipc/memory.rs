@@ -24,7 +24,7 @@ use crate::sharing::{self, Bytes, Origin, Shared};
 /// that does so. [`close`](Self::close) tells how it went. Work of other contexts that reaches the memory is not
 /// waited for. It may not return at all while a stream of the context waits for a record whose process was killed:
 /// [`Event::from_ipc_handle`](crate::Event::from_ipc_handle) says under "Ordering" what one driver did. The call is made so
-/// that it does not end a stream capture of this thread (not yet seen on hardware).
+/// that it does not end a stream capture of this thread.
 ///
 /// ```
 /// use cuda_streams::{Device, IpcMemory};
@@ -153,16 +153,15 @@ impl IpcMemory {
     #[doc(alias = "cuIpcGetMemHandle")]
     pub fn ipc_handle(&self) -> Result<IpcMemHandle> {
         self.context.alive()?;
-        let _one_at_a_time = sharing::exporting();
-        let known = self.imported.as_deref().copied().or_else(|| sharing::handle_of(self.key()));
-        if let Some(handle) = known {
-            return Ok(IpcMemHandle::from_bytes(handle));
-        }
-        let _current = self.context.enter()?;
-        let refused = |answer| sharing::refused_in(self.context, answer, IpcRefusal::NotExportable);
-        let handle = export(self.context.driver(), self.address).map_err(refused)?;
-        sharing::keep(self.key(), handle, Origin::Exported);
-        Ok(IpcMemHandle::from_bytes(handle))
+        let known = || self.imported.as_deref().copied().or_else(|| sharing::handle_of(self.key()));
+        let export = || {
+            let _current = self.context.enter()?;
+            let refused = |answer| sharing::refused_in(self.context, answer, IpcRefusal::NotExportable);
+            let handle = export(self.context.driver(), self.address).map_err(refused)?;
+            sharing::keep(self.key(), handle, Origin::Exported);
+            Ok(handle)
+        };
+        sharing::known_or_exported(known, export).map(IpcMemHandle::from_bytes)
     }
 
     /// How many bytes there are: in every process that has it the same.
