@@ -236,6 +236,18 @@ pub enum Error {
         code: Option<ErrorCode>,
     },
 
+    /// A record of an interprocess event in a stream capture, where the event would mark an edge of the graph, and the
+    /// other processes know of no graph. The capture goes on.
+    #[error(
+        "`{call}`: an interprocess event cannot be recorded in a stream capture, unless it was made with `EventOptions::external(true)`"
+    )]
+    NotExternal {
+        /// The driver function.
+        call: &'static str,
+        /// The driver's answer.
+        code: ErrorCode,
+    },
+
     /// Bytes that are to be an interprocess handle, and are not as many.
     #[error("interprocess {what} handles have 64 bytes, not {bytes}")]
     HandleLength {
@@ -311,7 +323,10 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Driver { code, .. } | Self::IpcRefused { code, .. } | Self::CaptureInvalidated { code, .. } => Some(*code),
+            Self::Driver { code, .. }
+            | Self::IpcRefused { code, .. }
+            | Self::CaptureInvalidated { code, .. }
+            | Self::NotExternal { code, .. } => Some(*code),
             Self::ContextDestroyed { .. } => Some(ErrorCode::CONTEXT_IS_DESTROYED),
             Self::ContextMismatch(mismatch) => mismatch.code,
             Self::NotRecorded { code, .. }

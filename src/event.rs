@@ -48,7 +48,7 @@ pub use view::{AsEvent, EventRef};
 ///
 /// Making one costs nothing: the driver's event is created at the first record, in the context of
 /// the stream. From then on the event belongs to that context; streams of every device can wait for
-/// it. Dropping an event whose work is pending is fine, and waits that are enqueued still hold.
+/// it, unless it is an interprocess one. Dropping an event whose work is pending is fine, and waits that are enqueued still hold.
 ///
 /// All methods take `&self`, on any thread at any time; `Arc<Event>` shares one. An array of events
 /// is `std::array::from_fn(|_| Event::new())`.
@@ -105,6 +105,7 @@ impl<M: Mode> Event<M> {
     ///
     /// * [`Error::ContextMismatch`]: the event belongs to another context than the stream
     /// * [`Error::Capturing`]: on the legacy default stream, while this crate captures a blocking stream
+    /// * [`Error::NotExternal`]: an interprocess event, on a stream that is being captured
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work; at the first record
     ///   `OUT_OF_MEMORY`
@@ -144,8 +145,8 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Captured`]: last recorded inside a stream capture that has ended
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
-    /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless it is known to be
-    ///   complete. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a stream of the event's
+    /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless the wait is left out
+    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a stream of the event's
     ///   context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
     ///   for, which an event that was never recorded is not

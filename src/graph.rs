@@ -91,7 +91,7 @@ impl Work for Contained {}
 pub struct Graph<W: Work = Foreign> {
     raw: CUgraph,
     context: Context,
-    /// Whether this crate has put an interprocess event into it: see [`GraphExec`].
+    /// Whether its [`EventScope`] has put an interprocess event into it: see [`GraphExec`].
     is_shared: bool,
     work: PhantomData<fn() -> W>,
 }
@@ -139,6 +139,9 @@ impl Graph {
     /// * memory, and whatever else others have put into the graph
     ///
     /// Where a module was unloaded, or such an event destroyed, the driver crashes (seen with 580.159.04).
+    ///
+    /// What it becomes is [uploaded](GraphExec::upload) and launched on streams of one context only, if interprocess events of
+    /// that are in it: what a driver does otherwise is not known.
     ///
     /// # Errors
     ///

@@ -56,7 +56,8 @@ impl AsStream for CudaStream {
 /// ```
 impl AsEvent for CudaEvent {
     fn as_event(&self) -> EventRef<'_> {
-        // SAFETY: cudarc keeps the event, and the context that it was made in, alive while `self` is borrowed.
+        // SAFETY: cudarc keeps the event, and the context that it was made in, alive while `self` is borrowed; it makes none for
+        // other processes: that takes two flags, and cudarc passes one.
         unsafe { EventRef::of_other_crate(self.cu_event().cast(), home(self.context())) }
     }
 }

@@ -72,6 +72,7 @@ fn every_mode_can_be_external() {
     assert_eq!(graph(&stream, |stream| stream.record(&plain)).is_empty(), Ok(true));
     let interprocess: EventOptions<Interprocess> = EventOptions::new().external(true).interprocess();
     assert!(interprocess.build().is_interprocess());
+    check::<Interprocess>(&interprocess.build(), &stream);
 }
 
 /// T31

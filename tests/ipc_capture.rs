@@ -7,10 +7,31 @@ use common::beside::beside;
 use common::peer::{Link, play};
 use common::shared::{SharedWords, say_event};
 use common::{device, raw, streams};
-use cuda_streams::{CaptureStatus, Event, EventOptions, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory, Result, Stream};
+use cuda_streams::{
+    CaptureMode, CaptureStatus, Error, ErrorCode, Event, EventOptions, EventStatus, Interprocess, IpcEventHandle, IpcMemHandle, IpcMemory,
+    Result, Stream,
+};
 
 fn new_event() -> Result<Event<Interprocess>> {
     device().event(EventOptions::new().interprocess())
+}
+
+/// An edge of a graph is nothing to other processes. The capture lives on, also one of others.
+#[test]
+fn a_record_in_a_capture_is_refused() {
+    let [stream] = streams();
+    let (event, code) = (new_event().unwrap(), ErrorCode::STREAM_CAPTURE_UNSUPPORTED);
+    let refused = Err(Error::NotExternal { call: "cuEventRecord", code });
+    let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
+        assert_eq!(scope.record(&event), refused);
+        Ok(())
+    });
+    assert_eq!(graph.unwrap().is_empty(), Ok(true));
+    beside_one_of_others(&stream, || {
+        assert_eq!(event.record(&stream), refused);
+        Ok(())
+    });
+    assert_eq!(event.status(), Ok(EventStatus::NotRecorded));
 }
 
 /// Does `f` on the thread of a capture that this crate knows nothing of.

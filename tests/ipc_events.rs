@@ -7,7 +7,7 @@ use common::hold::Hold;
 use common::peer::{Link, Peer, Result, play};
 use common::shared::{SharedWords, hear_event, release_for, returns_after_release_by, say_event};
 use common::{device, streams};
-use cuda_streams::{AsEvent, Device, Event, EventOptions, EventStatus, IpcEventHandle};
+use cuda_streams::{AsEvent, CaptureMode, Device, Error, Event, EventOptions, EventStatus, Interprocess, IpcEventHandle};
 
 /// T58: the importer waits for the exporter's work and records again, for which the exporter waits.
 #[test]
@@ -235,6 +235,58 @@ fn t376_a_collector_waits_for_the_events_of_all_workers() {
         }
         drop(events);
         workers.into_iter().for_each(Peer::end);
+        Ok(())
+    });
+}
+
+/// By the node of an external event: for the other process it is a record as any other, and its own a wait of the graph.
+#[test]
+fn a_launch_is_a_record_for_other_processes_and_waits_for_theirs() {
+    const EXTERNAL: EventOptions<Interprocess> = EventOptions::new().interprocess().external(true);
+    fn child(parent: &mut Link) -> Result {
+        let ([stream], mut data) = (streams(), SharedWords::hear(parent));
+        let (launched, answered) = (hear_event(parent), hear_event(parent));
+        let (mut seen, nine) = (SharedWords::new(device(), 0), SharedWords::new(device(), 9));
+        parent.expect("launched");
+        assert!(!launched.query()?);
+        stream.wait_event(&launched)?;
+        seen.copy_from(&stream, &data);
+        data.copy_from(&stream, &nine);
+        answered.record(&stream)?;
+        parent.tell("recorded");
+        returns_after_release_by(parent, || stream.synchronize())?;
+        assert_eq!(seen.read(), 7);
+        assert!(launched.query()? && answered.query()?);
+        parent.expect_end();
+        Ok(())
+    }
+    play("a_launch_is_a_record_for_other_processes_and_waits_for_theirs", &[("child", child)], |cast| {
+        let [first, second] = streams();
+        let (mut data, mut seen) = (SharedWords::new(device(), 0), SharedWords::new(device(), 0));
+        let seven = SharedWords::new(device(), 7);
+        let (launched, answered) = (device().event(EXTERNAL)?, device().event(EXTERNAL)?);
+        let records = first.capture::<Error>(CaptureMode::default(), |scope| scope.record(&launched))?;
+        let waits = first.capture::<Error>(CaptureMode::default(), |scope| scope.wait_event(&answered))?;
+        // SAFETY: each holds nothing but its event, which it keeps.
+        let (mut records, mut waits) = unsafe { (records.instantiate()?, waits.instantiate()?) };
+        let mut child = cast.start("child");
+        data.say(&mut child);
+        say_event(&mut child, &launched);
+        say_event(&mut child, &answered);
+        let hold = Hold::new(&first);
+        data.copy_from(&first, &seven);
+        // SAFETY: as above, and the stream is of the event's context.
+        unsafe { records.launch(&first) }?;
+        child.tell("launched");
+        child.expect("recorded");
+        // SAFETY: as above.
+        unsafe { waits.launch(&second) }?;
+        seen.copy_from(&second, &data);
+        assert!(!second.query()?, "it waits for the child, who waits for what is held here");
+        release_for(&mut child, hold);
+        second.synchronize()?;
+        assert_eq!(seen.read(), 9);
+        child.end();
         Ok(())
     });
 }

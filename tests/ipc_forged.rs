@@ -102,7 +102,7 @@ fn forged_handles_are_refused_or_open_something() {
         let [stream] = streams();
         let (event, data) = (stream.record_event_with(EventOptions::new().interprocess())?, SharedWords::new(device(), 7));
         let (good_event, good_memory) = (*event.ipc_handle()?.as_bytes(), *data.memory().ipc_handle()?.as_bytes());
-        let (mut first, mut crashes, mut outcomes) = (0, 0, BTreeMap::new());
+        let (mut first, mut crashes, mut late, mut outcomes) = (0, 0, 0, BTreeMap::new());
         while first < HANDLES && crashes < CRASHES {
             let mut opener = cast.start("opener");
             say_event(&mut opener, &event);
@@ -117,6 +117,10 @@ fn forged_handles_are_refused_or_open_something() {
                 None => {
                     let until = (first + BATCH).min(HANDLES);
                     assert_eq!(said.len(), 2 * (until - first), "{last}");
+                    if !status.success() {
+                        note(format_args!("the process with the handles {first} to {} ends at its end in {status}", until - 1));
+                        late += 1;
+                    }
                     until - 1
                 }
                 Some(last) => {
@@ -130,14 +134,16 @@ fn forged_handles_are_refused_or_open_something() {
             };
             first = last + 1;
         }
-        note(format_args!("of {first} forged handles {crashes} end the process; the others: {outcomes:?}"));
+        note(format_args!(
+            "of {first} forged handles {crashes} end the process, and {late} processes end in a crash once theirs are done; the others: {outcomes:?}"
+        ));
         assert_eq!(first, HANDLES, "{crashes} of these handles have ended the process, and the rest was not opened");
         assert!(outcomes["opened"] >= HANDLES / 8, "those that nobody changed: {outcomes:?}");
         assert_eq!(outcomes.values().sum::<usize>() + crashes, HANDLES);
         assert_eq!(data.read(), 7, "the memory is as it was");
         event.record(&stream)?;
         event.synchronize()?;
-        assert!(crashes == 0 || !is_software(), "the software driver crashes");
+        assert!(crashes + late == 0 || !is_software(), "the software driver crashes");
         Ok(())
     });
 }

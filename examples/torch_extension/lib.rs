@@ -52,12 +52,13 @@ impl Extension {
     ///
     /// # Safety
     ///
-    /// The stream and the event are alive, the integers are there until the kernel has run.
+    /// The stream and the event are alive, and the event is none for other processes; the integers are there until the kernel
+    /// has run.
     unsafe fn double(&self, stream: *mut c_void, ready: *mut c_void, data: u64, count: u32) -> Result<()> {
         // SAFETY: alive, says the caller, and of the device's primary context, as all of PyTorch's.
         let torch = unsafe { ExternalStream::from_raw(stream) }?;
         if !ready.is_null() {
-            // SAFETY: alive, says the caller.
+            // SAFETY: alive, and of this process only, says the caller.
             let ready = unsafe { EventRef::from_raw(ready) };
             self.stream.wait_event(ready)?;
         }

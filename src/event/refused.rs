@@ -1,5 +1,6 @@
 //! Why the driver has refused a call on an event.
 
+use super::flags::EventFlags;
 use super::inner::Inner;
 use super::{captured, mismatch};
 use crate::context::Context;
@@ -22,6 +23,9 @@ impl Inner {
             Some(ErrorCode::INVALID_HANDLE) if home != other => self.mismatch(answer.call(), other.name(), answer.code()),
             Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
                 home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
+            }
+            Some(code @ ErrorCode::STREAM_CAPTURE_UNSUPPORTED) if self.flags().contains(EventFlags::INTERPROCESS) => {
+                Error::NotExternal { call: answer.call(), code }
             }
             _ => other.refused(answer),
         }

@@ -232,7 +232,6 @@ impl<'g> EventScope<'g> {
         }
     }
 
-    /// A node behind what is there so far.
     /// The driver's event, which is about to be a node.
     fn share<M: Mode>(&self, event: &Event<M>, call: &'static str) -> Result<CUevent> {
         let raw = event.share(self.context, call, (self.graph, self.build))?;
@@ -240,6 +239,7 @@ impl<'g> EventScope<'g> {
         Ok(raw)
     }
 
+    /// A node behind what is there so far.
     fn add(&self, add: impl FnOnce(&Driver, *mut CUgraphNode, *const CUgraphNode, usize) -> Answer) -> Result<()> {
         let _current = self.context.enter()?;
         let mut last = self.last.borrow_mut();

@@ -37,8 +37,8 @@ use crate::handle::{AsStream, Object};
 pub struct GraphExec<W: Work = Foreign> {
     raw: CUgraphExec,
     context: Context,
-    /// It has an interprocess event: streams of other contexts are refused without asking the driver, as for a
-    /// [wait](crate::Event::wait).
+    /// It is of this crate's own operations, with an interprocess event: streams of other contexts are refused without asking
+    /// the driver, as for a [wait](crate::Event::wait). For what was captured the caller of `instantiate` sees to it.
     is_shared: bool,
     work: PhantomData<fn() -> W>,
 }
@@ -90,11 +90,11 @@ impl GraphExec {
     /// * modules of captured kernels, and events that were captured by others with the external flag
     ///
     /// The stream is of the context of the interprocess events in it, if there are any: what a driver does otherwise is not
-    /// known. And the work does not race with other work on that memory.
+    /// known, and nobody looks. And the work does not race with other work on that memory.
     ///
     /// # Errors
     ///
-    /// Those of [`GraphExec::<Contained>::launch`](GraphExec#method.launch).
+    /// Those of [`GraphExec::<Contained>::launch`](GraphExec#method.launch), but for interprocess events.
     ///
     /// ```
     /// use cuda_streams::{CaptureMode, Device, Error};
@@ -158,7 +158,8 @@ impl<W: Work> GraphExec<W> {
         let raw = self.raw;
         let _current = self.context.enter()?;
         self.enqueue(stream, "cuGraphUpload", |driver, stream| {
-            // SAFETY: as in `run`; nothing of what it holds runs, so what its nodes refer to is not needed.
+            // SAFETY: as in `run`; nothing of what it holds runs, so what its nodes refer to is not needed. Of interprocess events
+            // among that see `is_shared`.
             unsafe { driver.cuGraphUpload(raw, stream) }
         })
     }

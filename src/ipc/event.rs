@@ -19,8 +19,8 @@ impl Event<Interprocess> {
     /// thread's current driver context. Never on device 0 by default; [`bind`](Self::bind) names a device.
     ///
     /// The others may record it from now on, so that this crate asks the driver each time instead of answering
-    /// from what it remembers, as after [`as_raw`](Self::as_raw). Keep it while they use it: what theirs does
-    /// after this one is dropped is undefined by the driver's documentation.
+    /// from what it remembers, as after [`as_raw`](Self::as_raw). Keep it while they use it, their graphs included: what
+    /// theirs does after this one is dropped is undefined by the driver's documentation.
     ///
     /// # Errors
     ///
@@ -79,8 +79,8 @@ impl Event<Interprocess> {
     /// * The process that has made the event has not destroyed it, and has not ended, when this is called: the driver
     ///   need not notice (580.159.04 opened an event in either case), and what it opens may be somebody else's by then, as
     ///   addresses and process ids recur.
-    /// * Nor does it destroy the event while this one, or work that waits for it, is there. (From now on it may end, and
-    ///   be killed.)
+    /// * Nor does it destroy the event while this one, a graph with a node of it or what was made of that, or work that waits
+    ///   for it, is there. (From now on it may end, and be killed.)
     /// * Both processes have the same process ids and the same `/dev/shm`, which two containers need not: a process id in
     ///   the handle may be another's here.
     ///
