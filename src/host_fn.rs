@@ -158,7 +158,7 @@ impl<T> Shared<T> {
     /// The function will not run, for this reason, unless it runs already.
     fn give_up(&self, error: Error) {
         if let Some(job) = running::take(self.ticket) {
-            job.give_up(error);
+            job.give_up(self.context, error);
         }
     }
 }

@@ -53,6 +53,7 @@ mod host_fn;
 #[cfg(feature = "cudarc-interop")]
 mod interop;
 mod ipc;
+mod owners;
 mod poll;
 mod reaper;
 mod sharing;

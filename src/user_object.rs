@@ -4,17 +4,17 @@
 use std::ffi::{c_uint, c_void};
 use std::ptr;
 
-use crate::context::{Context, Relaxed};
-use crate::driver::{Answer, CUgraph, CUuserObject, Driver};
+use crate::context::Context;
+use crate::driver::{Answer, CUgraph, CUuserObject};
 use crate::error::{Error, Result};
-use crate::exceptions::{self, HostFunction};
+use crate::exceptions::HostFunction;
 use crate::guard::Kept;
-use crate::reaper;
+use crate::owners;
 
 /// What the driver has the address of.
 struct Held {
     kept: Option<Kept>,
-    driver: &'static Driver,
+    context: Context,
 }
 
 /// Has the graph and everything made of it keep something alive. It is dropped when they are gone: never on a thread of
@@ -26,7 +26,7 @@ struct Held {
 pub(crate) unsafe fn attach(context: Context, graph: CUgraph, kept: impl Send + 'static) -> Result<()> {
     // SAFETY: the caller's contract.
     unsafe { attach_or_return(context, graph, Box::new(kept)) }.map_err(|(kept, error)| {
-        drop_now(context, kept);
+        owners::drop_now(context, kept);
         error
     })
 }
@@ -47,7 +47,7 @@ pub(crate) unsafe fn attach_or_return(context: Context, graph: CUgraph, kept: Ke
         Ok(current) => current,
         Err(error) => return Err((kept, error)),
     };
-    let data = Box::into_raw(Box::new(Held { kept: Some(kept), driver }));
+    let data = Box::into_raw(Box::new(Held { kept: Some(kept), context }));
     let mut object: CUuserObject = ptr::null_mut();
     // SAFETY: the out pointer is a live local; `data` is what `destroy` takes, and it is called once.
     let created = unsafe { driver.cuUserObjectCreate(&raw mut object, data.cast(), Some(destroy), 1, NO_DESTRUCTOR_SYNC) };
@@ -75,26 +75,13 @@ fn returned(context: Context, answer: Answer, kept: Option<Kept>) -> Result<(), 
     context.check(answer).map_err(|error| (kept.unwrap_or_else(|| Box::new(())), error))
 }
 
-/// Drops it so that it ends no capture.
-pub(crate) fn drop_now(context: Context, kept: impl Send) {
-    let _relaxed = exceptions::check().ok().and_then(|()| Relaxed::beside_captures(context.driver()));
-    drop(kept);
-}
-
-/// The same soon after, on another thread.
-pub(crate) fn drop_later(driver: &'static Driver, kept: impl Send + 'static) {
-    reaper::later(move || {
-        let _relaxed = Relaxed::enter(driver);
-        drop(kept);
-    });
-}
-
-/// The last reference is gone. On a thread of the driver's, which must not call the driver: it only queues.
+/// The last reference is gone. Inside a call of the driver's, or on a thread of its own: it must not call the driver, and
+/// only queues.
 unsafe extern "C" fn destroy(data: *mut c_void) {
     let _inside = HostFunction::enter();
     // SAFETY: made by `attach`, and the driver calls this once.
-    let Held { kept, driver } = *unsafe { Box::from_raw(data.cast::<Held>()) };
+    let Held { kept, context } = *unsafe { Box::from_raw(data.cast::<Held>()) };
     if let Some(kept) = kept {
-        drop_later(driver, kept);
+        owners::drop_later(context, kept);
     }
 }

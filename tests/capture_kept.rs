@@ -8,13 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use common::hold::Hold;
 use common::{drops_are_done, expect_misuse, raw, streams};
 use cuda_streams::{CaptureMode, CaptureScope, CaptureStatus, Error, Event, EventOptions, Graph, Result, Stream};
+use cudarc::driver::{CudaContext, CudaSlice};
 
 const MODE: CaptureMode = CaptureMode::ThreadLocal;
 
@@ -169,6 +170,38 @@ fn what_others_have_ended_has_what_it_needs_for_good() -> Result<()> {
     }
     drop(graph);
     assert!(is_kept(&owner, &stream), "nobody tells when their graph is gone");
+    Ok(())
+}
+
+/// cudarc's slices free their memory on the default stream of the current context.
+#[test]
+fn what_is_given_up_is_dropped_with_its_context_current() -> Result<()> {
+    type Slice = CudaSlice<u32>;
+    type Way = fn(&Stream, (Slice, Sender<()>)) -> Result<()>;
+    let ways: [(&str, Way); 4] = [
+        ("kept by a capture", |stream, owner| stream.capture::<Error>(MODE, |scope| scope.keep(owner)).map(drop)),
+        ("kept without one", |stream, owner| stream.capture_events::<Error>(|scope| scope.keep(owner)).map(drop)),
+        ("captured by a function", |stream, owner| {
+            let function = move || drop(owner.1.send(()));
+            stream.capture::<Error>(MODE, |scope| scope.host_fn(function)).map(drop)
+        }),
+        ("a result that nobody wants", |stream, owner| {
+            let hold = Hold::new(stream);
+            drop(stream.launch_host_fn(move || owner)?);
+            hold.release();
+            Ok(())
+        }),
+    ];
+    let [stream] = streams();
+    let cudarc = CudaContext::new(stream.device().ordinal() as usize).unwrap();
+    for (name, way) in ways {
+        let slice = cudarc.default_stream().alloc_zeros(64).unwrap();
+        cudarc.default_stream().synchronize().unwrap();
+        let (tell, told) = channel();
+        way(&stream, (slice, tell))?;
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected), "{name}");
+        assert_eq!(cudarc.check_err(), Ok(()), "{name}");
+    }
     Ok(())
 }
 

@@ -220,10 +220,14 @@ fn in_a_capture_of_others_they_are_nodes_too() {
     let raw = raw::end_capture(&stream).unwrap();
     // SAFETY: ended just now, of a stream of this context.
     let graph = unsafe { Graph::from_raw(stream.context(), raw) }.unwrap();
+    let handle = event.as_raw().unwrap();
     drop(event);
     assert_eq!(graph.node_count(), Ok(2));
     launch(&mut instantiate(&graph), &stream);
     stream.synchronize().unwrap();
+    drop(graph);
+    drops_are_done(&stream);
+    assert_eq!(raw::event_query(handle), raw::SUCCESS, "nobody tells when their graph is gone");
 }
 
 /// The first record of it, where the event comes into being.

@@ -4,15 +4,16 @@ mod common;
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use common::hold::Hold;
 use common::host_fn::{Drops, MANY, block_on, check_order, running, until};
 use common::{device, returns_after_release, streams};
-use cuda_streams::{Error, EventStatus, ExternalStream, HostFn, Result, Stream};
+use cuda_streams::{CaptureMode, CaptureStatus, Error, EventStatus, ExternalStream, HostFn, Result, Stream};
 use cudarc::driver::{CudaContext, CudaStream, sys};
 
 /// T289, T290
@@ -172,6 +173,26 @@ fn dropping_it_lets_it_run() -> Result<()> {
     stream.synchronize()?;
     drop(finished);
     assert_eq!((results.count(), results.threads()[1]), (2, thread::current().id()));
+    Ok(())
+}
+
+/// Though cudarc's slices call the driver, also while a capture concerns every thread.
+#[test]
+fn what_nobody_wants_is_dropped_so_that_it_ends_no_capture() -> Result<()> {
+    let [stream, other] = streams();
+    let cudarc = CudaContext::new(stream.device().ordinal() as usize).unwrap();
+    let slice = cudarc.default_stream().alloc_zeros::<u32>(64).unwrap();
+    cudarc.default_stream().synchronize().unwrap();
+    let ((tell, told), hold) = (channel::<()>(), Hold::new(&stream));
+    drop(stream.launch_host_fn(move || (slice, tell))?);
+    let graph = other.capture::<Error>(CaptureMode::Global, |scope| {
+        hold.release();
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
+        assert_eq!(scope.status(), Ok(CaptureStatus::Active));
+        Ok(())
+    })?;
+    assert!(graph.is_empty()?);
+    assert_eq!(cudarc.check_err(), Ok(()));
     Ok(())
 }
 

@@ -263,18 +263,20 @@ fn a_launch_is_a_record_for_other_processes_and_waits_for_theirs() {
     play("a_launch_is_a_record_for_other_processes_and_waits_for_theirs", &[("child", child)], |cast| {
         let [first, second] = streams();
         let (mut data, mut seen) = (SharedWords::new(device(), 0), SharedWords::new(device(), 0));
-        let seven = SharedWords::new(device(), 7);
+        let filling = SharedWords::new(device(), 7);
         let (launched, answered) = (device().event(EXTERNAL)?, device().event(EXTERNAL)?);
         let records = first.capture::<Error>(CaptureMode::default(), |scope| scope.record(&launched))?;
         let waits = first.capture::<Error>(CaptureMode::default(), |scope| scope.wait_event(&answered))?;
-        // SAFETY: each holds nothing but its event, which it keeps.
-        let (mut records, mut waits) = unsafe { (records.instantiate()?, waits.instantiate()?) };
+        // SAFETY: it holds nothing but its event, which it keeps.
+        let mut records = unsafe { records.instantiate() }?;
+        // SAFETY: as above.
+        let mut waits = unsafe { waits.instantiate() }?;
         let mut child = cast.start("child");
         data.say(&mut child);
         say_event(&mut child, &launched);
         say_event(&mut child, &answered);
         let hold = Hold::new(&first);
-        data.copy_from(&first, &seven);
+        data.copy_from(&first, &filling);
         // SAFETY: as above, and the stream is of the event's context.
         unsafe { records.launch(&first) }?;
         child.tell("launched");

@@ -8,7 +8,7 @@ use super::word::Seen;
 use super::{Event, Mode};
 use crate::context::{Context, Relaxed};
 use crate::driver::{CUevent, CUgraph};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::exceptions;
 use crate::guard;
 use crate::handle::{Capture, StreamIn, StreamRef};
@@ -36,13 +36,13 @@ impl Inner {
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
             self.check_shared(home, context, CALL)?;
-            self.become_node((raw, home), stream.within(context), capture, CALL)?;
+            let is_kept = self.become_node((raw, home), capture);
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
             if !answer.is_ok() {
                 return Err(self.refused(answer, context));
             }
-            return became_node((raw, home), stream.within(context), capture);
+            return became_node((raw, home), stream.within(context), capture, is_kept);
         }
         let raw = self.handle_or_bind(context, CALL)?;
         let record = || {
@@ -50,7 +50,7 @@ impl Inner {
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecord(raw, stream) })?;
             if answer.is_ok() { Ok(()) } else { Err(self.refused(answer, context)) }
         };
-        match capture.and_then(Capture::id) {
+        match capture.and_then(|capture| capture.id) {
             Some(id) => self.word.record_captured_if(record, |mark| guard::recorded(mark, id)),
             None => self.word.record(record),
         }
@@ -67,15 +67,15 @@ impl Inner {
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
             self.check_shared(home, context, CALL)?;
-            self.become_node((raw, home), stream.within(context), capture, CALL)?;
+            let is_kept = self.become_node((raw, home), capture);
             self.wait_with(raw, context, stream, EXTERNAL)?;
-            return became_node((raw, home), stream.within(context), capture);
+            return became_node((raw, home), stream.within(context), capture, is_kept);
         }
         let seen = self.seen();
         if self.is_never_recorded() {
             return Ok(());
         }
-        let here = capture.and_then(Capture::id);
+        let here = capture.and_then(|capture| capture.id);
         if !seen.is_captured() {
             // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
             if here.is_some_and(guard::is_ours) && !self.is_lent() {
@@ -139,33 +139,20 @@ impl Inner {
     }
 
     /// The graph under capture is about to have it as a node: it records the event with each launch, and the driver's
-    /// event must be there.
-    fn become_node(&self, (raw, home): (CUevent, Context), stream: StreamIn<'_>, capture: Capture, call: &'static str) -> Result<()> {
+    /// event must be there. Whether the graph is to keep it.
+    fn become_node(&self, (raw, home): (CUevent, Context), capture: Capture) -> bool {
         self.set_lent();
-        // Else the driver refuses the node.
-        let Some((id, graph)) = capture.active else { return Ok(()) };
-        if shares::share_in_capture(raw, home, id) {
-            return Ok(());
-        }
-        // If it is open still it is none of this crate's, whose graph this thread must not touch.
-        if stream.view().capture_for(stream.context(), call)?.and_then(Capture::id) != Some(id) {
-            return Err(Error::Driver { call, code: ErrorCode::STREAM_CAPTURE_INVALIDATED });
-        }
-        // SAFETY: the graph is under capture, as the driver said just now, and self holds the event. The capture is of others, who
-        // do not tell when they end it, nor when they use its graph: this relies on their not doing so while this thread
-        // enqueues into it, and on the driver refusing a graph that is gone, as it was seen to in other calls (H200,
-        // 580.159.04).
-        unsafe { shares::share(raw, home, graph, Build::Capture(id)) }
+        capture.id.is_some_and(|id| shares::share_in_capture(raw, home, id))
     }
 }
 
 /// A node was made of an event of this context, in the capture that the stream was in before unless another thread has
-/// replaced that meanwhile: then, or where nobody can tell, the event may be in a graph that does not keep it.
-fn became_node((raw, home): (CUevent, Context), stream: StreamIn<'_>, before: Capture) -> Result<()> {
-    let now = stream.view().capture_for(stream.context(), "cuStreamGetCaptureInfo").map(|now| now.and_then(Capture::id));
-    if now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id()) {
-        return Ok(());
+/// replaced that meanwhile: then, or where nobody can tell, the event may be in a graph that does not keep it. Nor does that
+/// of a capture of others, which they may end and destroy at any time: this thread must not touch it.
+fn became_node((raw, home): (CUevent, Context), stream: StreamIn<'_>, before: Capture, is_kept: bool) -> Result<()> {
+    let now = stream.view().capture_for(stream.context(), "cuStreamGetCaptureInfo").map(|now| now.and_then(|now| now.id));
+    if !is_kept || !now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id) {
+        shares::keep_for_good(raw, home);
     }
-    shares::keep_for_good(raw, home);
     now.map(drop)
 }

@@ -88,7 +88,9 @@ impl<M: Mode> EventOptions<M> {
     /// an event whose [raw handle](Event::as_raw) was given out, nothing is remembered of one that has nodes. It
     /// costs each record and wait a question to the driver, whether the stream is being captured (about 30 ns).
     ///
-    /// The driver's event lives until the last graph with such a node is gone, and what was made of it.
+    /// The driver's event lives until the last graph with such a node is gone, and what was made of it. If the capture was
+    /// not this crate's it lives as long as its context: who ends that capture may destroy the graph at any time, so
+    /// this crate does not touch it.
     ///
     /// ```
     /// use cuda_streams::{CaptureMode, Device, Error, EventOptions};

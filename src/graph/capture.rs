@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::external::ExternalStream;
 use crate::guard::{self, Kept};
 use crate::handle::{AsStream, Capture, StreamRef};
+use crate::owners;
 use crate::reaper;
 use crate::stream::Stream;
 use crate::user_object;
@@ -178,7 +179,7 @@ impl<'s> Running<'s> {
             unsafe { driver.cuStreamBeginCapture_v2(stream, mode.bits()) }
         })?;
         context.check(answer)?;
-        match stream.capture_for(context, CALL).map(|capture| capture.and_then(Capture::id)) {
+        match stream.capture_for(context, CALL).map(|capture| capture.and_then(|capture| capture.id)) {
             Ok(Some(id)) => {
                 open.begun(id);
                 Ok(Self { stream, context, id, open, _watch: watch })
@@ -197,7 +198,7 @@ impl<'s> Running<'s> {
         match self.stream.capture_for(self.context, "cuStreamEndCapture") {
             Ok(None) => return Err(Error::CaptureEndedElsewhere { code: None }),
             // Somebody else's.
-            Ok(Some(now)) if now.id().is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
+            Ok(Some(now)) if now.id.is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
             Ok(Some(Capture { .. })) => {}
             Err(error) => return self.end_now().and(Err(error)),
         }
@@ -236,12 +237,12 @@ impl<'s> Running<'s> {
 
     /// There is no graph that could need it.
     fn drop_kept(&self, kept: impl IntoIterator<Item = Kept>) {
-        kept.into_iter().for_each(|kept| user_object::drop_later(self.context.driver(), kept));
+        kept.into_iter().for_each(|kept| owners::drop_later(self.context, kept));
     }
 
     fn is_open(&self) -> bool {
         let now = self.stream.capture_for(self.context, "cuStreamEndCapture");
-        now.is_ok_and(|now| now.is_some_and(|now| now.id().is_none_or(|id| id == self.id)))
+        now.is_ok_and(|now| now.is_some_and(|now| now.id.is_none_or(|id| id == self.id)))
     }
 }
 

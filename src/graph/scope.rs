@@ -8,7 +8,7 @@ use crate::event::AsEvent;
 use crate::guard;
 use crate::handle::{AsStream, CaptureStatus, StreamRef};
 use crate::host_fn::HostNode;
-use crate::user_object;
+use crate::owners;
 
 /// The stream that is being captured, inside of [`Stream::capture`](crate::Stream::capture): a stream to record on and
 /// to wait with, and what else goes into the graph.
@@ -164,7 +164,7 @@ impl<'s> CaptureScope<'s> {
                 Err(owner) => (owner, Error::CaptureEndedElsewhere { code: None }),
             },
         };
-        user_object::drop_now(self.context, refused);
+        owners::drop_now(self.context, refused);
         Err(error)
     }
 
@@ -219,8 +219,8 @@ impl<'s> CaptureScope<'s> {
     fn check_open(&self) -> Result<()> {
         self.context.alive()?;
         match self.stream.capture_for(self.context, "cuStreamGetCaptureInfo")? {
-            Some(now) if now.id() == Some(self.id) => Ok(()),
-            Some(now) if now.id().is_none() => Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED }),
+            Some(now) if now.id == Some(self.id) => Ok(()),
+            Some(now) if now.id.is_none() => Err(Error::CaptureInvalidated { by: None, code: ErrorCode::STREAM_CAPTURE_INVALIDATED }),
             _ => Err(Error::CaptureEndedElsewhere { code: None }),
         }
     }

@@ -6,7 +6,7 @@ use std::ptr;
 
 use super::{Home, RawStream, StreamRef};
 use crate::context::{Context, Relaxed};
-use crate::driver::{Answer, CUgraph, CUstream, Driver};
+use crate::driver::{Answer, CUstream, Driver};
 use crate::error::{Error, ErrorCode, Result};
 use crate::guard;
 
@@ -36,14 +36,8 @@ impl CaptureStatus {
 /// The capture that a stream is a part of.
 #[derive(Clone, Copy)]
 pub(crate) struct Capture {
-    /// The driver's number of it and the graph that comes into being; `None` if it was invalidated.
-    pub(crate) active: Option<(u64, CUgraph)>,
-}
-
-impl Capture {
-    pub(crate) fn id(self) -> Option<u64> {
-        self.active.map(|(id, _)| id)
-    }
+    /// The driver's number of it; `None` if it was invalidated.
+    pub(crate) id: Option<u64>,
 }
 
 /// A view of a stream with its context, in two registers: what is passed on goes through memory else, also on the way
@@ -100,7 +94,7 @@ impl<'a> StreamIn<'a> {
     #[cold]
     pub(crate) fn may_wait_for(self, other: StreamIn<'_>) -> Result<()> {
         const CALL: &str = "cuStreamWaitEvent";
-        let id = |stream: StreamIn<'_>| Ok(stream.view().capture_for(stream.context, CALL)?.and_then(Capture::id));
+        let id = |stream: StreamIn<'_>| Ok(stream.view().capture_for(stream.context, CALL)?.and_then(|capture| capture.id));
         let Some(here) = id(self)?.filter(|id| guard::is_ours(*id)) else { return Ok(()) };
         if id(other)? == Some(here) { Ok(()) } else { Err(Error::Capturing { call: CALL }) }
     }
@@ -149,8 +143,8 @@ impl StreamRef<'_> {
     /// The capture that it is a part of. For `call`, which is [`Error::Capturing`] on the legacy default stream while
     /// a blocking stream is captured. `context` is the stream's.
     pub(crate) fn capture_for(self, context: Context, call: &'static str) -> Result<Option<Capture>> {
-        let (mut status, mut id, mut graph) = (0, 0, ptr::null_mut());
-        let answer = self.call(context, |driver, stream| info(driver, stream, &mut status, &mut id, &mut graph))?;
+        let (mut status, mut id) = (0, 0);
+        let answer = self.call(context, |driver, stream| info(driver, stream, &mut status, &mut id))?;
         let answer = answer.ok_or(Error::MissingSymbol { symbol: "cuStreamGetCaptureInfo_v3" })?;
         if answer.code() == Some(ErrorCode::STREAM_CAPTURE_IMPLICIT) {
             return Err(Error::Capturing { call });
@@ -158,18 +152,19 @@ impl StreamRef<'_> {
         context.check(answer)?;
         Ok(match CaptureStatus::from_driver(status) {
             CaptureStatus::None => None,
-            CaptureStatus::Active => Some(Capture { active: Some((id, graph)) }),
-            CaptureStatus::Invalidated => Some(Capture { active: None }),
+            CaptureStatus::Active => Some(Capture { id: Some(id) }),
+            CaptureStatus::Invalidated => Some(Capture { id: None }),
         })
     }
 }
 
-fn info(driver: &Driver, stream: CUstream, status: &mut c_uint, id: &mut u64, graph: &mut CUgraph) -> Option<Answer> {
-    let none = ptr::null_mut();
+fn info(driver: &Driver, stream: CUstream, status: &mut c_uint, id: &mut u64) -> Option<Answer> {
+    // Nobody asks for the graph, the nodes and how many they are.
+    let (graph, nodes, count) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: the stream is alive, says the caller; the out pointers are live, or null for what is not wanted.
-    if let Some(answer) = unsafe { driver.cuStreamGetCaptureInfo_v3(stream, status, id, graph, none, ptr::null_mut(), ptr::null_mut()) } {
+    if let Some(answer) = unsafe { driver.cuStreamGetCaptureInfo_v3(stream, status, id, graph, nodes, ptr::null_mut(), count) } {
         return Some(answer);
     }
     // SAFETY: as above.
-    unsafe { driver.cuStreamGetCaptureInfo_v2(stream, status, id, graph, none, ptr::null_mut()) }
+    unsafe { driver.cuStreamGetCaptureInfo_v2(stream, status, id, graph, nodes, count) }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::external::ExternalStream;
 use crate::handle::{AsStream, StreamRef};
+use crate::owners;
 use crate::reaper;
 use crate::stream::Stream;
 
@@ -129,7 +130,7 @@ impl StreamRef<'_> {
             .call(context, |driver, stream| unsafe { driver.cuLaunchHostFunc(stream, Some(running::run), ticket.to_raw()) })
             .and_then(|answer| context.check(answer));
         if let Err(error) = launched {
-            drop(running::take(ticket));
+            owners::drop_now(context, running::take(ticket));
             return Err(error);
         }
         // Without its mark nobody could tell whether it is to run at all: then it does not, unless it does already.

@@ -12,14 +12,14 @@ use super::tickets::{Ticket, Tickets};
 use crate::context::Context;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exceptions::{self, HostFunction};
-use crate::reaper;
-use crate::user_object;
+use crate::owners;
 
 /// What runs once, or never.
 pub(super) trait Job: Send {
-    fn run(self: Box<Self>);
+    /// On a stream of this context.
+    fn run(self: Box<Self>, context: Context);
     /// It will not run, for this reason. What it holds is dropped on another thread.
-    fn give_up(self: Box<Self>, error: Error);
+    fn give_up(self: Box<Self>, context: Context, error: Error);
 }
 
 /// What runs with each launch of a graph.
@@ -41,8 +41,8 @@ impl Entry {
     /// It will not run any more, for this reason.
     fn give_up(self, error: &Error) {
         match self {
-            Self::Once(_, job) => job.give_up(error.clone()),
-            Self::Repeated(context, function) => user_object::drop_later(context.driver(), function),
+            Self::Once(context, job) => job.give_up(context, error.clone()),
+            Self::Repeated(context, function) => owners::drop_later(context, function),
         }
     }
 
@@ -62,21 +62,23 @@ static FUNCTIONS: Tickets<Entry> = Tickets::new();
 pub(super) unsafe extern "C" fn run(ticket: *mut c_void) {
     let _inside = HostFunction::enter();
     match FUNCTIONS.copy_or_take(Ticket::from_raw(ticket), Entry::share) {
-        Some(Entry::Once(_, job)) => job.run(),
-        Some(Entry::Repeated(_, function)) => {
-            let _ = contained(|| (function.0)());
+        Some(Entry::Once(context, job)) => job.run(context),
+        Some(Entry::Repeated(context, function)) => {
+            let _ = contained(context, || (function.0)());
             // What the last share holds may call the driver when it is dropped.
-            Arc::into_inner(function).into_iter().for_each(reaper::drop_later);
+            if let Some(function) = Arc::into_inner(function) {
+                owners::drop_later(context, function);
+            }
         }
         None => {}
     }
 }
 
 /// Calls `f`; a panic goes to the panic hook, and its message comes back.
-fn contained<R>(f: impl FnOnce() -> R) -> Result<R> {
+fn contained<R>(context: Context, f: impl FnOnce() -> R) -> Result<R> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let message = message(&*payload);
-        reaper::drop_later(payload);
+        owners::drop_later(context, payload);
         Error::HostFunctionPanicked { message }
     })
 }
@@ -93,23 +95,23 @@ pub(super) struct Closure<T, F> {
 }
 
 impl<T: Send + 'static, F: FnOnce() -> T + Send + 'static> Job for Closure<T, F> {
-    fn run(self: Box<Self>) {
+    fn run(self: Box<Self>, context: Context) {
         let Self { function, outcome } = *self;
-        let result = contained(function);
+        let result = contained(context, function);
         let mut unwanted = None;
         // Who is woken may panic.
-        let _ = contained(|| unwanted = outcome.fill(result));
+        let _ = contained(context, || unwanted = outcome.fill(result));
         if let Some(Ok(result)) = unwanted
             && mem::needs_drop::<T>()
         {
-            reaper::drop_later(result);
+            owners::drop_later(context, result);
         }
     }
 
-    fn give_up(self: Box<Self>, error: Error) {
+    fn give_up(self: Box<Self>, context: Context, error: Error) {
         let Self { function, outcome } = *self;
-        reaper::drop_later(function);
-        let _ = contained(|| outcome.fill(Err(error)));
+        owners::drop_later(context, function);
+        let _ = contained(context, || outcome.fill(Err(error)));
     }
 }
 
@@ -169,6 +171,8 @@ pub(crate) struct HostNode(Ticket);
 impl HostNode {
     /// For a graph of this context: if that dies, the function is given up.
     pub(crate) fn new(context: Context, function: Box<dyn Fn() + Send + Sync>) -> Result<Self> {
+        // Of a forked child another thread of its parent may have held the lock.
+        exceptions::check()?;
         put_entry(Entry::Repeated(context, Arc::new(Repeated(function)))).map(Self)
     }
 
@@ -185,9 +189,10 @@ impl Drop for HostNode {
         if exceptions::is_forked() {
             return;
         }
-        let entry = FUNCTIONS.take(self.0);
-        if exceptions::in_host_function() {
-            reaper::drop_later(entry);
+        if let Some(entry) = FUNCTIONS.take(self.0)
+            && exceptions::in_host_function()
+        {
+            owners::drop_later(entry.context(), entry);
         }
     }
 }
@@ -274,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_no_text_is_said_to_be_none() {
-        let said = |f: fn()| contained(f).unwrap_err().to_string();
+        let context = crate::Device::get(0).unwrap().context().unwrap();
+        let said = |f: fn()| contained(context, f).unwrap_err().to_string();
         assert_eq!(said(|| panic!("a {}", "text")), "the host function panicked: a text");
         assert_eq!(said(|| std::panic::panic_any(7)), "the host function panicked: its payload is no text");
     }

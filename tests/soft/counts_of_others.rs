@@ -12,10 +12,10 @@ use cudarc::driver::CudaContext;
 use crate::common::contexts::SecondContext;
 use crate::common::hold::Hold;
 use crate::common::theirs::{NON_BLOCKING, TheirEvent, TheirStream};
-use crate::common::{device, on_a_fresh_thread, streams};
+use crate::common::{device, on_a_fresh_thread, raw, streams};
 use crate::counts::{CREATE, expect, sum};
 use crate::live::trim;
-use crate::table::has;
+use crate::table::{has, info};
 
 type Calls = [(&'static str, u64)];
 
@@ -177,6 +177,17 @@ fn an_operation_on_an_event_of_others_is_one_call() {
         assert!(expect(&[("cuEventQuery", 1)], || event.query()), "nothing is remembered");
         expect(&[], || Ok((event.as_raw(), format!("{event:?}"))));
     }
+}
+
+/// The graph of a capture of others may be gone at any time: no call is made on it.
+#[test]
+fn in_a_capture_of_others_nothing_is_asked_of_their_graph() {
+    let ([stream], event) = (streams(), EventOptions::new().external(true).build());
+    event.record(&stream).unwrap();
+    raw::begin_capture(&stream);
+    expect(&sum([&[(info(), 2), ("cuEventRecordWithFlags", 1)]]), || event.record(&stream));
+    expect(&sum([&[(info(), 2), ("cuStreamWaitEvent", 1)]]), || event.wait(&stream));
+    raw::destroy_graph(raw::end_capture(&stream).unwrap());
 }
 
 /// Behind the work that is enqueued so far, so that later work is not waited for.
