@@ -1,10 +1,11 @@
 //! Interprocess events, and streams of other contexts than theirs. Each in a process of its own: some crash it.
 
+use super::graph_events::EXTERNAL;
 use super::graph_nodes::{record as record_node, wait as wait_node};
 use super::two::on_other;
 use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, NON_BLOCKING};
-use crate::handles::INTERPROCESS;
+use crate::handles::{DISABLE_TIMING, INTERPROCESS};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::structs::IpcHandle;
@@ -33,6 +34,12 @@ pub(super) const PROBES: &[Probe] = &[
             [created, d.cuEventRecord(*event, stream), d.cuStreamDestroy_v2(stream)].into()
         })
     }),
+    Probe::alone("interprocess wait in a graph: launched in a second context", |d| {
+        Fixture::alone(d, |f| launched_wait(f, f.second_context()))
+    }),
+    Probe::alone("interprocess record in a graph: launched in a second context", |d| {
+        Fixture::alone(d, |f| launched_record(f, f.second_context()))
+    }),
     Probe::alone("two: a stream of the other waits for an interprocess event", |d| {
         on_other_alone(d, |f, context| waits(f, context, Exported::No))
     }),
@@ -42,6 +49,8 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::alone("two: a record of an interprocess event on the other's stream", |d| on_other_alone(d, records)),
     Probe::alone("two: a graph with an interprocess wait, launched by the other", |d| on_other_alone(d, launched_wait)),
     Probe::alone("two: a graph with an interprocess record, launched by the other", |d| on_other_alone(d, launched_record)),
+    Probe::alone("two: a graph with an interprocess wait, uploaded by the other", |d| on_other_alone(d, uploaded_wait)),
+    Probe::alone("two: an interprocess wait captured, joined to the other's origin", |d| on_other_alone(d, joined_wait)),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -87,6 +96,33 @@ fn launched_wait(f: &Fixture, context: Handle) -> Outcome {
     let pending = f.driver.cuStreamQuery(*launching);
     hold.release();
     [added, instantiated, record, launch, pending, f.driver.cuStreamSynchronize(*launching)].into()
+}
+
+fn uploaded_wait(f: &Fixture, context: Handle) -> Outcome {
+    let (uploading, event, graph) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS), f.empty_graph());
+    let added = wait_node(f, &graph, &[], *event).0;
+    let (instantiated, executable) = graph.instantiate();
+    let upload = f.driver.cuGraphUpload(*executable, *uploading);
+    [added, instantiated, upload, f.driver.cuStreamSynchronize(*uploading)].into()
+}
+
+/// The stream that waits is of the event's context, and the graph is launched where its capture began: on the other's.
+fn joined_wait(f: &Fixture, context: Handle) -> Outcome {
+    let (origin, joined, recording) = (f.stream_in(context, NON_BLOCKING), f.stream(), f.stream());
+    let (fork, event) = (f.event_in(context, DISABLE_TIMING), f.event(INTERPROCESS));
+    let begin = f.begin(*origin);
+    let forked = [f.driver.cuEventRecord(*fork, *origin), f.driver.cuStreamWaitEvent(*joined, *fork, 0)];
+    let wait = f.driver.cuStreamWaitEvent(*joined, *event, EXTERNAL);
+    let back = f.join(*origin, *joined);
+    let (end, graph) = f.end(*origin);
+    let (instantiated, executable) = graph.instantiate();
+    let hold = f.hold(*recording);
+    let record = f.driver.cuEventRecord(*event, *recording);
+    let launch = executable.launch(*origin);
+    let pending = f.driver.cuStreamQuery(*origin);
+    hold.release();
+    let outcome = Outcome::from(begin).and(forked).and(wait).and(back).and([end, instantiated, record, launch, pending]);
+    outcome.and(f.driver.cuStreamSynchronize(*origin))
 }
 
 fn launched_record(f: &Fixture, context: Handle) -> Outcome {
