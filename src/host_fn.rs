@@ -178,12 +178,16 @@ impl<T: Send + 'static> Future for HostFn<T> {
             Poll::Pending => Poll::Pending,
         };
         let answer = poll(&self, context);
-        if answer.is_ready() || !may_ask {
+        if answer.is_ready() {
             return answer;
         }
+        // Also inside a host function: nobody may ever poll again.
         if !self.is_watched {
             let pending: Arc<dyn Pending> = self.shared.clone();
             self.is_watched = watching::watch(Arc::downgrade(&pending));
+        }
+        if !may_ask {
+            return answer;
         }
         if self.shared.look() { Poll::Pending } else { poll(&self, context) }
     }

@@ -6,11 +6,12 @@ mod common;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Context, Poll, Wake, Waker};
 
 use common::contexts::SecondContext;
 use common::hold::Hold;
-use common::host_fn::{Drops, block_on, until};
+use common::host_fn::{Drops, LIMIT, block_on, inside, until};
 use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{child, device, streams};
 use cuda_streams::{AsStream, Error, ErrorCode, ExternalStream, HostFn, Result, Stream};
@@ -44,6 +45,38 @@ fn what_belongs_to_a_dead_context_never_runs_and_is_dropped_once() {
         hold.release();
         until(|| theirs.query());
         assert_eq!((drops.count(), ran.load(Ordering::SeqCst)), (4, 0));
+    });
+}
+
+/// As by an executor that polls where it is woken.
+#[test]
+fn a_future_that_was_polled_inside_a_host_function_is_woken() {
+    struct Tell(Sender<()>);
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+
+    let test = "a_future_that_was_polled_inside_a_host_function_is_woken";
+    child::run(test, child::with_reports, || {
+        let second = SecondContext::new(device());
+        let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+        // SAFETY: the stream lives until the end, and so does its context.
+        let stream = unsafe { ExternalStream::from_raw(theirs.as_raw()) }.unwrap();
+        let (hold, [other], (tell, told)) = (Hold::new(&stream), streams(), channel());
+        let mut future = Box::pin(stream.launch_host_fn(|| ()).unwrap());
+        let (poll, mut future) = inside(&other, move || {
+            let waker = Waker::from(Arc::new(Tell(tell)));
+            (future.as_mut().poll(&mut Context::from_waker(&waker)), future)
+        });
+        assert_eq!(poll, Poll::Pending);
+        stream.context().retire();
+        assert_eq!(told.recv_timeout(LIMIT), Ok(()), "nobody has polled it outside");
+        let over = Err(Error::ContextDestroyed { device: 0 });
+        assert_eq!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(over));
+        hold.release();
+        until(|| theirs.query());
     });
 }
 
