@@ -257,6 +257,15 @@ impl Context {
         }
     }
 
+    /// Whether the driver has it still: also where it is only declared over, by [`retire`](Self::retire). Without ids it
+    /// does, since this is a part of a call, for which whoever ends it waits ([`from_raw`](Self::from_raw)).
+    pub(crate) fn is_in_driver(self) -> bool {
+        match id_of(self.driver(), self.raw()) {
+            Some(id) => id.is_ok_and(|id| Some(id) == self.id()),
+            None => true,
+        }
+    }
+
     /// The result of a call on a handle of this context.
     #[inline]
     pub(crate) fn check(self, answer: Answer) -> Result<()> {

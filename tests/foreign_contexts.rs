@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::HashSet;
+#[cfg(not(miri))]
+use std::sync::Arc;
 use std::sync::Barrier;
 use std::thread;
 
@@ -13,7 +15,7 @@ use common::shared::is_software;
 use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{device, raw, streams};
 #[cfg(not(miri))]
-use cuda_streams::AsStream;
+use cuda_streams::{AsStream, CaptureMode, CaptureScope, CaptureStatus, Event, StreamRef};
 use cuda_streams::{Context, Error, ExternalStream, RawContext, Result};
 use cudarc::driver::CudaContext;
 
@@ -163,4 +165,43 @@ fn a_device_has_a_new_context_after_the_old_one_was_retired() {
         hold.release();
         event.synchronize().unwrap();
     });
+}
+
+/// Left open, a capture would refuse calls of its thread, or of all threads, for good.
+#[cfg(not(miri))]
+#[test]
+fn a_capture_ends_though_its_context_was_retired() {
+    let test = "a_capture_ends_though_its_context_was_retired";
+    // The graphs are leaked, which a report tells when it ends.
+    common::child::run(test, common::child::with_reports, || {
+        for mode in [CaptureMode::Global, CaptureMode::ThreadLocal, CaptureMode::Relaxed] {
+            let [stream, side] = streams();
+            check_capture_ends(stream.as_stream(), mode, |scope| side.wait_stream(scope));
+            assert_eq!([&stream, &side].map(raw::query), [raw::SUCCESS; 2], "they are not captured any more");
+            check_capture_ends(device().per_thread_stream().unwrap(), mode, |scope| scope.host_fn(|| ()));
+            assert_eq!(device().per_thread_stream().unwrap().capture_status(), Ok(CaptureStatus::None));
+        }
+    });
+}
+
+#[cfg(not(miri))]
+fn check_capture_ends(stream: StreamRef<'_>, mode: CaptureMode, work: impl FnOnce(&CaptureScope<'_>) -> Result<()>) {
+    let (owner, context, over) = (Arc::new(()), stream.context().unwrap(), Error::ContextDestroyed { device: 0 });
+    let graph = stream.capture::<Error>(mode, |scope| {
+        scope.keep(owner.clone())?;
+        work(scope)?;
+        thread::scope(|threads| threads.spawn(|| context.retire()).join()).unwrap();
+        assert_eq!(scope.record(Event::new()), Err(over.clone()));
+        Ok(())
+    });
+    assert_eq!(graph.map(drop), Err(over), "{mode:?}");
+    assert_eq!(Arc::strong_count(&owner), 2, "it is kept for good, as the graph is leaked");
+    let works = || {
+        let [fresh] = streams();
+        fresh.record_event()?.synchronize()?;
+        assert!(fresh.query()?);
+        fresh.synchronize()
+    };
+    assert_eq!(works(), Ok(()), "{mode:?}");
+    assert_eq!(thread::scope(|threads| threads.spawn(works).join()).unwrap(), Ok(()), "{mode:?}");
 }

@@ -22,7 +22,7 @@ impl Context {
     ///
     /// `raw` is a living context of the driver that this crate uses. Unless it is a primary context,
     /// it lives until the process ends, or until [`retire`](Self::retire) was called and no call on
-    /// anything that belongs to it is under way.
+    /// anything that belongs to it is under way: nor a [capture](crate::Stream::capture), which its closure ends.
     ///
     /// # Errors
     ///
@@ -48,13 +48,13 @@ impl Context {
 
     /// Declares the context over, before whoever made it destroys it: events and streams of it answer
     /// [`Error::ContextDestroyed`] from now on wherever the driver would be asked, and are leaked, without a driver call.
-    /// (What is known to be complete, or was never recorded, is so still.) So is a capture that is open: it ends when
-    /// the context does. Idle events are forgotten: call [`trim_events`](Self::trim_events) before, where they do not end
-    /// with the context.
+    /// (What is known to be complete, or was never recorded, is so still.) Idle events are forgotten: call
+    /// [`trim_events`](Self::trim_events) before, where they do not end with the context. A capture that is open ends with
+    /// its closure all the same, since the driver has it still, and its graph is leaked.
     ///
-    /// Of a primary context this is needed before somebody resets the device; [`Device::context`] then
-    /// retains the next life. (In a [forked child](Error::ForkedChild) everything is over already, and this
-    /// does nothing.)
+    /// Of a primary context this is needed before somebody resets the device, which waits until no call on anything that
+    /// belongs to it is under way; [`Device::context`] then retains the next life. (In a
+    /// [forked child](Error::ForkedChild) everything is over already, and this does nothing.)
     ///
     /// ```
     /// use cuda_streams::{Device, Error};

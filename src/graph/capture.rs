@@ -9,9 +9,10 @@ use crate::context::Context;
 use crate::current::CurrentStream;
 use crate::driver::{CUgraph, Watch};
 use crate::error::{Error, ErrorCode, Result};
+use crate::exceptions;
 use crate::external::ExternalStream;
 use crate::guard::{self, Kept};
-use crate::handle::{AsStream, Capture, StreamRef};
+use crate::handle::{AsStream, StreamRef};
 use crate::owners;
 use crate::reaper;
 use crate::stream::Stream;
@@ -193,19 +194,30 @@ impl<'s> Running<'s> {
 
     /// Ends it, if it is still there to be ended.
     fn end(self) -> Result<Graph> {
-        // A forked child has no capture, and a dead context none either.
-        self.context.alive()?;
-        match self.stream.capture_for(self.context, "cuStreamEndCapture") {
-            Ok(None) => return Err(Error::CaptureEndedElsewhere { code: None }),
-            // Somebody else's.
-            Ok(Some(now)) if now.id.is_some_and(|id| id != self.id) => return Err(Error::CaptureEndedElsewhere { code: None }),
-            Ok(Some(Capture { .. })) => {}
-            Err(error) => return self.end_now().and(Err(error)),
+        // A forked child has no capture.
+        exceptions::check()?;
+        if self.context.has_died() {
+            self.end_retired();
+            return Err(self.context.destroyed());
         }
-        match self.end_now() {
-            // It may be open still, and nobody else ends it.
-            Err(error @ Error::Driver { .. }) if self.is_open() => self.end_now().and(Err(error)),
-            ended => ended,
+        match self.is_open() {
+            Ok(false) => Err(Error::CaptureEndedElsewhere { code: None }),
+            Ok(true) => match self.end_now() {
+                // It may be open still, and nobody else ends it.
+                Err(error @ Error::Driver { .. }) if self.is_open() == Ok(true) => self.end_now().and(Err(error)),
+                ended => ended,
+            },
+            Err(error) => self.end_now().and(Err(error)),
+        }
+    }
+
+    /// Ends it where the context is over. One that is gone has no capture, one that was only retired has it still.
+    fn end_retired(&self) {
+        if self.context.is_in_driver() && self.is_open() != Ok(false) {
+            self.open.ends();
+            // The graph is leaked with its context, and what it was to keep is kept for good.
+            let ended = end(self.stream, self.context);
+            drop(ended);
         }
     }
 
@@ -240,9 +252,10 @@ impl<'s> Running<'s> {
         kept.into_iter().for_each(|kept| owners::drop_later(self.context, kept));
     }
 
-    fn is_open(&self) -> bool {
-        let now = self.stream.capture_for(self.context, "cuStreamEndCapture");
-        now.is_ok_and(|now| now.is_some_and(|now| now.id.is_none_or(|id| id == self.id)))
+    /// Whether the stream is in it still, and in none of somebody else's.
+    fn is_open(&self) -> Result<bool> {
+        let now = self.stream.capture_for(self.context, "cuStreamEndCapture")?;
+        Ok(now.is_some_and(|now| now.id.is_none_or(|id| id == self.id)))
     }
 }
 

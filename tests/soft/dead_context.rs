@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use cuda_streams::{Device, Error, ErrorCode, Event, EventOptions, Result, Stream, Timed};
+use cuda_streams::{CaptureMode, Device, Error, ErrorCode, Event, EventOptions, Result, Stream, Timed};
 use softcuda::{Report, Scope, all_calls, calls, inject, live, reports};
 
-use crate::common::{child, contexts, device, raw};
+use crate::common::{child, contexts, device, raw, streams};
 
 /// A child whose driver tells contexts apart, and where a context may end with objects in it.
 fn deadly(command: &mut Command) {
@@ -301,6 +301,25 @@ fn with_current_does_not_bring_a_destroyed_context_back() {
                 assert_eq!(unsafe { raw::cuCtxDestroy_v2(second) }, raw::SUCCESS);
             })
             .unwrap();
+        check_reports();
+    });
+}
+
+/// The driver has given up the capture with the context, and is not told to end it.
+#[test]
+fn a_capture_ends_with_its_context() {
+    child::run("dead_context::a_capture_ends_with_its_context", deadly, || {
+        let [stream] = streams();
+        let before = calls("cuStreamEndCapture");
+        let graph = stream.capture::<Error>(CaptureMode::Global, |_| {
+            stream.context().retire();
+            reset(device());
+            Ok(())
+        });
+        assert_eq!(graph.map(drop), Err(Error::ContextDestroyed { device: 0 }));
+        assert_eq!(calls("cuStreamEndCapture"), before);
+        let [fresh] = streams();
+        fresh.synchronize().unwrap();
         check_reports();
     });
 }
