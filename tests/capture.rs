@@ -61,7 +61,7 @@ fn what_is_captured_runs_with_the_launch() {
 
 /// T313
 #[test]
-fn a_stream_joins_by_an_event_and_leaves_by_a_wait() {
+fn a_stream_joins_by_an_event_until_the_capture_ends() {
     let [stream, side] = streams();
     let source = Words::new(device(), 7);
     let [mut first, mut left, mut right, mut last] = std::array::from_fn(|_| Words::new(device(), 0));
@@ -74,6 +74,7 @@ fn a_stream_joins_by_an_event_and_leaves_by_a_wait() {
         right.copy_from(&side, &first);
         left.copy_from(scope, &first);
         scope.wait_stream(&side)?;
+        assert_eq!(side.capture_status(), Ok(CaptureStatus::Active), "joined back, it is captured still");
         last.copy_from(scope, &right);
         Ok(())
     });
@@ -157,14 +158,20 @@ fn a_panic_ends_the_capture_and_goes_on() {
 fn a_stream_that_is_not_joined_back_is_the_error() {
     let [stream, side] = streams();
     let (source, mut target) = (Words::new(device(), 7), Words::new(device(), 1));
-    let result = stream.capture::<Error>(CaptureMode::default(), |scope| {
-        side.wait_stream(scope)?;
-        target.copy_from(&side, &source);
-        Ok(())
-    });
-    assert_eq!(result.map(drop), Err(Error::CaptureUnjoined));
-    assert_works(&stream);
-    assert_works(&side);
+    for joins_before in [0, 1] {
+        let result = stream.capture::<Error>(CaptureMode::default(), |scope| {
+            side.wait_stream(scope)?;
+            for _ in 0..joins_before {
+                target.copy_from(&side, &source);
+                scope.wait_stream(&side)?;
+            }
+            target.copy_from(&side, &source);
+            Ok(())
+        });
+        assert_eq!(result.map(drop), Err(Error::CaptureUnjoined), "{joins_before} joins before the last work");
+        assert_works(&stream);
+        assert_works(&side);
+    }
 }
 
 #[test]

@@ -22,8 +22,9 @@ impl Stream {
     /// Calls `work`, and gives a graph of what it enqueues on this stream, and on streams that join: nothing of it runs
     /// before the graph is [launched](super::GraphExec::launch).
     ///
-    /// A stream joins by waiting for an event that was recorded in the capture, and leaves when the captured stream
-    /// waits for it, [`CaptureScope::wait_stream`]. Until then work on it goes into the graph too.
+    /// A stream joins by waiting for an event that was recorded in the capture: from then on work on it goes into the graph
+    /// too, until the capture ends. It must be joined back behind the last of that work, by a wait of the captured stream
+    /// for it, [`CaptureScope::wait_stream`].
     ///
     /// The capture ends with `work`, also if that returns an error or panics, and the streams run work again.
     ///
@@ -66,7 +67,7 @@ impl Stream {
     /// The error of `work`; otherwise
     ///
     /// * [`Error::CaptureInvalidated`]: a call has ended it; it says by which call, if this crate made it on this thread
-    /// * [`Error::CaptureUnjoined`]: a stream has joined, and was not joined back
+    /// * [`Error::CaptureUnjoined`]: a stream has joined, and was not joined back, or has captured something since
     /// * [`Error::CaptureEndedElsewhere`]: somebody else has ended it; what its graph was to keep (owners, functions, events
     ///   with nodes) is kept for good, since nobody tells when that is gone
     /// * [`Error::Driver`] with `ILLEGAL_STATE` if the stream is being captured already, with

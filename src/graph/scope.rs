@@ -87,7 +87,7 @@ impl<'s> CaptureScope<'s> {
     }
 
     /// Joins a stream back: what is captured from now on runs after what was captured on `other` so far. Needed at the
-    /// end for each stream that has joined the capture.
+    /// end for each stream that has joined the capture; that stays in it until it ends.
     ///
     /// # Errors
     ///
