@@ -158,8 +158,9 @@ pub enum Error {
     /// A call that is not allowed during a stream capture has ended it, without a graph. The streams that took part
     /// can be used again.
     #[error(
-        "the stream capture was invalidated by {}: make that call before or after, or inside `relaxed_capture`",
-        by.unwrap_or("a call of another library or thread, or inside another capture")
+        "the stream capture was invalidated by {}: {}",
+        by.unwrap_or("a call of another library or thread, or inside another capture"),
+        instead_of_invalidating(*by, *code)
     )]
     CaptureInvalidated {
         /// The driver function, if this crate called it on the thread of the capture, and not during a capture that was
@@ -356,6 +357,20 @@ impl Error {
 
 // A result goes through each call of the hot paths.
 const _: () = assert!(size_of::<Error>() <= 24);
+
+/// What to do instead of the call that a capture has ended by.
+fn instead_of_invalidating(by: Option<&str>, code: ErrorCode) -> &'static str {
+    match by {
+        Some(_) if code == ErrorCode::STREAM_CAPTURE_ISOLATION => {
+            "a captured stream cannot wait for what is outside of the capture; wait for that on the host before"
+        }
+        Some(_) => "make that call before or after, or inside `relaxed_capture`",
+        // It may have been such a wait.
+        None => {
+            "make that call before or after, or inside `relaxed_capture`; and let no captured stream wait for what is outside, as cudarc does for its slices (see `Stream::to_cudarc`)"
+        }
+    }
+}
 
 /// What to do about a code, where there is something.
 fn hint(code: ErrorCode) -> &'static str {

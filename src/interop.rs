@@ -105,6 +105,40 @@ impl Stream {
     /// The driver's stream lives while anything of cudarc's uses it: if you drop the last `Stream` before,
     /// it is leaked. So drop cudarc's first; in a struct that is the field above.
     ///
+    /// # In captures
+    ///
+    /// A call of cudarc's with a slice that was used before ends a [`capture`](Self::capture): the stream would wait for that
+    /// use, which is outside (`STREAM_CAPTURE_ISOLATION`). It answers an error, and often the next call does too.
+    ///
+    /// So switch cudarc's event tracking off while its work is captured, by `disable_event_tracking`, which is `unsafe`:
+    /// meanwhile it orders nothing in this `CudaContext`, on whatever thread, and what is allocated meanwhile it never orders.
+    /// Also:
+    ///
+    /// * call `to_cudarc` before
+    /// * make a `launch_builder` inside: with its arguments it takes their waits
+    /// * order launches of the graph and other work on its slices yourself: cudarc does not know of the launches
+    ///
+    /// ```
+    /// use cuda_streams::{CaptureMode, Device};
+    /// use cudarc::driver::CudaContext;
+    ///
+    /// let stream = Device::get(0)?.stream()?;
+    /// let cudarc = CudaContext::new(0)?;
+    /// let theirs = stream.to_cudarc(&cudarc)?;
+    /// let mut slice = theirs.clone_htod(&[1, 2, 3])?;
+    /// // SAFETY: nobody else uses this `CudaContext`, and the slice is used on this stream alone.
+    /// unsafe { cudarc.disable_event_tracking() };
+    /// let graph = stream.capture::<Box<dyn std::error::Error>>(CaptureMode::default(), |_| Ok(theirs.memset_zeros(&mut slice)?));
+    /// // SAFETY: nothing was allocated meanwhile.
+    /// unsafe { cudarc.enable_event_tracking() };
+    /// // SAFETY: the slice is there until the launch is done.
+    /// let mut graph = unsafe { graph?.instantiate() }?;
+    /// // SAFETY: as above, and it is used on this stream alone.
+    /// unsafe { graph.launch(&stream) }?;
+    /// assert_eq!(theirs.clone_dtoh(&slice)?, [0; 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// * [`Error::ForeignContext`]: the `CudaContext` or the stream is not of a device's primary context

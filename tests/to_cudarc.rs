@@ -2,6 +2,9 @@
 
 mod common;
 
+#[path = "../examples/graph/kernel.rs"]
+mod kernel;
+
 use std::error::Error;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -9,11 +12,12 @@ use std::thread;
 use common::contexts::{self, SecondContext};
 use common::hold::Hold;
 use common::theirs::TheirContext;
-use common::{device, on_a_fresh_thread, raw, streams};
-use cuda_streams::{AsStream, Event, ExternalStream, Stream};
-use cudarc::driver::{CudaContext, CudaStream};
+use common::{device, expect_misuse, on_a_fresh_thread, raw, streams};
+use cuda_streams::{AsStream, CaptureMode, ErrorCode, Event, ExternalStream, Graph, Stream, relaxed_capture};
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, PushKernelArg};
+use cudarc::nvrtc::Ptx;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// A context of cudarc of its own, of the same device as [`device`]: ours comes first, so that both load one driver.
 fn cudarc() -> Result<Arc<CudaContext>> {
@@ -249,4 +253,134 @@ fn nothing_of_a_stream_is_kept_when_it_is_gone() -> Result {
         assert_eq!(Arc::strong_count(&cudarc), before);
     }
     Ok(())
+}
+
+/// What the tests of captures share: a kernel, and slices that are used on one stream alone, where they have been before.
+struct Captured {
+    from: CudaSlice<u32>,
+    to: CudaSlice<u32>,
+    theirs: Arc<CudaStream>,
+    step: CudaFunction,
+    cudarc: Arc<CudaContext>,
+    ours: Stream,
+}
+
+impl Captured {
+    fn new(clone: fn(&CudaContext, &Arc<CudaStream>, u32) -> Result<CudaSlice<u32>>) -> Result<Self> {
+        kernel::twin().register();
+        let cudarc = cudarc()?;
+        let step = cudarc.load_module(Ptx::from_src(kernel::PTX))?.load_function(kernel::NAME)?;
+        let ([ours], [theirs]) = lent(&cudarc)?;
+        let (from, to) = (clone(&cudarc, &theirs, 1)?, clone(&cudarc, &theirs, 2)?);
+        theirs.synchronize()?;
+        Ok(Self { from, to, theirs, step, cudarc, ours })
+    }
+
+    fn fill(&mut self) -> Result<(), DriverError> {
+        self.theirs.memset_zeros(&mut self.from)
+    }
+
+    fn launch(&mut self) -> Result<(), DriverError> {
+        let mut launch = self.theirs.launch_builder(&self.step);
+        launch.arg(&4_u32).arg(&3_u32).arg(&self.from).arg(&mut self.to);
+        // SAFETY: the arguments are those of the PTX, and both slices have so many elements.
+        unsafe { launch.launch(kernel::shape(4)) }.map(drop)
+    }
+
+    fn capture(&mut self) -> Result<Graph> {
+        let ours = self.ours.clone();
+        ours.capture(CaptureMode::default(), |_| {
+            self.fill()?;
+            Ok(self.launch()?)
+        })
+    }
+
+    /// Launches it twice, and reads what comes of it.
+    fn check(&self, graph: &Graph) -> Result {
+        // SAFETY: the kernel and the slices are there until the work is done.
+        let mut graph = unsafe { graph.instantiate() }?;
+        for _ in 0..2 {
+            // SAFETY: as above, and they are used on this stream alone.
+            unsafe { graph.launch(&self.ours) }?;
+        }
+        let expected = kernel::step(kernel::step(2, 0, 3), 0, 3);
+        assert_eq!((self.theirs.clone_dtoh(&self.from)?, self.theirs.clone_dtoh(&self.to)?), (vec![0; 4], vec![expected; 4]));
+        check_works(&self.theirs)
+    }
+}
+
+/// A call of cudarc's.
+type Work = fn(&mut Captured) -> Result<(), DriverError>;
+
+fn tracked(_: &CudaContext, stream: &Arc<CudaStream>, value: u32) -> Result<CudaSlice<u32>> {
+    Ok(stream.clone_htod(&[value; 4])?)
+}
+
+/// Where cudarc orders nothing.
+fn untracked<T>(cudarc: &CudaContext, f: impl FnOnce() -> T) -> T {
+    // SAFETY: everything is on one stream.
+    unsafe { cudarc.disable_event_tracking() };
+    let done = f();
+    // SAFETY: as above.
+    unsafe { cudarc.enable_event_tracking() };
+    done
+}
+
+/// The stream would wait for what used the slice before, which is outside of the capture.
+#[test]
+fn cudarcs_waits_for_slices_end_a_capture() -> Result {
+    let _misuse = expect_misuse();
+    let mut captured = Captured::new(tracked)?;
+    let ours = captured.ours.clone();
+    let [isolation, invalidated] = [ErrorCode::STREAM_CAPTURE_ISOLATION, ErrorCode::STREAM_CAPTURE_INVALIDATED];
+    let works: [(ErrorCode, Work); 3] = [
+        // It is told of the wait later.
+        (invalidated, Captured::fill),
+        (invalidated, |captured| relaxed_capture(|| captured.fill()).expect("the driver is there")),
+        (isolation, Captured::launch),
+    ];
+    for (code, work) in works {
+        let mut answer = Ok(());
+        let result = ours.capture::<cuda_streams::Error>(CaptureMode::default(), |_| {
+            answer = work(&mut captured);
+            Ok(())
+        });
+        assert_eq!(answer.map_err(|error| ErrorCode::new(error.0 as u32)), Err(Some(code)));
+        let error = result.map(drop).unwrap_err();
+        assert_eq!(error, cuda_streams::Error::CaptureInvalidated { by: None, code: invalidated });
+        assert!(error.to_string().contains("Stream::to_cudarc"), "{error}");
+        // cudarc keeps what it could not tell for the next call.
+        assert_eq!(captured.cudarc.check_err().is_err(), code == invalidated);
+        check_works(&captured.theirs)?;
+    }
+    let graph = untracked(&captured.cudarc.clone(), || captured.capture())?;
+    captured.check(&graph)
+}
+
+#[test]
+fn work_that_cudarc_does_not_order_is_captured() -> Result {
+    let mut captured = Captured::new(|cudarc, stream, value| untracked(cudarc, || tracked(cudarc, stream, value)))?;
+    assert!(captured.cudarc.is_managing_stream_synchronization(), "but of these slices it knows nothing");
+    let graph = captured.capture()?;
+    captured.check(&graph)?;
+    Ok(captured.cudarc.check_err()?)
+}
+
+#[test]
+fn slices_that_cudarc_orders_are_captured_while_it_does_not() -> Result {
+    let mut captured = Captured::new(tracked)?;
+    let graph = untracked(&captured.cudarc.clone(), || captured.capture())?;
+    captured.check(&graph)?;
+    // And it orders them again.
+    let [other] = streams();
+    let theirs = other.to_cudarc(&captured.cudarc)?;
+    let mut seen = theirs.alloc_zeros::<u32>(4)?;
+    other.synchronize()?;
+    let hold = Hold::new(&captured.ours);
+    captured.fill()?;
+    theirs.memcpy_dtod(&captured.from, &mut seen)?;
+    assert!(!other.query()?, "it waits for the fill");
+    hold.release();
+    assert_eq!(theirs.clone_dtoh(&seen)?, [0; 4]);
+    Ok(captured.cudarc.check_err()?)
 }

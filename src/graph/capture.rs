@@ -47,6 +47,9 @@ impl Stream {
     /// ([`Event::as_raw`](crate::Event::as_raw), exported, in a graph). The driver is asked, which ends the capture: by a
     /// query if they were recorded in it, by a wait if they were not.
     ///
+    /// cudarc, where it orders its slices between streams, has a stream wait for what used a slice before: its work is
+    /// captured with its event tracking off, see `Stream::to_cudarc`.
+    ///
     /// An event that was recorded in a capture stands for no work: for the host it is
     /// [`Captured`](crate::EventStatus::Captured) until it is recorded again.
     ///
