@@ -16,7 +16,8 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// [`Error::DriverNotFound`]; [`Error::ForkedChild`], [`Error::InHostFunction`]: without calling `f`.
+/// Without calling `f`: [`Error::DriverNotFound`]; [`Error::ForkedChild`], [`Error::InHostFunction`]; [`Error::Driver`] where
+/// the driver cannot be initialised, with `OUT_OF_MEMORY` also where its use cannot be told to forked children.
 ///
 /// ```
 /// use cuda_streams::{Device, relaxed_capture};
