@@ -15,7 +15,7 @@ sources! {
     "event/flags.rs" "event/foreign.rs" "event/idle.rs" "event/inner.rs" "event/inner/binding.rs" "event/interprocess.rs" "event/mode.rs" "event/options.rs" "event/pool.rs" "event/pool/depot.rs" "event/pool/kind.rs" "event/pool/magazine.rs"
     "event/properties.rs" "event/raw.rs" "event/refused.rs" "event/shares.rs" "event/status.rs" "event/supply.rs" "event/view.rs" "event/word.rs"
     "exceptions.rs" "exit.rs" "external.rs" "external/owner.rs" "fork.rs" "graph.rs" "graph/capture.rs" "graph/event_scope.rs"
-    "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "guard.rs" "handle.rs"
+    "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "graph/work.rs" "guard.rs" "handle.rs"
     "handle/capturing.rs" "handle/lent.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
     "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs"
     "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
