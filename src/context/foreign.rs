@@ -52,9 +52,9 @@ impl Context {
     /// [`trim_events`](Self::trim_events) before, where they do not end with the context. A capture that is open ends with
     /// its closure all the same, since the driver has it still, and its graph is leaked.
     ///
-    /// Of a primary context this is needed before somebody resets the device, which waits until no call on anything that
-    /// belongs to it is under way; [`Device::context`] then retains the next life. (In a
-    /// [forked child](Error::ForkedChild) everything is over already, and this does nothing.)
+    /// Of a primary context this is needed before somebody resets the device, once no call on anything that belongs to it
+    /// is under way; [`Device::context`] then retains the next life. (In a [forked child](Error::ForkedChild) everything is
+    /// over already, and this does nothing.)
     ///
     /// ```
     /// use cuda_streams::{Device, Error};

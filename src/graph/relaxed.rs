@@ -16,8 +16,8 @@ use crate::error::Result;
 ///
 /// # Errors
 ///
-/// Without calling `f`: [`Error::DriverNotFound`]; [`Error::ForkedChild`], [`Error::InHostFunction`]; [`Error::Driver`] where
-/// the driver cannot be initialised, with `OUT_OF_MEMORY` also where its use cannot be told to forked children.
+/// Without calling `f`: [`Error::DriverNotFound`]; [`Error::ForkedChild`], [`Error::InHostFunction`]; [`Error::Driver`] as the
+/// driver answers where it is initialised, or with `OUT_OF_MEMORY` of `pthread_atfork` before.
 ///
 /// ```
 /// use cuda_streams::{Device, relaxed_capture};
