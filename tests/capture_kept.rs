@@ -182,7 +182,11 @@ fn what_is_given_up_is_dropped_with_its_context_current() -> Result<()> {
         ("kept by a capture", |stream, owner| stream.capture::<Error>(MODE, |scope| scope.keep(owner)).map(drop)),
         ("kept without one", |stream, owner| stream.capture_events::<Error>(|scope| scope.keep(owner)).map(drop)),
         ("captured by a function", |stream, owner| {
-            let function = move || drop(owner.1.send(()));
+            let function = move || {
+                // All of it, and not the sender alone.
+                let (_slice, tell) = &owner;
+                let _ = tell.send(());
+            };
             stream.capture::<Error>(MODE, |scope| scope.host_fn(function)).map(drop)
         }),
         ("a result that nobody wants", |stream, owner| {

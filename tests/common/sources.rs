@@ -18,7 +18,7 @@ sources! {
     "graph/events.rs" "graph/exec.rs" "graph/mode.rs" "graph/raw.rs" "graph/relaxed.rs" "graph/scope.rs" "graph/work.rs" "guard.rs" "handle.rs"
     "handle/capturing.rs" "handle/lent.rs" "host_fn.rs" "host_fn/launch.rs" "host_fn/outcome.rs" "host_fn/running.rs" "host_fn/tickets.rs"
     "host_fn/watching.rs" "interop.rs" "interop/ipc_slice.rs" "ipc.rs" "ipc/event.rs" "ipc/export.rs" "ipc/handle.rs"
-    "ipc/memory.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
+    "ipc/memory.rs" "owners.rs" "poll.rs" "reaper.rs" "sharing.rs" "stream.rs" "stream/inner.rs" "stream/loans.rs" "stream/operations.rs"
     "stream/options.rs" "stream/pool.rs" "stream/pool/slots.rs" "stream/properties.rs" "stream/raw.rs" "stream/view.rs" "sync.rs"
     "user_object.rs"
 }
