@@ -193,7 +193,7 @@ fn what_is_given_up_is_dropped_with_its_context_current() -> Result<()> {
             let hold = Hold::new(stream);
             drop(stream.launch_host_fn(move || owner)?);
             hold.release();
-            Ok(())
+            stream.synchronize()
         }),
     ];
     let [stream] = streams();

@@ -187,6 +187,7 @@ fn what_nobody_wants_is_dropped_so_that_it_ends_no_capture() -> Result<()> {
     drop(stream.launch_host_fn(move || (slice, tell))?);
     let graph = other.capture::<Error>(CaptureMode::Global, |scope| {
         hold.release();
+        stream.synchronize()?;
         assert_eq!(told.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
         assert_eq!(scope.status(), Ok(CaptureStatus::Active));
         Ok(())
