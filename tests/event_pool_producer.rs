@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
+use common::memory::resident;
 use common::{device, streams};
 use cuda_streams::{Event, Result};
 
@@ -42,17 +43,6 @@ impl InFlight {
     fn one_less(&self) {
         self.now.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// What the process has in memory, in bytes; where nobody says, nothing.
-fn resident() -> usize {
-    const PAGE: usize = 4096;
-    if cfg!(miri) || !cfg!(target_os = "linux") {
-        return 0;
-    }
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux says");
-    let pages = text.split(' ').nth(1).expect("the second is what is resident");
-    pages.parse::<usize>().expect("a number of pages") * PAGE
 }
 
 #[test]

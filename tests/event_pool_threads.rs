@@ -7,9 +7,11 @@ use std::sync::Barrier;
 use std::sync::mpsc::channel;
 use std::thread;
 
+use common::contexts::SecondContext;
 use common::hold::Hold;
+use common::theirs::{NON_BLOCKING, TheirStream};
 use common::{device, raw, streams};
-use cuda_streams::{Event, EventOptions, EventPoolStats, Result};
+use cuda_streams::{Event, EventOptions, EventPoolStats, ExternalStream, Result};
 
 const UNTIMED: EventOptions = EventOptions::new();
 
@@ -107,6 +109,46 @@ fn trimming_leaves_others_what_they_have_at_hand() -> Result<()> {
         assert_eq!((now.created - before.created, now.reused - before.reused), ((THEIRS + MINE) as u64, THEIRS as u64));
         drop(events);
         assert_eq!((device().trim_events()?, pool().idle), (THEIRS, 0));
+        Ok(())
+    })
+}
+
+/// Whatever their numbers are: two of nine that follow each other have one place in a thread.
+#[test]
+fn a_thread_has_events_of_eight_contexts_at_hand() -> Result<()> {
+    device().context()?;
+    let seconds: Vec<_> = (0..9).map(|_| SecondContext::new(device())).collect();
+    let mut streams = Vec::new();
+    for second in &seconds {
+        let theirs = second.with_current(|| TheirStream::in_current(NON_BLOCKING, 0));
+        // SAFETY: its owner is dropped after it, and the context last.
+        streams.push((unsafe { ExternalStream::from_raw(theirs.as_raw()) }?, theirs));
+    }
+    let mut used: Vec<&ExternalStream> = streams.iter().map(|(stream, _)| stream).collect();
+    let other = used.remove(4);
+    let used = &used;
+    // Without ids each has another number each time, and keeps none.
+    let at_hand = usize::from(raw::has_ids());
+    thread::scope(|scope| {
+        let ((ready, is_ready), (go, may_go)) = (channel(), channel());
+        let created = || used.iter().map(|stream| stream.context().event_pool().created).collect::<Vec<_>>();
+        let thread = scope.spawn(move || {
+            let use_all = || used.iter().try_for_each(|stream| stream.record_event()?.synchronize());
+            // It is used no more, and is to be the one that makes place.
+            drop(other.record_event()?);
+            (0..3).try_for_each(|_| use_all())?;
+            ready.send(created()).expect("it is waited for");
+            may_go.recv().expect("it is told");
+            use_all()
+        });
+        let before = is_ready.recv().expect("the thread has events at hand");
+        for stream in used {
+            let context = stream.context();
+            assert_eq!((context.trim_events()?, context.event_pool().idle), (0, at_hand), "the thread has it at hand");
+        }
+        go.send(()).expect("it waits");
+        thread.join().expect("the thread ends well")?;
+        assert_eq!(created(), before, "each is used again");
         Ok(())
     })
 }

@@ -10,7 +10,8 @@ use crate::exceptions;
 use crate::handle::Object;
 
 /// What became of the events of a context: of those that this crate creates and keeps for reuse. That is all but
-/// interprocess ones; those whose handle others have had, and nodes of graphs, are counted, and destroyed at last.
+/// interprocess ones; those whose handle others have had, and nodes of graphs, are counted, and destroyed at last. Of a context
+/// that has died the counts may be gone: zeros then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventPoolStats {

@@ -45,7 +45,10 @@ pub(super) fn obtain(context: Context, flags: EventFlags) -> Result<Obtained> {
     let Some(kind) = Kind::of(flags.bits()).filter(|_| keeps_events(context)) else { return create(context, flags).map(Obtained::New) };
     // Either asks whether the context lives, which taking one that is at hand does not.
     let obtained = match pool::fetch(number, kind) {
-        Some(raw) => context.verify().map(|()| Obtained::Pooled(raw)).inspect_err(|_| pool::give(number, kind, raw)),
+        Some(raw) => context.verify().map(|()| Obtained::Pooled(raw)).inspect_err(|_| {
+            pool::give(number, kind, raw);
+            pool::given_back(number, kind);
+        }),
         None => create(context, flags).map(Obtained::New),
     };
     match obtained {
@@ -113,9 +116,23 @@ pub(super) unsafe fn destroy(raw: RawEvent, context: Context) {
     let _ = destroyed;
 }
 
+/// Gives up what was obtained, in this context and with these flags, and is not used.
+///
+/// # Safety
+///
+/// Nobody uses the handle from now on.
+pub(super) unsafe fn give_back(obtained: Obtained, context: Context, flags: EventFlags) {
+    // SAFETY: the caller's contract.
+    unsafe { give_up(obtained.handle(), context.number(), flags.bits()) };
+    if let (Obtained::Pooled(_), Some(kind)) = (obtained, Kind::of(flags.bits())) {
+        pool::given_back(context.number(), kind);
+    }
+}
+
 /// An idle event of these flags was taken, but a new one is used.
 pub(super) fn replaced(context: Context, flags: EventFlags) {
     if let Some(kind) = Kind::of(flags.bits()) {
-        pool::replaced(context.number(), kind);
+        pool::created(context.number(), kind);
+        pool::given_back(context.number(), kind);
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod hold;
 pub(crate) mod host_fn;
 pub(crate) mod ipc;
 pub(crate) mod kill;
+pub(crate) mod memory;
 pub(crate) mod no_driver;
 pub(crate) mod peer;
 pub(crate) mod raw;

@@ -71,7 +71,7 @@ mod event {
 
         impl Hands {
             pub(crate) fn join(context: NonZeroU32) -> Self {
-                Self(Depot::of(context).join())
+                Self(Depot::join(context))
             }
 
             pub(crate) fn leave(self) {
@@ -90,13 +90,21 @@ mod event {
                 }
             }
 
+            pub(crate) fn give_to_depot(self, event: RawEvent) {
+                self.0.depot().give(Self::kind(), event, None);
+            }
+
             fn kind() -> Kind {
                 Kind::of(0).expect("one of the kinds")
             }
         }
 
         pub(crate) fn clear(context: NonZeroU32) -> Vec<RawEvent> {
-            Depot::of(context).clear(None)
+            Depot::of(context).map_or_else(Vec::new, |mut depot| depot.clear(None))
+        }
+
+        pub(crate) fn forget(context: NonZeroU32) {
+            Depot::of(context).into_iter().for_each(|mut depot| depot.end());
         }
     }
 
@@ -119,6 +127,10 @@ mod event {
 
     pub(super) fn clear(context: NonZeroU32) -> Vec<RawEvent> {
         pool::clear(context)
+    }
+
+    pub(super) fn forget(context: NonZeroU32) {
+        pool::forget(context);
     }
 
     pub(super) fn counts(context: NonZeroU32) -> (u64, u64, usize) {
@@ -153,15 +165,23 @@ impl World {
     fn had(&self, taken: Option<*mut c_void>, created: impl FnOnce(NonZeroU32)) -> Raw {
         let event = taken.unwrap_or_else(|| {
             created(self.context);
-            let mut made = locked(&self.made);
-            *made += 1;
-            ptr::without_provenance_mut((self.context.get() as usize) << 32 | *made << 4)
+            self.new_event()
         });
-        assert_eq!(event.addr() >> 32, self.context.get() as usize, "an event of another context");
+        self.check_context(event);
         assert!(locked(&self.out).insert(event.addr()), "an event is out twice");
         // It is out for a while: what checks is no step that others come between.
         thread::yield_now();
         Raw(event)
+    }
+
+    fn new_event(&self) -> *mut c_void {
+        let mut made = locked(&self.made);
+        *made += 1;
+        ptr::without_provenance_mut((self.context.get() as usize) << 32 | *made << 4)
+    }
+
+    fn check_context(&self, event: *mut c_void) {
+        assert_eq!(event.addr() >> 32, self.context.get() as usize, "an event of another context");
     }
 
     fn is_given(&self, event: &Raw) {
@@ -188,6 +208,7 @@ impl World {
     /// Nothing is out, and no other thread has any at hand: all that were made are idle.
     fn check(&self, idle: Vec<*mut c_void>) {
         assert!(locked(&self.out).is_empty());
+        idle.iter().for_each(|event| self.check_context(*event));
         let different: HashSet<usize> = idle.iter().map(|event| event.addr()).collect();
         assert_eq!(different.len(), idle.len(), "an event is idle twice");
         assert_eq!(idle.len(), *locked(&self.made), "an event is lost");
@@ -288,16 +309,16 @@ fn an_event_is_given_and_taken_while_its_thread_ends() {
     });
 }
 
-/// Contexts whose numbers have one place in a thread.
+/// More contexts than a thread has places for.
 #[test]
 fn contexts_take_each_others_places_and_no_events() {
+    const CONTEXTS: u32 = 9;
     explore(|| {
-        let worlds = [World::new(1), World::new(9)];
+        let worlds: Vec<_> = (1..=CONTEXTS).map(World::new).collect();
         let threads = [0, 1].map(|turn| {
             let worlds = worlds.clone();
             thread::spawn(move || {
-                for place in 0..4 {
-                    let world = &worlds[(place + turn) % 2];
+                for world in worlds.iter().cycle().skip(turn).take(2 * worlds.len()) {
                     world.give_all(world.take_some(2));
                 }
             })
@@ -308,6 +329,54 @@ fn contexts_take_each_others_places_and_no_events() {
         for world in worlds {
             world.check_all(8);
         }
+    });
+}
+
+/// A context dies, and another one comes, while events of the first are given back: by threads that had none at hand.
+#[test]
+fn what_comes_late_goes_to_no_other_context() {
+    explore(|| {
+        let [first, second] = [1, 2].map(World::new);
+        let made = {
+            let first = first.clone();
+            thread::spawn(move || first.take_some(2)).join().unwrap()
+        };
+        let late = made.into_iter().map(|event| {
+            let first = first.clone();
+            thread::spawn(move || first.give(event))
+        });
+        let late: Vec<_> = late.collect();
+        event::forget(first.context);
+        (0..2).for_each(|_| second.give_all(second.take_some(2)));
+        for thread in late {
+            thread.join().unwrap();
+        }
+        second.check_all(4);
+    });
+}
+
+/// As above. What a thread has left is not its own any more: nor is the depot.
+#[test]
+#[should_panic(expected = "an event of another context")]
+fn a_planted_thread_that_uses_a_depot_it_has_left_is_found() {
+    explore(|| {
+        let [first, second] = [1, 2].map(World::new);
+        let left = parts::Hands::join(first.context);
+        left.leave();
+        let late = thread::spawn({
+            let first = first.clone();
+            move || left.give_to_depot(first.new_event())
+        });
+        parts::forget(first.context);
+        let hands = parts::Hands::join(second.context);
+        for _ in 0..2 {
+            let event = second.had(hands.take(), |_| ());
+            second.is_given(&event);
+            hands.give(event.0);
+        }
+        hands.leave();
+        late.join().unwrap();
+        second.check(parts::clear(second.context));
     });
 }
 

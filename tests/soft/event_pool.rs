@@ -8,6 +8,7 @@ use cuda_streams::{AsStream as _, Context, Device, Error, Event, EventOptions, E
 use softcuda::{Scope, all_calls, calls, live};
 
 use crate::common::contexts::SecondContext;
+use crate::common::memory::resident;
 use crate::common::theirs::{NON_BLOCKING, TheirStream};
 use crate::common::{child, contexts, device, raw};
 use crate::live::trim;
@@ -135,6 +136,32 @@ fn the_idle_events_of_a_context_that_died_are_not_used() -> Result<()> {
         contexts::clear();
     });
     Device::get(0).map(drop)
+}
+
+/// A context after the other, which two threads use: what the pool has for one serves the next.
+#[test]
+fn contexts_that_come_and_go_take_no_memory_for_their_events() {
+    child::run("event_pool::contexts_that_come_and_go_take_no_memory_for_their_events", child::newest_driver, || {
+        const CONTEXTS: usize = 2_000;
+        /// What is known of a context for good takes some 100 bytes.
+        const EACH: usize = 500;
+        let live_one_after_the_other = |count| {
+            for _ in 0..count {
+                let context = device().context().unwrap();
+                drop(make(1));
+                thread::scope(|scope| scope.spawn(|| drop(make(2))).join()).expect("the thread ends well");
+                assert_eq!((context.trim_events(), context.event_pool().created), (Ok(3), 3));
+                context.retire();
+            }
+        };
+        live_one_after_the_other(100);
+        let before = resident();
+        live_one_after_the_other(CONTEXTS);
+        let growth = resident().saturating_sub(before);
+        // A sanitizer keeps what was freed.
+        assert!(growth < CONTEXTS * EACH || cfg!(softcuda_linked), "{growth} bytes more");
+        assert!(before > 0 || !cfg!(target_os = "linux"), "it is measured");
+    });
 }
 
 /// Others see the handle, or another context is asked to record the event: then a driver event is created for it, and as many

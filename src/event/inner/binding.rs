@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::driver::CUevent;
 use crate::error::Result;
 use crate::event::flags::EventFlags;
-use crate::event::supply::{Obtained, create, destroy, give_up, obtain, replaced};
+use crate::event::supply::{Obtained, create, destroy, give_back, give_up, obtain, replaced};
 use crate::event::word::Seen;
 use crate::exceptions;
 use crate::handle::RawEvent;
@@ -165,7 +165,7 @@ impl Inner {
         let flags = self.flags();
         let obtained = obtain(context, flags)?;
         // SAFETY: of this context, and nobody else has the handle.
-        let discard = || unsafe { give_up(obtained.handle(), context.number(), flags.bits()) };
+        let discard = || unsafe { give_back(obtained, context, flags) };
         let external = self.context.load(Ordering::Relaxed) & EXTERNAL;
         let number = context.number().get() | external;
         // The context first: once it is claimed, only creators in that context get further, and each of

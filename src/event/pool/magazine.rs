@@ -69,6 +69,13 @@ impl Magazine {
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
     }
+
+    /// The same, and from now on it counts anew. By its thread.
+    pub(super) fn forget_taken(&self) -> u64 {
+        let taken = self.taken();
+        self.taken.store(0, Relaxed);
+        taken
+    }
 }
 
 /// An event that nobody uses. (Atomic only so that other threads may have it.)
