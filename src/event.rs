@@ -129,7 +129,8 @@ impl<M: Mode> Event<M> {
     /// interprocess one.
     ///
     /// For an event that was never recorded this does nothing. Where it is known that the work is done, and the wait
-    /// would change nothing, the driver is not called either. [`Stream::wait_event`] is the same call and reads better.
+    /// would change nothing, the driver is not called either. (With an [external](EventOptions::external) event it is asked in
+    /// any case whether the stream is being captured.) [`Stream::wait_event`] is the same call and reads better.
     ///
     /// [`Stream::wait_event`]: crate::Stream::wait_event
     ///
@@ -149,7 +150,7 @@ impl<M: Mode> Event<M> {
     ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a stream of the event's
     ///   context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
-    ///   for, which an event that was never recorded is not
+    ///   for, which an event that was never recorded is not, unless it is external
     /// * [`Error::Driver`], also with the error of earlier work, where the driver is called
     ///
     /// ```

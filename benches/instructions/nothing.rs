@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SUCCESS: c_uint = 0;
 const NOT_READY: c_uint = 600;
-/// Of the flags of an event. In its handle: an event that waits blocking is never done.
+/// Of the flags of an event: one that waits blocking is never done.
+const BLOCKING_SYNC: c_uint = 1;
 /// In the handle of an event that is never done.
 const NEVER: usize = 8;
-const BLOCKING_SYNC: c_uint = 1;
 
 type Handle = *mut c_void;
 
-/// The next handle, but for the lowest bit.
+/// The next handle, but for [`NEVER`].
 static NEXT: AtomicUsize = AtomicUsize::new(0x1000);
 
 fn handle() -> usize {

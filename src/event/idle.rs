@@ -109,7 +109,8 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// The same.
+    /// Those of [`Context::trim_events`], but for [`Error::ContextDestroyed`]: where the context has died there is none, and
+    /// `Ok(0)` is the answer.
     ///
     /// ```
     /// let device = cuda_streams::Device::get(0)?;

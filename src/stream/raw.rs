@@ -71,8 +71,9 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// The handle itself, while clones of it exist or cudarc still has the stream (in a
-    /// [forked child](Error::ForkedChild) any stream).
+    /// The handle itself, while clones of it exist or cudarc still has the stream; inside a
+    /// [host function](Error::InHostFunction) and in a [forked child](Error::ForkedChild) while it has any stream of this
+    /// process.
     ///
     /// ```
     /// let stream = cuda_streams::Device::get(0)?.stream()?;
