@@ -281,15 +281,15 @@ impl Inner {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of `query`")]
     pub(super) fn ask(&self, raw: CUevent, home: Context, seen: Seen, before: u64) -> Result<bool> {
-        // SAFETY: the handle is alive: its context is, and self holds the event.
-        let answer = unsafe { home.driver().cuEventQuery(raw) };
-        match answer.code() {
-            None => {
-                self.word.complete(seen);
-                Ok(true)
-            }
-            Some(ErrorCode::NOT_READY) => Ok(false),
-            Some(_) => self.ask_again(raw, home, seen, before, answer),
+        let query = || {
+            // SAFETY: the handle is alive: its context is, and self holds the event.
+            let answer = unsafe { home.driver().cuEventQuery(raw) };
+            if answer.is_ok() { Ok(()) } else { Err(answer) }
+        };
+        match self.word.ask(seen, query) {
+            Ok(()) => Ok(true),
+            Err(answer) if answer.code() == Some(ErrorCode::NOT_READY) => Ok(false),
+            Err(answer) => self.ask_again(raw, home, seen, before, answer),
         }
     }
 
@@ -311,13 +311,12 @@ impl Inner {
     fn synchronize_pending(&self, seen: Seen) -> Result<()> {
         let Some((raw, home)) = self.handle()? else { return Ok(()) };
         self.outside_its_capture(seen, "cuEventSynchronize")?;
-        // SAFETY: the handle is alive: its context is, and self holds the event.
-        let answer = Relaxed::around(home.driver(), || unsafe { home.driver().cuEventSynchronize(raw) });
-        if !answer.is_ok() {
-            return Err(self.refused_or_captured(answer, home));
-        }
-        self.word.complete(seen);
-        Ok(())
+        let wait = || {
+            // SAFETY: the handle is alive: its context is, and self holds the event.
+            let answer = Relaxed::around(home.driver(), || unsafe { home.driver().cuEventSynchronize(raw) });
+            if answer.is_ok() { Ok(()) } else { Err(answer) }
+        };
+        self.word.ask(seen, wait).map_err(|answer| self.refused_or_captured(answer, home))
     }
 
     /// Its handle for other processes, if it has one.

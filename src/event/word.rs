@@ -68,9 +68,18 @@ impl Word {
         Ok(())
     }
 
+    /// Asks whether the work of the record that was `seen` is done: `driver` asks the driver, and that after, since it is called
+    /// here. An error is any other answer than that it is.
+    #[inline]
+    pub(super) fn ask<E>(&self, seen: Seen, driver: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        driver()?;
+        self.complete(seen);
+        Ok(())
+    }
+
     /// The driver has said, after `seen` was read, that the work is done.
     #[inline]
-    pub(super) fn complete(&self, seen: Seen) {
+    fn complete(&self, seen: Seen) {
         if seen.is_recorded() && !seen.is_complete() {
             let _ = self.0.compare_exchange(seen.0, seen.0 | Self::COMPLETE, Ordering::Release, Ordering::Relaxed);
         }

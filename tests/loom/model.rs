@@ -64,13 +64,15 @@ pub struct Event {
     order: Order,
 }
 
-/// In which order a record is made.
+/// In which order the driver and the word are asked and told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// By the driver, then in the word.
-    DriverFirst,
-    /// Planted.
+    /// The driver records, and the word is told after; the word is read, and the driver asked after.
+    Right,
+    /// Planted: the word is told first that there is a record.
     MarkFirst,
+    /// Planted: the driver is asked first.
+    AskFirst,
 }
 
 impl Event {
@@ -107,15 +109,13 @@ impl Event {
     }
 
     fn query(&self) -> bool {
+        let asked = (self.order == Order::AskFirst).then(|| self.driver.query());
         let seen = self.word.load();
         if !seen.is_recorded() || seen.is_complete() {
             return true;
         }
-        let is_done = self.driver.query();
-        if is_done {
-            self.word.complete(seen);
-        }
-        is_done
+        let ask = || if asked.unwrap_or_else(|| self.driver.query()) { Ok(()) } else { Err("not ready") };
+        self.word.ask(seen, ask).is_ok()
     }
 
     /// Queries after the record of this number has returned: if the answer is yes, the work of a record that is not
@@ -173,7 +173,7 @@ pub fn recorders<const COUNT: usize>(order: Order) {
 
 /// Threads that do not record ask: who is told that the work is done sees what it wrote, whoever asked the driver.
 pub fn askers() {
-    let event = Event::recorded(Order::DriverFirst);
+    let event = Event::recorded(Order::Right);
     let askers = [(); 2].map(|()| {
         spawn(&event, |event| {
             if event.query() {

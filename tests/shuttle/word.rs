@@ -21,21 +21,27 @@ fn explore(program: fn()) {
 
 #[test]
 fn completion_is_remembered_of_the_record_that_was_asked_about() {
-    explore(|| record_again(Order::DriverFirst));
+    explore(|| record_again(Order::Right));
 }
 
 #[test]
 fn two_threads_record() {
-    explore(|| recorders::<2>(Order::DriverFirst));
+    explore(|| recorders::<2>(Order::Right));
 }
 
 #[test]
 fn three_threads_record() {
-    explore(|| recorders::<3>(Order::DriverFirst));
+    explore(|| recorders::<3>(Order::Right));
 }
 
 #[test]
 #[should_panic(expected = "complete, and its work is not done")]
 fn a_planted_mark_before_the_record_is_found() {
     explore(|| record_again(Order::MarkFirst));
+}
+
+#[test]
+#[should_panic(expected = "complete, and its work is not done")]
+fn a_planted_word_that_is_read_after_the_driver_was_asked_is_found() {
+    explore(|| record_again(Order::AskFirst));
 }
