@@ -147,8 +147,8 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless the wait is left out
-    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a stream of the event's
-    ///   context wait for it, and this one [for that](crate::Stream::wait_stream).
+    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a
+    ///   stream of the event's context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
     ///   for, which an event that was never recorded is not, unless it is external
     /// * [`Error::Driver`], also with the error of earlier work, where the driver is called
