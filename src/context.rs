@@ -19,8 +19,7 @@ use crate::driver::{Answer, CUcontext, Driver};
 use crate::error::{ContextName, Error, ErrorCode, Result};
 use crate::exceptions;
 use crate::guard;
-pub(crate) use current::Current;
-use current::Restore;
+pub(crate) use current::{Current, Restore};
 use record::{Record, id_of};
 pub(crate) use relaxed::Relaxed;
 
@@ -258,8 +257,12 @@ impl Context {
     }
 
     /// Whether the driver has it still: also where it is only declared over, by [`retire`](Self::retire). Without ids it
-    /// does, since this is a part of a call, for which whoever ends it waits ([`from_raw`](Self::from_raw)).
+    /// does unless it said otherwise, since this is a part of a call, for which whoever ends it waits
+    /// ([`from_raw`](Self::from_raw)).
     pub(crate) fn is_in_driver(self) -> bool {
+        if self.record().is_gone.load(Ordering::Acquire) {
+            return false;
+        }
         match id_of(self.driver(), self.raw()) {
             Some(id) => id.is_ok_and(|id| Some(id) == self.id()),
             None => true,
@@ -288,7 +291,8 @@ impl Context {
 
     #[cold]
     fn died(self) -> Error {
-        self.record().alive.store(false, Ordering::Relaxed);
+        self.record().is_gone.store(true, Ordering::Release);
+        self.record().alive.store(false, Ordering::Release);
         self.destroyed()
     }
 

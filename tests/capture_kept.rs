@@ -12,8 +12,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use common::contexts::{SecondContext, change};
 use common::hold::Hold;
-use common::{drops_are_done, expect_misuse, raw, streams};
+use common::{device, drops_are_done, expect_misuse, raw, streams};
 use cuda_streams::{CaptureMode, CaptureScope, CaptureStatus, Error, Event, EventOptions, Graph, Result, Stream};
 use cudarc::driver::{CudaContext, CudaSlice};
 
@@ -207,6 +208,24 @@ fn what_is_given_up_is_dropped_with_its_context_current() -> Result<()> {
         assert_eq!(cudarc.check_err(), Ok(()), "{name}");
     }
     Ok(())
+}
+
+#[test]
+fn what_changes_the_current_context_when_it_is_dropped_changes_it_for_nobody() {
+    struct Changes;
+    impl Drop for Changes {
+        fn drop(&mut self) {
+            change();
+        }
+    }
+    let [stream] = streams();
+    SecondContext::new(device()).with_current(|| {
+        let too_late = stream.capture::<Error>(MODE, |scope| {
+            raw::destroy_graph(raw::end_capture(&stream).unwrap());
+            scope.keep(Changes)
+        });
+        assert_eq!(too_late.map(drop), Err(Error::CaptureEndedElsewhere { code: None }));
+    });
 }
 
 /// Where it is too late to keep something, it is dropped at once, and so that it ends no other capture.

@@ -4,6 +4,7 @@
 mod common;
 
 use common::beside::beside;
+use common::hold::Hold;
 use common::peer::{Link, play};
 use common::shared::{SharedWords, say_event};
 use common::{device, raw, streams};
@@ -29,9 +30,19 @@ fn a_record_in_a_capture_is_refused() {
     assert_eq!(graph.unwrap().is_empty(), Ok(true));
     beside_one_of_others(&stream, || {
         assert_eq!(event.record(&stream), refused);
+        let new = stream.record_event_with(EventOptions::new().interprocess());
+        assert_eq!(new.map(drop), refused);
         Ok(())
     });
     assert_eq!(event.status(), Ok(EventStatus::NotRecorded));
+    // What ends a capture of others is not said to be a record.
+    let [other] = streams();
+    let hold = Hold::new(&other);
+    event.record(&other).unwrap();
+    raw::begin_capture(&stream);
+    assert_eq!(event.query(), Err(Error::Driver { call: "cuEventQuery", code }));
+    assert!(raw::end_capture(&stream).is_err());
+    hold.release();
 }
 
 /// Does `f` on the thread of a capture that this crate knows nothing of.

@@ -22,7 +22,9 @@ impl Context {
     ///
     /// `raw` is a living context of the driver that this crate uses. Unless it is a primary context,
     /// it lives until the process ends, or until [`retire`](Self::retire) was called and no call on
-    /// anything that belongs to it is under way: nor a [capture](crate::Stream::capture), which its closure ends.
+    /// anything that belongs to it is under way: nor a [capture](crate::Stream::capture), which its closure ends; nor what
+    /// is given back soon after, on another thread: what was dropped inside a host function, and what graphs and host
+    /// functions that are gone have held.
     ///
     /// # Errors
     ///

@@ -21,6 +21,8 @@ pub(super) struct Record {
     pub(super) device: Device,
     pub(super) number: NonZeroU32,
     pub(super) alive: AtomicBool,
+    /// The driver has said that it is gone, before `alive` said that it is over.
+    pub(super) is_gone: AtomicBool,
 }
 
 // SAFETY: a context handle may be used from any thread, says the driver; the rest is Send.
@@ -33,7 +35,7 @@ impl Record {
     /// for each life, so that whoever retires it does so for all.
     pub(super) fn intern(driver: &'static Driver, raw: CUcontext, device: Device) -> Result<&'static Self> {
         let id = id_of(driver, raw).transpose()?;
-        let new = |number| Self { driver, raw, id, device, number, alive: AtomicBool::new(true) };
+        let new = |number| Self { driver, raw, id, device, number, alive: AtomicBool::new(true), is_gone: AtomicBool::new(false) };
         Ok(table::find_or_push(|record| id.is_some_and(|id| record.is_of(raw, id)), new))
     }
 

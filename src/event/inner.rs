@@ -129,7 +129,8 @@ impl Inner {
         let inner = Self::holding(obtained.handle(), context, design);
         // SAFETY: event and stream are alive and of one context.
         let record = |driver: &Driver, stream| unsafe { driver.cuEventRecord(obtained.handle().cast(), stream) };
-        inner.word.record(|| stream.view().call_then(context, record, |answer| context.check(answer)))?;
+        let made = |answer: Answer| if answer.is_ok() { Ok(()) } else { Err(inner.refused(answer, context)) };
+        inner.word.record(|| stream.view().call_then(context, record, made))?;
         Ok(inner.into_parts())
     }
 

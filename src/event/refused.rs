@@ -24,7 +24,9 @@ impl Inner {
             Some(ErrorCode::CONTEXT_IS_DESTROYED) if home != other => {
                 home.verify().and(other.verify()).err().unwrap_or_else(|| answer.error())
             }
-            Some(code @ ErrorCode::STREAM_CAPTURE_UNSUPPORTED) if self.flags().contains(EventFlags::INTERPROCESS) => {
+            Some(code @ ErrorCode::STREAM_CAPTURE_UNSUPPORTED)
+                if answer.call() == "cuEventRecord" && self.flags().contains(EventFlags::INTERPROCESS) =>
+            {
                 Error::NotExternal { call: answer.call(), code }
             }
             _ => other.refused(answer),

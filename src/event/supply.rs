@@ -97,6 +97,7 @@ unsafe fn give_up_slowly(raw: RawEvent, number: NonZeroU32, kind: Option<Kind>) 
     let context = Context::by_number(number);
     if let Some(kind) = kind
         && !exceptions::is_forked()
+        && !context.has_died()
         && keeps_events(context)
     {
         return pool::give(number, kind, raw);

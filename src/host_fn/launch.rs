@@ -121,8 +121,13 @@ impl StreamRef<'_> {
     }
 
     fn launch_in<T: Send + 'static>(self, context: Context, f: impl FnOnce() -> T + Send + 'static) -> Result<HostFn<T>> {
-        self.outside_capture(context, CALL)?;
-        let mark = Event::bound(context)?;
+        let mark = match self.outside_capture(context, CALL).and_then(|()| Event::bound(context)) {
+            Ok(mark) => mark,
+            Err(error) => {
+                owners::drop_now(context, f);
+                return Err(error);
+            }
+        };
         let outcome = Arc::new(Outcome::new());
         let ticket = running::put(context, Box::new(Closure { function: f, outcome: outcome.clone() }))?;
         let launched = self
@@ -136,8 +141,13 @@ impl StreamRef<'_> {
         // Without its mark nobody could tell whether it is to run at all: then it does not, unless it does already.
         let mark = match mark.record(self) {
             Ok(()) => Some(mark),
-            Err(error) if running::take(ticket).is_some() => return Err(error),
-            Err(_) => None,
+            Err(error) => match running::take(ticket) {
+                Some(job) => {
+                    owners::drop_now(context, job);
+                    return Err(error);
+                }
+                None => None,
+            },
         };
         Ok(HostFn::new(outcome, mark, ticket, context))
     }

@@ -12,7 +12,7 @@ use cudarc::nvrtc::Ptx;
 use softcuda::{Live, Scope, Topic, inject};
 
 use crate::common::hold::Hold;
-use crate::common::{child, device, raw, streams};
+use crate::common::{child, device, drops_are_done, raw, streams};
 use crate::counts::expect;
 use crate::graph_example::kernel;
 use crate::live::live;
@@ -227,8 +227,9 @@ fn a_graph_that_cannot_keep_what_it_needs_is_none() {
             });
             drop(failure);
             assert_eq!(result.map(drop), Err(Error::Driver { call: function, code }));
-            assert_eq!(settled(before), before, "{function}, {after}");
+            drops_are_done(&stream);
             assert_eq!(Arc::strong_count(&owner), 1, "{function}, {after}");
+            assert_eq!(settled(before), before, "{function}, {after}");
         }
         assert_eq!(softcuda::reports(), []);
     });
