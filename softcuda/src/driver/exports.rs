@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::ipc_handle;
+use super::ipc_handle::{self, NONE};
 use super::memory_file::{Mapping, MemoryFile};
 use super::os::PAGE;
 use super::peer::Peer;
@@ -39,9 +39,6 @@ struct Place {
     peer: AtomicU64,
     token: AtomicU64,
 }
-
-/// No process, and no export.
-const NONE: u64 = 0;
 
 /// What other processes need to know of an export.
 #[derive(Clone, Copy, Debug)]

@@ -69,7 +69,8 @@ impl Contents {
             *word = u64::from_le_bytes(*bytes);
         }
         let [magic, kind, peer, numbers, token, offset, bytes, sum] = words;
-        if magic != MAGIC || sum != checksum(&words) {
+        // What is exported no more has no token.
+        if magic != MAGIC || sum != checksum(&words) || token == NONE {
             return None;
         }
         let [export, descriptor] =
@@ -90,9 +91,11 @@ fn checksum(words: &[u64; WORDS]) -> u64 {
     bytes.fold(OFFSET, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(PRIME))
 }
 
-/// A number that nobody else has: chance decides it.
+/// The token of no export, and the word of no process.
+pub(super) const NONE: u64 = 0;
+
+/// A number that nobody else has: chance decides it. Odd, and so never [`NONE`].
 pub(super) fn token() -> u64 {
-    // Never 0, which stands for none.
     RandomState::new().build_hasher().finish() | 1
 }
 
@@ -137,6 +140,14 @@ mod tests {
         }
         for byte in [0, 0xff] {
             assert_eq!(Contents::of(&IpcHandle([byte; BYTES])), None);
+        }
+    }
+
+    /// Though its sum is right.
+    #[test]
+    fn a_handle_of_nothing_is_none() {
+        for contents in contents() {
+            assert_eq!(Contents::of(&Contents { token: NONE, ..contents }.into()), None);
         }
     }
 
