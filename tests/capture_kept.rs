@@ -12,6 +12,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use common::beside::Asks;
 use common::contexts::{SecondContext, change};
 use common::hold::Hold;
 use common::{device, drops_are_done, expect_misuse, raw, streams};
@@ -231,13 +232,6 @@ fn what_changes_the_current_context_when_it_is_dropped_changes_it_for_nobody() {
 /// Where it is too late to keep something, it is dropped at once, and so that it ends no other capture.
 #[test]
 fn what_comes_too_late_is_dropped_beside_captures() -> Result<()> {
-    /// Asks the driver when it is dropped, as an owner of memory does.
-    struct Asks(Stream);
-    impl Drop for Asks {
-        fn drop(&mut self) {
-            assert_eq!(raw::query(&self.0), raw::SUCCESS);
-        }
-    }
     let [outer, inner, other] = streams();
     let graph = outer.capture::<Error>(MODE, |scope| {
         let too_late = inner.capture::<Error>(MODE, |scope| {

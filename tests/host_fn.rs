@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use common::beside::Asks;
 use common::hold::Hold;
 use common::host_fn::{Drops, MANY, block_on, check_order, running, until};
-use common::{device, raw, returns_after_release, streams};
+use common::{device, returns_after_release, streams};
 use cuda_streams::{CaptureMode, CaptureStatus, Error, EventStatus, ExternalStream, HostFn, Result, Stream};
 use cudarc::driver::{CudaContext, CudaStream, sys};
 
@@ -293,12 +294,6 @@ fn it_is_refused_while_the_stream_is_captured_and_the_capture_goes_on() -> Resul
 /// Whatever the function holds calls the driver for.
 #[test]
 fn what_is_refused_is_dropped_so_that_it_ends_no_capture() -> Result<()> {
-    struct Asks(Stream);
-    impl Drop for Asks {
-        fn drop(&mut self) {
-            assert_eq!(raw::query(&self.0), raw::SUCCESS);
-        }
-    }
     let [stream, other] = streams();
     let graph = stream.capture::<Error>(CaptureMode::ThreadLocal, |scope| {
         let owner = Asks(other.clone());

@@ -2,7 +2,19 @@
 
 use cuda_streams::{CaptureMode, CaptureStatus, Error, Result, Stream};
 
+use super::raw;
+
 pub(crate) const MODES: [CaptureMode; 3] = [CaptureMode::Global, CaptureMode::ThreadLocal, CaptureMode::Relaxed];
+
+/// Asks the driver when it is dropped, as an owner of memory does: a capture of the thread would end by it.
+#[derive(Debug)]
+pub(crate) struct Asks(pub(crate) Stream);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        assert_eq!(raw::query(&self.0), raw::SUCCESS);
+    }
+}
 
 /// Does `beside` while the stream is captured, in each mode: on the thread of the capture, and on another. The capture
 /// must live.
