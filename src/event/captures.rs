@@ -150,8 +150,12 @@ impl Inner {
 /// replaced that meanwhile: then, or where nobody can tell, the event may be in a graph that does not keep it. Nor does that
 /// of a capture of others, which they may end and destroy at any time: this thread must not touch it.
 fn became_node((raw, home): (CUevent, Context), stream: StreamIn<'_>, before: Capture, is_kept: bool) -> Result<()> {
+    if !is_kept {
+        shares::keep_for_good(raw, home);
+        return Ok(());
+    }
     let now = stream.view().capture_for(stream.context(), "cuStreamGetCaptureInfo").map(|now| now.and_then(|now| now.id));
-    if !is_kept || !now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id) {
+    if !now.as_ref().is_ok_and(|now| now.is_some() && *now == before.id) {
         shares::keep_for_good(raw, home);
     }
     now.map(drop)

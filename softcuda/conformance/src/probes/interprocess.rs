@@ -3,8 +3,10 @@
 use super::graph_events::EXTERNAL;
 use super::graph_nodes::{record as record_node, wait as wait_node};
 use super::two::on_other;
+use crate::code::Code;
 use crate::driver::{Driver, Handle};
 use crate::fixture::{Fixture, NON_BLOCKING};
+use crate::graphs::Executable;
 use crate::handles::{DISABLE_TIMING, INTERPROCESS};
 use crate::outcome::Outcome;
 use crate::probe::Probe;
@@ -86,16 +88,21 @@ fn records(f: &Fixture, context: Handle) -> Outcome {
 }
 
 fn launched_wait(f: &Fixture, context: Handle) -> Outcome {
-    let (recording, launching, event) = (f.stream(), f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
-    let graph = f.empty_graph();
+    let (launching, event, graph) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS), f.empty_graph());
     let added = wait_node(f, &graph, &[], *event).0;
     let (instantiated, executable) = graph.instantiate();
+    Outcome::from([added, instantiated]).and(launched_behind(f, *event, &executable, *launching))
+}
+
+/// A graph that waits for the event, launched while a record of that is held.
+fn launched_behind(f: &Fixture, event: Handle, executable: &Executable<'_>, launching: Handle) -> [Code; 4] {
+    let recording = f.stream();
     let hold = f.hold(*recording);
-    let record = f.driver.cuEventRecord(*event, *recording);
-    let launch = executable.launch(*launching);
-    let pending = f.driver.cuStreamQuery(*launching);
+    let record = f.driver.cuEventRecord(event, *recording);
+    let launch = executable.launch(launching);
+    let pending = f.driver.cuStreamQuery(launching);
     hold.release();
-    [added, instantiated, record, launch, pending, f.driver.cuStreamSynchronize(*launching)].into()
+    [record, launch, pending, f.driver.cuStreamSynchronize(launching)]
 }
 
 fn uploaded_wait(f: &Fixture, context: Handle) -> Outcome {
@@ -108,7 +115,7 @@ fn uploaded_wait(f: &Fixture, context: Handle) -> Outcome {
 
 /// The stream that waits is of the event's context, and the graph is launched where its capture began: on the other's.
 fn joined_wait(f: &Fixture, context: Handle) -> Outcome {
-    let (origin, joined, recording) = (f.stream_in(context, NON_BLOCKING), f.stream(), f.stream());
+    let (origin, joined) = (f.stream_in(context, NON_BLOCKING), f.stream());
     let (fork, event) = (f.event_in(context, DISABLE_TIMING), f.event(INTERPROCESS));
     let begin = f.begin(*origin);
     let forked = [f.driver.cuEventRecord(*fork, *origin), f.driver.cuStreamWaitEvent(*joined, *fork, 0)];
@@ -116,13 +123,8 @@ fn joined_wait(f: &Fixture, context: Handle) -> Outcome {
     let back = f.join(*origin, *joined);
     let (end, graph) = f.end(*origin);
     let (instantiated, executable) = graph.instantiate();
-    let hold = f.hold(*recording);
-    let record = f.driver.cuEventRecord(*event, *recording);
-    let launch = executable.launch(*origin);
-    let pending = f.driver.cuStreamQuery(*origin);
-    hold.release();
-    let outcome = Outcome::from(begin).and(forked).and(wait).and(back).and([end, instantiated, record, launch, pending]);
-    outcome.and(f.driver.cuStreamSynchronize(*origin))
+    let captured = Outcome::from(begin).and(forked).and(wait).and(back).and([end, instantiated]);
+    captured.and(launched_behind(f, *event, &executable, *origin))
 }
 
 fn launched_record(f: &Fixture, context: Handle) -> Outcome {
