@@ -81,39 +81,12 @@ impl Probes {
 }
 
 fn unrecorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 26] = [
-        ipc::PROBES,
-        ipc_peers::PROBES,
-        green::PROBES,
-        green_streams::PROBES,
-        capture::PROBES,
-        capture_streams::PROBES,
-        capture_info::PROBES,
-        capture_calls::HERE,
-        capture_calls::ELSEWHERE,
-        capture_calls::MODULES,
-        capture_modes::PROBES,
-        capture_modes::MATRIX,
-        captured_events::PROBES,
-        graph::PROBES,
-        graph_nodes::PROBES,
-        graph_launch::PROBES,
-        graph_events::PROBES,
-        graph_waits::PROBES,
-        graph_modules::PROBES,
-        user_object::PROBES,
-        captured_host_functions::PROBES,
-        callbacks::PROBES,
-        ipc_graphs::PROBES,
-        two_graphs::PROBES,
-        fork_graphs::PROBES,
-        interprocess::PROBES,
-    ];
+    let subjects: [&'static [Probe]; 0] = [];
     subjects.into_iter().flatten()
 }
 
 fn recorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 36] = [
+    let subjects: [&'static [Probe]; 62] = [
         init::PROBES,
         device::PROBES,
         primary::PROBES,
@@ -150,6 +123,32 @@ fn recorded() -> impl Iterator<Item = &'static Probe> {
         fault::PROBES,
         fault_calls::PROBES,
         fork::PROBES,
+        ipc::PROBES,
+        ipc_peers::PROBES,
+        green::PROBES,
+        green_streams::PROBES,
+        capture::PROBES,
+        capture_streams::PROBES,
+        capture_info::PROBES,
+        capture_calls::HERE,
+        capture_calls::ELSEWHERE,
+        capture_calls::MODULES,
+        capture_modes::PROBES,
+        capture_modes::MATRIX,
+        captured_events::PROBES,
+        graph::PROBES,
+        graph_nodes::PROBES,
+        graph_launch::PROBES,
+        graph_events::PROBES,
+        graph_waits::PROBES,
+        graph_modules::PROBES,
+        user_object::PROBES,
+        captured_host_functions::PROBES,
+        callbacks::PROBES,
+        ipc_graphs::PROBES,
+        two_graphs::PROBES,
+        fork_graphs::PROBES,
+        interprocess::PROBES,
     ];
     subjects.into_iter().flatten()
 }

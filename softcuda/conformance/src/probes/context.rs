@@ -81,13 +81,6 @@ pub(super) const PROBES: &[Probe] = &[
             [d.cuCtxDestroy_v2(second), d.cuCtxDestroy_v2(second)].into()
         })
     }),
-    Probe::alone("second context: set after it was destroyed", |d| {
-        Fixture::alone(d, |f| {
-            let second = f.second_context();
-            d.cuCtxDestroy_v2(second);
-            d.cuCtxSetCurrent(second).into()
-        })
-    }),
     Probe::current("second context: destroyed with a stream that is held by an event", |f| {
         // The end of a context waits for its work.
         let (context, held) = (f.second_context(), f.stream());
@@ -236,12 +229,6 @@ pub(super) const PROBES: &[Probe] = &[
         let context = second_context(d);
         d.cuCtxDestroy_v2(context);
         d.cuCtxGetId(context, Some(&mut 0)).into()
-    }),
-    Probe::alone("second context: push after it was destroyed", |d| {
-        d.cuInit(0);
-        let context = second_context(d);
-        d.cuCtxDestroy_v2(context);
-        d.cuCtxPushCurrent_v2(context).into()
     }),
     Probe::current("peer access: to the own context", |f| f.driver.cuCtxEnablePeerAccess(f.primary, 0).into()),
     Probe::current("peer access: to null", |f| f.driver.cuCtxEnablePeerAccess(Handle::NULL, 0).into()),
