@@ -4,8 +4,10 @@ mod support;
 
 use std::ptr;
 
+use cudarc::driver::result::stream::StreamKind;
 use cudarc::driver::{CudaContext, DriverError, result, sys};
 use softcuda::Scope;
+use support::peer_event::{destroy, interprocess_event};
 use support::reported::check_reported;
 use support::{Hold, context, round_trips};
 
@@ -48,23 +50,31 @@ fn a_stream_waits_for_an_event_of_the_other_device() -> Result<(), DriverError> 
 
 /// Where a real driver crashes.
 #[test]
-fn no_stream_waits_for_an_interprocess_event_of_the_other_device() -> Result<(), DriverError> {
-    let _scope = Scope::enter();
+fn no_stream_waits_for_an_interprocess_event_of_another_context() -> Result<(), DriverError> {
     let contexts = [context(0), context(1)];
-    let consumer = contexts[1].new_stream()?;
+    let _scope = Scope::enter();
     contexts[0].bind_to_thread()?;
-    let mut event = ptr::null_mut();
-    // SAFETY: the out pointer is live, and a context current.
-    unsafe { sys::cuEventCreate(&raw mut event, INTERPROCESS) }.result()?;
-    check_reported("a wait", &["event", "is to wait for an interprocess event of another device"], || {
-        // SAFETY: both handles are alive.
-        let waits = unsafe { result::stream::wait_event(consumer.cu_stream(), event, WAIT_DEFAULT) };
-        assert_eq!(waits, Err(DriverError(sys::CUresult::CUDA_ERROR_INVALID_HANDLE)));
-    });
-    // SAFETY: nobody else has it.
-    unsafe { result::event::destroy(event) }
+    let event = interprocess_event();
+    let own = contexts[0].new_stream()?;
+    // SAFETY: both handles are alive.
+    unsafe { result::stream::wait_event(own.cu_stream(), event, WAIT_DEFAULT) }?;
+    for device in [0, 1] {
+        let mut other = ptr::null_mut();
+        // SAFETY: a valid place; the parameters are those of a plain context.
+        unsafe { sys::cuCtxCreate_v4(&raw mut other, ptr::null_mut(), 0, device) }.result()?;
+        let consumer = result::stream::create(StreamKind::NonBlocking)?;
+        check_reported("a wait", &["event", "is to wait for an interprocess event of another context"], || {
+            // SAFETY: both handles are alive.
+            let waits = unsafe { result::stream::wait_event(consumer, event, WAIT_DEFAULT) };
+            assert_eq!(waits, Err(DriverError(sys::CUresult::CUDA_ERROR_INVALID_HANDLE)));
+        });
+        // SAFETY: alive, and not used any more.
+        unsafe { result::stream::destroy(consumer) }?;
+        // SAFETY: as above.
+        unsafe { sys::cuCtxDestroy_v2(other) }.result()?;
+    }
+    destroy(event);
+    Ok(())
 }
 
-/// Which take no time stamps.
-const INTERPROCESS: u32 = 4 | 2;
 const WAIT_DEFAULT: sys::CUevent_wait_flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;

@@ -8,6 +8,7 @@ use cudarc::driver::sys::{self, CUcontext, CUevent, CUevent_flags, CUgreenCtx, C
 use cudarc::driver::{CudaStream, PushKernelArg, result};
 use softcuda::{Scope, Topic, live};
 use support::green::{DEFAULT_STREAM, Green, NON_BLOCKING, all, answer, descriptor, destroy};
+use support::peer_event::{interprocess_event, query, record, wait};
 use support::reported::{check_reported, check_silent, in_every_schedule};
 use support::world::{World, from_device, non_blocking, set, settle};
 use support::{Hold, ONE, add, context, misuse};
@@ -89,6 +90,22 @@ fn events_are_of_one_family() {
         // SAFETY: alive, and not used any more.
         unsafe { result::event::destroy(event) }.expect("its end");
     }
+}
+
+#[test]
+fn a_stream_of_a_green_context_waits_for_interprocess_events_of_the_primary_one() {
+    in_every_schedule(|primary, _| {
+        let green = Green::of(primary);
+        let (stream, ordinary, event) = (green.stream(), non_blocking(primary), interprocess_event());
+        record(event, &ordinary);
+        wait(&stream, event);
+        stream.synchronize().expect("it is recorded");
+        assert_eq!(query(event), CUresult::CUDA_SUCCESS);
+        support::peer_event::destroy(event);
+        destroy(&stream);
+        destroy(&ordinary);
+        green.destroy().expect("its end");
+    });
 }
 
 #[test]

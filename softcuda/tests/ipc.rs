@@ -4,12 +4,19 @@
 
 mod support;
 
-use cudarc::driver::sys::CUipcEventHandle;
-use cudarc::driver::sys::CUresult::{CUDA_ERROR_NOT_READY, CUDA_ERROR_OUT_OF_MEMORY, CUDA_SUCCESS};
+use std::sync::Arc;
+
+use cudarc::driver::CudaStream;
+use cudarc::driver::sys::CUresult::{
+    CUDA_ERROR_NOT_READY, CUDA_ERROR_OUT_OF_MEMORY, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+    CUDA_SUCCESS,
+};
+use cudarc::driver::sys::{CUevent, CUipcEventHandle};
 use softcuda::{Schedule, Scope};
+use support::graph::{ACTIVE, INVALIDATED, begin, end_on, status};
 use support::peer::{Bytes as _, Link, export_event, import_event, with_second, with_seconds};
 use support::peer_event::{
-    destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, try_record, wait,
+    destroy, export, import, interprocess_event, query, query_stream, record, stream, synchronize, try_record, try_wait, wait,
 };
 use support::peer_memory::{allocate, free, set};
 use support::{Hold, context, misuse};
@@ -188,6 +195,48 @@ fn each_process_sees_what_the_other_records() {
             synchronize(event);
             link.tell("done");
             destroy(event);
+        },
+    );
+}
+
+/// Recorded or not. What other processes know of is no edge of a graph: neither a record nor a wait.
+#[test]
+fn a_wait_in_a_capture_ends_that() {
+    let ends_captures = |stream: &Arc<CudaStream>, event: CUevent| {
+        begin(stream);
+        assert_eq!(try_record(event, stream), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        assert_eq!(status(stream.cu_stream()), Ok(ACTIVE));
+        assert_eq!(try_wait(stream, event), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        assert_eq!(status(stream.cu_stream()), Ok(INVALIDATED));
+        assert_eq!(end_on(stream.cu_stream()).0, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+    };
+    let check = move |stream: &Arc<CudaStream>, event: CUevent| {
+        ends_captures(stream, event);
+        record(event, stream);
+        synchronize(event);
+        ends_captures(stream, event);
+        wait(stream, event);
+    };
+    with_second(
+        "a_wait_in_a_capture_ends_that",
+        move |link| {
+            let context = context(0);
+            let event = interprocess_event();
+            check(&stream(&context), event);
+            export(link, event);
+            check(&stream(&context), event);
+            export(link, event);
+            link.expect("done");
+            destroy(event);
+        },
+        move |link| {
+            let context = context(0);
+            let events = [import(link), import(link)];
+            for event in events {
+                check(&stream(&context), event);
+            }
+            link.tell("done");
+            events.into_iter().for_each(destroy);
         },
     );
 }

@@ -96,12 +96,13 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
         Ok((serial, event)) => (serial, event),
         Err(code) => return Err(state.breaks_own_capture(stream, code)),
     };
-    if !matches!(event.sharing, Sharing::Never) && state.device_of(event.context) != state.device_of(state.streams[&stream].context) {
-        // Seen to crash there (580.159.04).
-        report::add(Topic::Handle, format_args!("{handle:?} is to wait for an interprocess event of another device"));
+    let is_interprocess = !matches!(event.sharing, Sharing::Never);
+    if is_interprocess && !is_external && event.context != state.owner(state.streams[&stream].context) {
+        // Seen to crash there (580.159.04), on the same device too; a graph may wait.
+        report::add(Topic::Handle, format_args!("{handle:?} is to wait for an interprocess event of another context"));
         return Err(codes::INVALID_HANDLE);
     }
-    let (mark, is_recorded) = (event.captured.clone(), event.record.is_some() || event.foreign().is_some());
+    let (mark, is_recorded) = (event.captured.clone(), event.record.is_some());
     if mark.as_ref().is_some_and(|mark| !state.is_active(mark.capture)) {
         return Err(state.breaks_own_capture(stream, codes::INVALID_VALUE));
     }
@@ -110,6 +111,8 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
         _ if is_external && !captures => return Err(codes::ILLEGAL_STATE),
         _ if is_external => drop(state.captures_work(stream, || NodeWork::Wait(serial))),
         Some(mark) => return state.waits_for_mark(stream, &mark),
+        // Seen of an imported one, recorded or not.
+        None if captures && is_interprocess => return Err(state.breaks_own_capture(stream, codes::STREAM_CAPTURE_UNSUPPORTED)),
         None if captures && is_recorded => return Err(state.breaks_own_capture(stream, codes::STREAM_CAPTURE_ISOLATION)),
         None if captures => {}
         None => submit_wait(&mut state, stream, serial),

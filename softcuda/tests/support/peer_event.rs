@@ -34,9 +34,13 @@ pub(crate) fn record(event: CUevent, stream: &CudaStream) {
     try_record(event, stream).result().expect("a record");
 }
 
-pub(crate) fn wait(stream: &CudaStream, event: CUevent) {
+pub(crate) fn try_wait(stream: &CudaStream, event: CUevent) -> CUresult {
     // SAFETY: both are alive.
-    unsafe { sys::cuStreamWaitEvent(stream.cu_stream(), event, 0) }.result().expect("a wait");
+    unsafe { sys::cuStreamWaitEvent(stream.cu_stream(), event, 0) }
+}
+
+pub(crate) fn wait(stream: &CudaStream, event: CUevent) {
+    try_wait(stream, event).result().expect("a wait");
 }
 
 pub(crate) fn synchronize(event: CUevent) {

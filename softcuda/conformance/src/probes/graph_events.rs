@@ -259,6 +259,7 @@ pub(super) const PROBES: &[Probe] = &[
             Outcome::from(launch).and(hold.query_and_release(*next))
         })
     }),
+    Probe::alone("external record: event destroyed, then uploaded", |d| Fixture::alone(d, |f| uploaded_without(f, recording))),
     Probe::alone("external record: event destroyed, then instantiated", |d| {
         event_destroyed(d, |d, stream, event| d.cuEventRecordWithFlags(event, stream, EXTERNAL), |graph| graph.instantiate().0)
     }),
@@ -292,6 +293,17 @@ pub(super) fn event_destroyed(driver: &'static Driver, call: fn(&Driver, Handle,
         driver.cuEventDestroy_v2(event);
         then(&graph).into()
     })
+}
+
+/// A graph of an event that is destroyed when it is uploaded.
+pub(super) fn uploaded_without(f: &Fixture, using: fn(&Fixture, Handle) -> Executable<'_>) -> Outcome {
+    let (event, stream) = (f.event(DISABLE_TIMING), f.stream());
+    let executable = using(f, *event);
+    f.driver.cuEventDestroy_v2(event.into_handle());
+    match f.driver.cuGraphUpload(*executable, *stream) {
+        Code::SUCCESS => [Code::SUCCESS, f.driver.cuStreamSynchronize(*stream)].into(),
+        code => code.into(),
+    }
 }
 
 fn wait(f: &Fixture, event: Handle) -> Code {

@@ -1,6 +1,6 @@
 //! External waits: graphs that wait for events at each launch.
 
-use super::graph_events::{EXTERNAL, event_destroyed};
+use super::graph_events::{EXTERNAL, event_destroyed, uploaded_without};
 use crate::code::Code;
 use crate::driver::Handle;
 use crate::fixture::{Fixture, NON_BLOCKING};
@@ -85,6 +85,7 @@ pub(super) const PROBES: &[Probe] = &[
             }
         })
     }),
+    Probe::alone("external wait: event destroyed, then uploaded", |d| Fixture::alone(d, |f| uploaded_without(f, waiting))),
     Probe::alone("external wait: event destroyed, then instantiated", |d| {
         event_destroyed(d, |d, stream, event| d.cuStreamWaitEvent(stream, event, EXTERNAL), |graph| graph.instantiate().0)
     }),

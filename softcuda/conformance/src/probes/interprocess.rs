@@ -53,6 +53,16 @@ pub(super) const PROBES: &[Probe] = &[
     Probe::alone("two: a graph with an interprocess record, launched by the other", |d| on_other_alone(d, launched_record)),
     Probe::alone("two: a graph with an interprocess wait, uploaded by the other", |d| on_other_alone(d, uploaded_wait)),
     Probe::alone("two: an interprocess wait captured, joined to the other's origin", |d| on_other_alone(d, joined_wait)),
+    Probe::alone("interprocess wait captured on a stream of a second context", |d| {
+        Fixture::alone(d, |f| captured_wait(f, f.second_context()))
+    }),
+    Probe::alone("interprocess record captured on a stream of a second context", |d| {
+        Fixture::alone(d, |f| captured_record(f, f.second_context()))
+    }),
+    Probe::alone("two: an interprocess wait captured on the other's stream", |d| on_other_alone(d, captured_wait)),
+    Probe::alone("two: an interprocess record captured on the other's stream", |d| on_other_alone(d, captured_record)),
+    Probe::alone("interprocess event: recorded, waited for in a capture", |d| Fixture::alone(d, |f| waits_in_capture(f, Exported::No))),
+    Probe::alone("interprocess event: exported, waited for in a capture", |d| Fixture::alone(d, |f| waits_in_capture(f, Exported::Yes))),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -77,6 +87,10 @@ fn waits_on(f: &Fixture, waiting: Handle, exported: Exported) -> Outcome {
     let hold = f.hold(*recording);
     let record = f.driver.cuEventRecord(*event, *recording);
     let wait = f.driver.cuStreamWaitEvent(waiting, *event, 0);
+    if !wait.is_success() {
+        // Where a real driver crashes, that is all.
+        return wait.into();
+    }
     let pending = f.driver.cuStreamQuery(waiting);
     hold.release();
     Outcome::each(export, Outcome::from).and([record, wait, pending, f.driver.cuStreamSynchronize(waiting)])
@@ -125,6 +139,45 @@ fn joined_wait(f: &Fixture, context: Handle) -> Outcome {
     let (instantiated, executable) = graph.instantiate();
     let captured = Outcome::from(begin).and(forked).and(wait).and(back).and([end, instantiated]);
     captured.and(launched_behind(f, *event, &executable, *origin))
+}
+
+/// Captured on a stream of that context, as a node.
+fn captured_wait(f: &Fixture, context: Handle) -> Outcome {
+    let (origin, event) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
+    let begin = f.begin(*origin);
+    let wait = f.driver.cuStreamWaitEvent(*origin, *event, EXTERNAL);
+    let (end, graph) = f.end(*origin);
+    if !wait.is_success() {
+        return wait.into();
+    }
+    let (instantiated, executable) = graph.instantiate();
+    Outcome::from([begin, wait, end, instantiated]).and(launched_behind(f, *event, &executable, *origin))
+}
+
+fn captured_record(f: &Fixture, context: Handle) -> Outcome {
+    let (origin, event) = (f.stream_in(context, NON_BLOCKING), f.event(INTERPROCESS));
+    let begin = f.begin(*origin);
+    let record = f.driver.cuEventRecordWithFlags(*event, *origin, EXTERNAL);
+    let (end, graph) = f.end(*origin);
+    if !record.is_success() {
+        return record.into();
+    }
+    let (instantiated, executable) = graph.instantiate();
+    let launch = executable.launch(*origin);
+    [begin, record, end, instantiated, launch, f.driver.cuStreamSynchronize(*origin), f.driver.cuEventQuery(*event)].into()
+}
+
+/// An edge, and of work outside of the capture.
+fn waits_in_capture(f: &Fixture, exported: Exported) -> Outcome {
+    let (stream, event) = (f.stream(), f.event(INTERPROCESS));
+    let mut handle = IpcHandle::ZERO;
+    let export = (exported == Exported::Yes).then(|| f.driver.cuIpcGetEventHandle(Some(&mut handle), *event));
+    let record = f.driver.cuEventRecord(*event, *stream);
+    f.driver.cuStreamSynchronize(*stream);
+    f.begin(*stream);
+    let wait = f.driver.cuStreamWaitEvent(*stream, *event, 0);
+    let status = f.status(*stream);
+    Outcome::each(export, Outcome::from).and([record, wait]).and(status).and(f.end_code(*stream))
 }
 
 fn launched_record(f: &Fixture, context: Handle) -> Outcome {
