@@ -147,7 +147,7 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless the wait is left out
-    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed where the devices differed. Let a
+    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed. Let a
     ///   stream of the event's context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
     ///   for, which an event that was never recorded is not, unless it is external
@@ -369,6 +369,6 @@ fn captured(answer: Answer) -> Option<Error> {
 }
 
 #[cold]
-pub(crate) fn mismatch(call: &'static str, event: ContextName, other: ContextName, code: Option<ErrorCode>) -> Error {
+fn mismatch(call: &'static str, event: ContextName, other: ContextName, code: Option<ErrorCode>) -> Error {
     Error::ContextMismatch(Box::new(ContextMismatch { call, event, other, code }))
 }

@@ -63,8 +63,6 @@ pub use work::{Contained, Foreign, Work};
 pub struct Graph<W: Work = Foreign> {
     raw: CUgraph,
     context: Context,
-    /// Whether its [`EventScope`] has put an interprocess event into it: see [`GraphExec`].
-    is_shared: bool,
     work: PhantomData<fn() -> W>,
 }
 
@@ -112,9 +110,6 @@ impl Graph {
     ///
     /// Where a module was unloaded, or such an event destroyed, the driver crashes (seen with 580.159.04).
     ///
-    /// What it becomes is [uploaded](GraphExec::upload) and launched on streams of one context only, if interprocess events of
-    /// that are in it: what a driver does otherwise is not known.
-    ///
     /// # Errors
     ///
     /// Those of [`Graph::<Contained>::instantiate`](Graph#method.instantiate).
@@ -152,7 +147,7 @@ impl Graph {
 impl<W: Work> Graph<W> {
     /// A graph of the driver's, which this destroys when it is dropped.
     fn own(raw: CUgraph, context: Context) -> Self {
-        Self { raw, context, is_shared: false, work: PhantomData }
+        Self { raw, context, work: PhantomData }
     }
 
     /// # Safety
@@ -170,7 +165,7 @@ impl<W: Work> Graph<W> {
         if exec.is_null() {
             return Err(Error::NullHandle { what: "executable graph" });
         }
-        Ok(GraphExec::own(exec, context, self.is_shared))
+        Ok(GraphExec::own(exec, context))
     }
 
     /// How many nodes it has. A record of an event is none, unless that is
@@ -276,12 +271,7 @@ impl<W: Work> Graph<W> {
         // what they refer to is not read.
         let answer = unsafe { self.context.driver().cuGraphClone(&raw mut clone, self.raw) };
         self.context.check(answer)?;
-        if clone.is_null() {
-            return Err(Error::NullHandle { what: "graph" });
-        }
-        let mut clone = Self::own(clone, self.context);
-        clone.is_shared = self.is_shared;
-        Ok(clone)
+        if clone.is_null() { Err(Error::NullHandle { what: "graph" }) } else { Ok(Self::own(clone, self.context)) }
     }
 
     /// The context of the stream that it was made with.

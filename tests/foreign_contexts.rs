@@ -205,3 +205,33 @@ fn check_capture_ends(stream: StreamRef<'_>, mode: CaptureMode, work: impl FnOnc
     assert_eq!(works(), Ok(()), "{mode:?}");
     assert_eq!(thread::scope(|threads| threads.spawn(works).join()).unwrap(), Ok(()), "{mode:?}");
 }
+
+/// For a stream of a second context a wait has crashed a driver; a launch of a graph that waits has not.
+#[cfg(not(miri))]
+#[test]
+fn graphs_alone_take_interprocess_events_into_other_contexts() -> Result<()> {
+    let second = SecondContext::new(device());
+    let (context, [stream]) = (foreign(&second), streams());
+    let theirs = TheirStream::new(context, NON_BLOCKING);
+    // SAFETY: its owner is dropped last, before the context.
+    let external = unsafe { ExternalStream::from_raw(theirs.as_raw()) }?;
+    let event = Event::interprocess();
+    let mut waits = stream.capture_events::<Error>(|scope| scope.wait_event(&event))?.instantiate()?;
+    let mut records = stream.capture_events::<Error>(|scope| scope.record(&event))?.instantiate()?;
+    waits.upload(&external)?;
+    external.synchronize()?;
+    let hold = Hold::new(&stream);
+    event.record(&stream)?;
+    let refused = external.wait_event(&event);
+    assert!(matches!(&refused, Err(Error::ContextMismatch(mismatch)) if mismatch.code.is_none()), "{refused:?}");
+    waits.launch(&external)?;
+    assert!(!external.query()?, "the launch waits for the record");
+    hold.release();
+    external.synchronize()?;
+    assert!(event.query()?);
+    let hold = Hold::new(&external);
+    records.launch(&external)?;
+    assert!(!event.query()?, "the launch is a record");
+    hold.release();
+    event.synchronize()
+}

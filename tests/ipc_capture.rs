@@ -45,6 +45,40 @@ fn a_record_in_a_capture_is_refused() {
     hold.release();
 }
 
+/// What another process records is in no capture.
+#[test]
+fn a_wait_in_a_capture_is_refused() {
+    fn exporter(parent: &mut Link) -> common::peer::Result {
+        let event = new_event()?;
+        say_event(parent, &event);
+        parent.expect_end();
+        Ok(())
+    }
+    play("a_wait_in_a_capture_is_refused", &[("exporter", exporter)], |cast| {
+        let mut exporter = cast.start("exporter");
+        let ([stream], ours) = (streams(), new_event()?);
+        ours.ipc_handle()?;
+        // SAFETY: the other process keeps the event until this one says that it is over.
+        let imported = unsafe { Event::from_ipc_handle(device(), exporter.expect_event()) }?;
+        let graph = stream.capture::<Error>(CaptureMode::default(), |scope| {
+            for event in [&ours, &imported] {
+                assert_eq!(scope.wait_event(event), Err(Error::Capturing { call: "cuStreamWaitEvent" }));
+            }
+            Ok(())
+        });
+        assert_eq!(graph.unwrap().is_empty(), Ok(true), "the capture lives on");
+        // One of others is theirs to lose.
+        raw::begin_capture(&stream);
+        let code = ErrorCode::STREAM_CAPTURE_UNSUPPORTED;
+        assert_eq!(stream.wait_event(&imported), Err(Error::Driver { call: "cuStreamWaitEvent", code }));
+        assert_eq!(stream.capture_status(), Ok(CaptureStatus::Invalidated));
+        assert!(raw::end_capture(&stream).is_err());
+        drop(imported);
+        exporter.end();
+        Ok(())
+    });
+}
+
 /// Does `f` on the thread of a capture that this crate knows nothing of.
 #[track_caller]
 fn beside_one_of_others(stream: &Stream, f: impl Fn() -> Result<()>) {

@@ -2,6 +2,7 @@
 
 use std::ffi::c_uint;
 
+use super::flags::EventFlags;
 use super::inner::Inner;
 use super::shares::{self, Build};
 use super::word::Seen;
@@ -35,7 +36,6 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
-            self.check_shared(home, context, CALL)?;
             let is_kept = self.become_node((raw, home), capture);
             // SAFETY: both handles are alive, as in `record`.
             let answer = stream.call(context, |driver, stream| unsafe { driver.cuEventRecordWithFlags(raw, stream, EXTERNAL) })?;
@@ -66,7 +66,6 @@ impl Inner {
             && self.is_external()
         {
             let (raw, home) = self.own_handle_or_bind(context, CALL)?;
-            self.check_shared(home, context, CALL)?;
             let is_kept = self.become_node((raw, home), capture);
             self.wait_with(raw, context, stream, EXTERNAL)?;
             return became_node((raw, home), stream.within(context), capture, is_kept);
@@ -77,9 +76,10 @@ impl Inner {
         }
         let here = capture.and_then(|capture| capture.id);
         if !seen.is_captured() {
-            // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for.
-            if here.is_some_and(guard::is_ours) && !self.is_lent() {
-                return if seen.is_complete() { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
+            // Work outside of the capture, for which a graph cannot wait; if it is done there is nothing to wait for. What
+            // others have recorded may be in the capture, unless it is an interprocess event, which never is.
+            if here.is_some_and(guard::is_ours) && (!self.is_lent() || self.flags().contains(EventFlags::INTERPROCESS)) {
+                return if self.is_done(seen) { Ok(()) } else { Err(Error::Capturing { call: CALL }) };
             }
             if capture.is_none() && stream.handle_name() != 0 && self.is_done(seen) {
                 return Ok(());

@@ -33,8 +33,8 @@ impl EventRef<'_> {
     /// * `raw` is null, or an event of the driver that this crate uses, which lives as long as the view
     ///   and its copies.
     /// * If it was created for other processes (`CU_EVENT_INTERPROCESS`, PyTorch's `interprocess=True`), no stream of another
-    ///   context waits for it: 580.159.04 crashed where one of another device did. The driver tells nobody how an event was
-    ///   created.
+    ///   context waits for it: 580.159.04 crashed where one of another device or of a second context did. The driver tells
+    ///   nobody how an event was created.
     ///
     /// ```
     /// use cuda_streams::{Device, EventRef};

@@ -1,6 +1,6 @@
 //! What graphs of this crate's own operations are put together with.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
@@ -54,17 +54,14 @@ pub struct EventScope<'g> {
     context: Context,
     /// What the next node runs after; nothing twice.
     last: RefCell<Vec<CUgraphNode>>,
-    /// Whether the graph has an interprocess event.
-    is_shared: &'g Cell<bool>,
     /// Of this graph and of no other: neither a longer nor a shorter lifetime will do.
     _graph: PhantomData<fn(&'g ()) -> &'g ()>,
 }
 
-impl<'g> EventScope<'g> {
-    /// The beginning of a graph, which nobody else uses while this is there. `build` is a number that no other graph has;
-    /// `is_shared` becomes true when an interprocess event is in it.
-    pub(super) fn new(graph: CUgraph, build: u64, context: Context, is_shared: &'g Cell<bool>) -> Self {
-        Self { graph, build, context, last: RefCell::default(), is_shared, _graph: PhantomData }
+impl EventScope<'_> {
+    /// The beginning of a graph, which nobody else uses while this is there. `build` is a number that no other graph has.
+    pub(super) fn new(graph: CUgraph, build: u64, context: Context) -> Self {
+        Self { graph, build, context, last: RefCell::default(), _graph: PhantomData }
     }
 
     /// Each launch records the event here. It need not be [`external`](crate::EventOptions::external). From now on the
@@ -197,14 +194,7 @@ impl<'g> EventScope<'g> {
     /// ```
     #[must_use = "a branch without anything on it changes nothing"]
     pub fn fork(&self) -> Self {
-        Self {
-            graph: self.graph,
-            build: self.build,
-            context: self.context,
-            last: self.last.clone(),
-            is_shared: self.is_shared,
-            _graph: PhantomData,
-        }
+        Self { graph: self.graph, build: self.build, context: self.context, last: self.last.clone(), _graph: PhantomData }
     }
 
     /// What is asked for on this branch from now on runs after all that was asked for on the other.
@@ -234,9 +224,7 @@ impl<'g> EventScope<'g> {
 
     /// The driver's event, which is about to be a node.
     fn share<M: Mode>(&self, event: &Event<M>, call: &'static str) -> Result<CUevent> {
-        let raw = event.share(self.context, call, (self.graph, self.build))?;
-        self.is_shared.set(self.is_shared.get() || event.is_interprocess());
-        Ok(raw)
+        event.share(self.context, call, (self.graph, self.build))
     }
 
     /// A node behind what is there so far.

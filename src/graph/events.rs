@@ -3,7 +3,6 @@
 //! A stream that is being captured can be reached by others: by a handle that cudarc has of it, or by a stream that
 //! joins. So none is captured here, and nobody else can put anything into the graph.
 
-use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -178,11 +177,9 @@ impl StreamRef<'_> {
         let context = self.context()?;
         reaper::drain();
         // Destroyed by whatever ends `work`.
-        let mut graph = create(context)?;
+        let graph = create(context)?;
         let build = NEXT.fetch_add(1, Ordering::Relaxed);
-        let is_shared = Cell::new(false);
-        work(&EventScope::new(graph.raw, build, context, &is_shared))?;
-        graph.is_shared = is_shared.get();
+        work(&EventScope::new(graph.raw, build, context))?;
         Ok(graph)
     }
 }

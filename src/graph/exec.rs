@@ -9,7 +9,6 @@ use crate::context::{Context, Relaxed};
 use crate::device::Device;
 use crate::driver::{Answer, CUgraphExec, CUstream, Driver};
 use crate::error::{Error, Result};
-use crate::event;
 use crate::handle::{AsStream, Object};
 
 /// What was made of a [`Graph`](super::Graph), to be launched on streams.
@@ -37,9 +36,6 @@ use crate::handle::{AsStream, Object};
 pub struct GraphExec<W: Work = Foreign> {
     raw: CUgraphExec,
     context: Context,
-    /// It is of this crate's own operations, with an interprocess event: streams of other contexts are refused without asking
-    /// the driver, as for a [wait](crate::Event::wait). For what was captured the caller of `instantiate` sees to it.
-    is_shared: bool,
     work: PhantomData<fn() -> W>,
 }
 
@@ -55,7 +51,6 @@ impl GraphExec<Contained> {
     /// # Errors
     ///
     /// * [`Error::Capturing`]: the stream is being captured
-    /// * [`Error::ContextMismatch`]: an interprocess event is in the graph, and the stream of another context
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]
     /// * [`Error::Driver`], also with the error of earlier work
     ///
@@ -89,12 +84,11 @@ impl GraphExec {
     /// * host memory of captured copies: cudarc's `memcpy_htod(&vec, …)` captures where the vector's elements are
     /// * modules of captured kernels, and events that were captured by others with the external flag
     ///
-    /// The stream is of the context of the interprocess events in it, if there are any: what a driver does otherwise is not
-    /// known, and nobody looks. And the work does not race with other work on that memory.
+    /// And the work does not race with other work on that memory.
     ///
     /// # Errors
     ///
-    /// Those of [`GraphExec::<Contained>::launch`](GraphExec#method.launch), but for interprocess events.
+    /// Those of [`GraphExec::<Contained>::launch`](GraphExec#method.launch).
     ///
     /// ```
     /// use cuda_streams::{CaptureMode, Device, Error};
@@ -117,8 +111,8 @@ impl GraphExec {
 
 impl<W: Work> GraphExec<W> {
     /// An executable graph of the driver's, which this destroys when it is dropped.
-    pub(super) fn own(raw: CUgraphExec, context: Context, is_shared: bool) -> Self {
-        Self { raw, context, is_shared, work: PhantomData }
+    pub(super) fn own(raw: CUgraphExec, context: Context) -> Self {
+        Self { raw, context, work: PhantomData }
     }
 
     /// # Safety
@@ -158,8 +152,7 @@ impl<W: Work> GraphExec<W> {
         let raw = self.raw;
         let _current = self.context.enter()?;
         self.enqueue(stream, "cuGraphUpload", |driver, stream| {
-            // SAFETY: as in `run`; nothing of what it holds runs, so what its nodes refer to is not needed. Of interprocess events
-            // among that see `is_shared`.
+            // SAFETY: as in `run`; nothing of what it holds runs, so what its nodes refer to is not needed.
             unsafe { driver.cuGraphUpload(raw, stream) }
         })
     }
@@ -168,9 +161,6 @@ impl<W: Work> GraphExec<W> {
         self.context.alive()?;
         let stream = stream.as_stream();
         let context = stream.context()?;
-        if self.is_shared && context.as_raw() != self.context.as_raw() {
-            return Err(event::mismatch(call, self.context.name(), context.name(), None));
-        }
         // A graph in a graph would outlive this one.
         if stream.capture_for(context, call)?.is_some() {
             return Err(Error::Capturing { call });

@@ -94,13 +94,11 @@ fn a_stream_of_the_other_device_waits_for_an_interprocess_event_by_another_strea
     Ok(())
 }
 
-/// Where captures are open, and as nodes of graphs.
+/// Where captures are open.
 #[test]
-fn captures_wait_for_no_interprocess_event_of_the_other_device() -> Result<()> {
+fn a_stream_beside_captures_waits_for_no_interprocess_event_of_the_other_device() -> Result<()> {
     let [first, second] = streams();
     let event = first.record_event_with(EventOptions::new().interprocess())?;
-    let external = EventOptions::new().interprocess().external(true).build();
-    external.record(&first)?;
     let hold = Hold::new(&first);
     event.record(&first)?;
     let near = first.device().stream()?;
@@ -108,12 +106,6 @@ fn captures_wait_for_no_interprocess_event_of_the_other_device() -> Result<()> {
         assert_refused(event.wait(&second));
         Ok(())
     })?;
-    let graph = second.capture::<Error>(CaptureMode::Relaxed, |scope| {
-        assert_refused(scope.wait_event(&external));
-        assert_refused(scope.record(&external));
-        Ok(())
-    })?;
-    assert!(graph.is_empty()?);
     hold.release();
     event.synchronize()?;
     // Nothing to wait for, with captures and without.
@@ -121,24 +113,54 @@ fn captures_wait_for_no_interprocess_event_of_the_other_device() -> Result<()> {
     near.capture::<Error>(CaptureMode::Relaxed, |_| event.wait(&second)).map(drop)
 }
 
-/// Nor do graphs that are safe to launch, of which clones and executables know it.
+/// Their nodes are of the event's context, wherever they run: also where the capture began on the other device.
 #[test]
-fn graphs_with_interprocess_events_run_on_streams_of_their_context() -> Result<()> {
+fn graphs_take_interprocess_events_to_the_other_device() -> Result<()> {
     let [first, second] = streams();
-    let (shared, plain) = (Event::interprocess(), Event::new());
+    let shared = Event::interprocess();
+    let external = EventOptions::new().interprocess().external(true).build();
+    external.record(&first)?;
+    external.synchronize()?;
     let waits = first.capture_events::<Error>(|scope| scope.fork().wait_event(&shared))?;
-    let records = first.capture_events::<Error>(|scope| scope.record(&shared))?;
-    for graph in [waits.try_clone()?, waits, records] {
-        let mut exec = graph.instantiate()?;
-        drop(graph);
-        assert_refused(exec.launch(&second));
-        exec.launch(&first)?;
+    let captured = second.capture::<Error>(CaptureMode::Relaxed, |scope| scope.wait_event(&external))?;
+    let joined = second.capture::<Error>(CaptureMode::Relaxed, |scope| {
+        first.wait_stream(scope)?;
+        first.wait_event(&external)?;
+        scope.wait_stream(&first)
+    })?;
+    let mut contained = [waits.try_clone()?.instantiate()?, waits.instantiate()?];
+    let check = |event: &Event<_>, launch: &mut dyn FnMut() -> Result<()>| {
+        let hold = Hold::new(&first);
+        event.record(&first)?;
+        launch()?;
+        assert!(!second.query()?, "it waits for the record");
+        hold.release();
+        second.synchronize()?;
+        assert!(event.query()?);
+        Ok(())
+    };
+    for exec in &mut contained {
+        exec.upload(&second)?;
+        check(&shared, &mut || exec.launch(&second))?;
     }
-    first.capture_events::<Error>(|scope| scope.record(&plain))?.instantiate()?.launch(&second)?;
-    first.synchronize()?;
-    second.synchronize()?;
-    assert!(shared.query()? && plain.query()?);
-    Ok(())
+    for graph in [captured, joined] {
+        // SAFETY: nothing is in it but a wait for an event that the graph keeps.
+        let mut exec = unsafe { graph.instantiate() }?;
+        // SAFETY: as above.
+        check(&external, &mut || unsafe { exec.launch(&second) })?;
+    }
+    let mut records = first.capture_events::<Error>(|scope| scope.record(&shared))?.instantiate()?;
+    let captured = second.capture::<Error>(CaptureMode::Relaxed, |scope| scope.record(&external))?;
+    // SAFETY: nothing is in it but a record of an event that the graph keeps.
+    let mut captured = unsafe { captured.instantiate() }?;
+    let hold = Hold::new(&second);
+    records.launch(&second)?;
+    // SAFETY: as above.
+    unsafe { captured.launch(&second) }?;
+    assert!(!shared.query()? && !external.query()?, "the launch is a record");
+    hold.release();
+    shared.synchronize()?;
+    external.synchronize()
 }
 
 /// T447: events order devices across processes: what one waits for is of the other's device, and the data with it.
@@ -153,13 +175,18 @@ fn a_stream_waits_for_an_event_of_the_other_device_and_process() {
         assert_refused(stream.wait_event(&event));
         near.wait_event(&event)?;
         stream.wait_stream(&near)?;
-        let done = stream.record_event()?;
-        assert!(!done.query()?);
+        let waits = near.capture_events::<Error>(|scope| scope.wait_event(&event))?;
+        let graphs = stream.device().stream()?;
+        waits.instantiate()?.launch(&graphs)?;
+        let done = [stream.record_event()?, graphs.record_event()?];
+        assert!(!done[0].query()? && !done[1].query()?);
         parent.tell("waiting");
-        done.synchronize()?;
+        done.iter().try_for_each(Event::synchronize)?;
         assert!(event.query()?);
         assert_eq!(data.read(), 7);
         assert_refused(event.record(&stream));
+        near.capture_events::<Error>(|scope| scope.record(&event))?.instantiate()?.launch(&graphs)?;
+        event.synchronize()?;
         parent.expect_end();
         Ok(())
     }

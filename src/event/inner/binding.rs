@@ -89,9 +89,9 @@ impl Inner {
     }
 
     /// [`Error::ContextMismatch`] if it is an interprocess event, of `home`, which is another context than `context`: the driver
-    /// is not asked, which crashed where a stream of another device was to wait for one (580.159.04). Of other contexts of the
-    /// device nothing is known.
-    pub(in crate::event) fn check_shared(&self, home: Context, context: Context, call: &'static str) -> Result<()> {
+    /// is not asked, which crashed where a stream of another device, or of a second context, was to wait for one (580.159.04).
+    /// One of a green context could; so could graphs, wherever they are captured and launched.
+    fn check_shared(&self, home: Context, context: Context, call: &'static str) -> Result<()> {
         // Without ids a context has several records.
         if home.as_raw() != context.as_raw() && self.flags().contains(EventFlags::INTERPROCESS) {
             return Err(self.mismatch(call, context.name(), None));
