@@ -58,7 +58,7 @@ pub(super) enum Job {
     Kernel(Box<PendingLaunch>),
     /// A function of the caller.
     HostFunction(HostFunction, UserData),
-    /// The same for a stream by its handle.
+    /// The same with a stream by its handle, and a code.
     Callback(Callback, Handle, UserData),
     /// A word that the stream waits for.
     ValueWait(ValueWait),
@@ -105,6 +105,11 @@ impl Job {
         matches!(self, Self::HostFunction(..) | Self::Callback(..))
     }
 
+    /// Whether it runs after a fault too, and is told of that.
+    pub(super) fn outlives_faults(&self) -> bool {
+        matches!(self, Self::Callback(..))
+    }
+
     /// Whether it ends by itself, and soon: it runs nothing of the caller's.
     pub(super) fn is_short(&self) -> bool {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })
@@ -119,8 +124,8 @@ impl Job {
         }
     }
 
-    /// Runs it; an error is a fault of the device.
-    pub(super) fn run(self) -> Outcome {
+    /// Runs it; an error is a fault of the device. `before` is what was one before.
+    pub(super) fn run(self, before: Outcome) -> Outcome {
         match self {
             Self::Copy { from, to, bytes } => {
                 // SAFETY: both sides hold `bytes` bytes that stay until this is done: they were checked against
@@ -140,7 +145,7 @@ impl Job {
             }
             Self::Callback(function, stream, user) => {
                 // SAFETY: the caller of cuStreamAddCallback promised that this call may be made, once, on any thread.
-                unsafe { function(stream.raw(), codes::SUCCESS, user.0) };
+                unsafe { function(stream.raw(), before.err().unwrap_or(codes::SUCCESS), user.0) };
                 Ok(())
             }
             Self::ValueWait(wait) => wait.run(),

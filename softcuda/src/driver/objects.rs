@@ -73,6 +73,11 @@ impl Work {
         self.job().is_some_and(Job::waits_for_words)
     }
 
+    /// Whether it is done after a fault too.
+    pub(super) fn outlives_faults(&self) -> bool {
+        self.job().is_some_and(Job::outlives_faults)
+    }
+
     /// What it has for a thread.
     pub(super) fn job(&self) -> Option<&Job> {
         if let Self::Run(job) = self { Some(job) } else { None }

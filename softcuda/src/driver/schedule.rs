@@ -21,8 +21,10 @@ impl State {
         after.extend(point.filter(|point| !self.is_passed(*point)));
         let context = self.streams.get(&stream).map(|this| this.context);
         let works = self.check().is_ok();
-        let task = Task::new(after, work, self.paces.hold(scope::current()));
-        let Some(this) = self.streams.get_mut(&stream).filter(|_| works) else {
+        let is_done = works || work.outlives_faults();
+        // What a fault has left is not held: nobody can wait for it any more.
+        let task = Task::new(after, work, works && self.paces.hold(scope::current()));
+        let Some(this) = self.streams.get_mut(&stream).filter(|_| is_done) else {
             // Gone, or faulted, since the caller asked for it: nothing is done, nobody waits.
             return Point { stream, position: 0 };
         };
@@ -76,7 +78,7 @@ impl State {
         if this.is_held() {
             return false;
         }
-        if self.faults.contains_key(&task.scope) {
+        if self.faults.contains_key(&task.scope) && !task.work.outlives_faults() {
             // Dropped.
             self.streams.get_mut(&stream).and_then(|this| this.queue.pop_front());
             self.pass(stream, woken);
@@ -117,7 +119,7 @@ impl State {
             Work::Write(write) => write.run(),
             Work::Fault(code) => self.fault(scope, code, woken),
             Work::Run(job) => {
-                if let Err(code) = job.run() {
+                if let Err(code) = job.run(Ok(())) {
                     self.fault(scope, code, woken);
                 }
             }
@@ -255,7 +257,7 @@ impl State {
     }
 
     /// The device has faulted in work of a scope: its calls answer `code` from now on, and none of its
-    /// work runs any more. What runs is left to end, but nobody has to wait for it.
+    /// work runs any more, but for callbacks. What runs is left to end, but nobody has to wait for it.
     fn fault(&mut self, scope: ScopeId, code: Code, woken: &mut Vec<Serial>) {
         if self.faults.contains_key(&scope) {
             return;
@@ -283,6 +285,11 @@ impl State {
                 self.end_wait(stream);
             }
         } else if let Some(task) = this.queue.front().filter(|task| task.scope == scope) {
+            woken.push(stream);
+            if task.work.outlives_faults() {
+                // It has its turn, or waits for it, or was held.
+                return;
+            }
             let had_its_turn = this.activity == Activity::Ready && task.work.job().is_some_and(Job::is_host_function);
             this.activity = Activity::Free;
             if let Some(context) = self.contexts.get_mut(&owner) {
@@ -291,7 +298,6 @@ impl State {
             }
             self.ready.retain(|ready| *ready != stream);
             self.awaiting.remove(&stream);
-            woken.push(stream);
         }
     }
 

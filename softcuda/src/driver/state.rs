@@ -115,7 +115,12 @@ impl State {
 
     /// The code of a fault in the calling thread's scope.
     pub(super) fn check(&self) -> Outcome {
-        self.faults.get(&scope::current()).copied().map_or(Ok(()), Err)
+        self.check_scope(scope::current())
+    }
+
+    /// The code of a fault in a scope.
+    pub(super) fn check_scope(&self, scope: ScopeId) -> Outcome {
+        self.faults.get(&scope).copied().map_or(Ok(()), Err)
     }
 
     /// The device of a context that is or was there.

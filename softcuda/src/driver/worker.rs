@@ -80,12 +80,12 @@ fn work() {
 
 /// Runs a job of a stream.
 fn run(state: Locked, stream: Serial, job: Job, scope: ScopeId) -> Locked {
-    let is_host_function = job.is_host_function();
+    let (is_host_function, before) = (job.is_host_function(), state.check_scope(scope));
     drop(state);
     report::print();
     discard::empty();
     scope::enter(scope);
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.run())).unwrap_or_else(|_| {
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.run(before))).unwrap_or_else(|_| {
         report::add(Topic::Bug, "the work of a stream panicked, which is a bug of the software driver");
         Err(codes::UNKNOWN)
     });

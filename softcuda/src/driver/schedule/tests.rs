@@ -5,6 +5,7 @@ use std::ffi::c_void;
 
 use super::super::buffer::{Buffer, Span};
 use super::super::codes;
+use super::super::handle::Handle;
 use super::super::job::{Pattern, UserData};
 use super::super::state::primary_handle;
 use super::*;
@@ -27,6 +28,11 @@ fn job() -> Work {
 fn host_function() -> Work {
     unsafe extern "C" fn nothing(_: *mut c_void) {}
     Work::Run(Job::HostFunction(nothing, UserData(std::ptr::null_mut())))
+}
+
+fn callback() -> Work {
+    unsafe extern "C" fn nothing(_: *mut c_void, _: u32, _: *mut c_void) {}
+    Work::Run(Job::Callback(nothing, Handle::NULL, UserData(std::ptr::null_mut())))
 }
 
 /// The stream whose job would run next, which then counts as running.
@@ -269,6 +275,66 @@ fn a_fault_after_the_end_of_its_scope_is_nobodys() {
     state.enqueue(third, None, Work::Wait);
     state.end_scope(scope::PROCESS + 2);
     assert_eq!(state.faults, BTreeMap::new(), "it is forgotten with the last work of its scope");
+}
+
+#[test]
+fn callbacks_outlive_a_fault_and_take_their_turns() {
+    let (mut state, context) = state();
+    let [faulty, running, waiting, behind] = [(); 4].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    let fault = state.enqueue(faulty, None, job());
+    let lost = state.enqueue(faulty, None, host_function());
+    let after_it = state.enqueue(faulty, None, callback());
+    let first = state.enqueue(running, None, host_function());
+    let for_its_turn = state.enqueue(waiting, None, callback());
+    state.enqueue(behind, Some(fault), job());
+    let of_another = state.enqueue(behind, None, callback());
+    assert_eq!([take(&mut state), take(&mut state), take(&mut state)], [Some(faulty), Some(running), None]);
+    state.job_done(faulty, false, Err(codes::LAUNCH_FAILED));
+    assert!(state.is_passed(lost) && !state.is_passed(after_it));
+    assert_eq!(take(&mut state), None, "one at a time in a context");
+    state.job_done(running, true, Ok(()));
+    assert!(state.is_passed(first));
+    for (stream, end) in [(waiting, for_its_turn), (faulty, after_it), (behind, of_another)] {
+        assert!(!state.is_passed(end));
+        assert_eq!((take(&mut state), take(&mut state)), (Some(stream), None));
+        state.job_done(stream, true, Ok(()));
+        assert!(state.is_passed(end));
+    }
+    assert!(state.ends_of(context).is_empty());
+}
+
+#[test]
+fn a_callback_that_is_about_to_run_keeps_its_turn_after_a_fault() {
+    let (mut state, context) = state();
+    let [faulty, ready, later] = [(); 3].map(|()| state.add_stream(context, NON_BLOCKING, 0));
+    state.enqueue(ready, None, callback());
+    state.enqueue(faulty, None, Work::Fault(codes::LAUNCH_FAILED));
+    // As where chance has let the fault go in the same call.
+    let end = state.enqueue(later, None, callback());
+    state.enqueue(later, None, job());
+    for stream in [ready, later] {
+        assert_eq!((take(&mut state), take(&mut state)), (Some(stream), None));
+        state.job_done(stream, true, Ok(()));
+    }
+    assert!(state.is_passed(end) && state.ends_of(context).is_empty());
+}
+
+#[test]
+fn a_callback_of_a_scope_that_has_ended_is_told_of_its_fault() {
+    let (mut state, context) = state();
+    let stream = state.add_stream(context, NON_BLOCKING, 0);
+    elsewhere(|| {
+        state.enqueue(stream, None, job());
+        state.enqueue(stream, None, callback());
+    });
+    assert_eq!(take(&mut state), Some(stream));
+    state.end_scope(scope::PROCESS + 1);
+    state.job_done(stream, false, Err(codes::LAUNCH_FAILED));
+    state.end_scope(scope::PROCESS + 2);
+    let (_, _, scope) = state.take_job().unwrap();
+    assert_eq!(state.check_scope(scope), Err(codes::LAUNCH_FAILED));
+    state.job_done(stream, true, Ok(()));
+    assert!(state.ends_of(context).is_empty());
 }
 
 #[test]
