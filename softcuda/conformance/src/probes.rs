@@ -86,7 +86,7 @@ fn unrecorded() -> impl Iterator<Item = &'static Probe> {
 }
 
 fn recorded() -> impl Iterator<Item = &'static Probe> {
-    let subjects: [&'static [Probe]; 62] = [
+    let subjects: [&'static [Probe]; 63] = [
         init::PROBES,
         device::PROBES,
         primary::PROBES,
@@ -148,7 +148,8 @@ fn recorded() -> impl Iterator<Item = &'static Probe> {
         ipc_graphs::PROBES,
         two_graphs::PROBES,
         fork_graphs::PROBES,
-        interprocess::PROBES,
+        interprocess::ELSEWHERE,
+        interprocess::HERE,
     ];
     subjects.into_iter().flatten()
 }

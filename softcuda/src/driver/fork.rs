@@ -11,7 +11,7 @@ use super::codes::{self, Outcome};
 
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-/// What answers success to a child, though nothing is done and no place written: seen on a real driver (580.159.04).
+/// What answers success to a child, as a real driver was seen to do (580.159.04). Here nothing is done, and no place written.
 const ANSWERED: [&str; 10] = [
     "cuEventQuery",
     "cuEventDestroy_v2",
