@@ -48,7 +48,8 @@ pub use view::{AsEvent, EventRef};
 ///
 /// Making one costs nothing: the driver's event is created at the first record, in the context of
 /// the stream. From then on the event belongs to that context; streams of every device can wait for
-/// it, unless it is an interprocess one. Dropping an event whose work is pending is fine, and waits that are enqueued still hold.
+/// it, but for an [interprocess](Interprocess) one only in graphs. Dropping an event whose work is pending is fine, and waits
+/// that are enqueued still hold.
 ///
 /// All methods take `&self`, on any thread at any time; `Arc<Event>` shares one. An array of events
 /// is `std::array::from_fn(|_| Event::new())`.

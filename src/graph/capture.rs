@@ -38,14 +38,15 @@ impl Stream {
     /// * [`Device::synchronize`](crate::Device::synchronize) and [`Context::synchronize`]
     /// * a wait of a captured stream for an event that was recorded outside, unless it is known to be complete:
     ///   [`Event::synchronize`](crate::Event::synchronize) it first, or make it
-    ///   [`external`](crate::EventOptions::external)
+    ///   [`external`](crate::EventOptions::external). Of an interprocess event that others know of nothing is known; let the
+    ///   stream wait for it before the launch, or [`capture_events`](Self::capture_events) do so
     /// * a record on the legacy default stream, or a wait there, while a blocking stream is captured, and its wait for an
     ///   event of any capture
     ///
     /// Of events that others may record nobody knows whether that was in the capture: of those that are not this crate's
     /// ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's), and of those that others have had
-    /// ([`Event::as_raw`](crate::Event::as_raw), exported, in a graph). The driver is asked, which ends the capture: by a
-    /// query if they were recorded in it, by a wait if they were not.
+    /// ([`Event::as_raw`](crate::Event::as_raw), in a graph), unless they are interprocess ones, which no capture records. The
+    /// driver is asked, which ends the capture: by a query if they were recorded in it, by a wait if they were not.
     ///
     /// cudarc, where it orders its slices between streams, has a stream wait for what used a slice before: its work is
     /// captured with its event tracking off, see `Stream::to_cudarc`.

@@ -27,7 +27,9 @@ impl Stream {
     /// cudarc's among them, may never return. So that what `f` captures is not dropped there, return it. The
     /// host functions of a context run one at a time, of all its streams, and each costs its stream about 17 µs.
     ///
-    /// `f` never runs if earlier work faults or the context is destroyed; it is dropped when that is noticed.
+    /// `f` never runs if earlier work faults, and is dropped when that is noticed. The end of a context waits for what is
+    /// enqueued, `f` too; but it does nothing if this crate knows by then that the context is over
+    /// ([`Context::retire`](crate::Context::retire)).
     ///
     /// # Errors
     ///

@@ -83,34 +83,22 @@ impl Inner {
     /// The handle that it has used, for a wait by a stream of this context, or `None`: then it was never recorded.
     pub(in crate::event) fn handle_for_wait(&self, context: Context) -> Result<Option<CUevent>> {
         match self.handle()? {
-            Some((raw, home)) => self.check_shared(home, context, "cuStreamWaitEvent").map(|()| Some(raw)),
-            None => Ok(None),
+            // A driver (580.159.04) crashes where a stream of another device, or of a second context, is to wait for an
+            // interprocess event, and is not asked. Of a green context one could; so could graphs, wherever they are captured
+            // and launched. By handles, since without ids a context has several records.
+            Some((_, home)) if home.as_raw() != context.as_raw() && self.flags().contains(EventFlags::INTERPROCESS) => {
+                Err(self.mismatch("cuStreamWaitEvent", context.name(), None))
+            }
+            known => Ok(known.map(|(raw, _)| raw)),
         }
-    }
-
-    /// [`Error::ContextMismatch`] if it is an interprocess event, of `home`, which is another context than `context`: the driver
-    /// is not asked, which crashed where a stream of another device, or of a second context, was to wait for one (580.159.04).
-    /// One of a green context could; so could graphs, wherever they are captured and launched.
-    fn check_shared(&self, home: Context, context: Context, call: &'static str) -> Result<()> {
-        // Without ids a context has several records.
-        if home.as_raw() != context.as_raw() && self.flags().contains(EventFlags::INTERPROCESS) {
-            return Err(self.mismatch(call, context.name(), None));
-        }
-        Ok(())
     }
 
     /// The handle, for a record: of an event that is unused, of another context, or of one that is bound now.
     #[cold]
     pub(in crate::event) fn handle_or_bind(&self, context: Context, call: &'static str) -> Result<CUevent> {
         let raw = match self.bound_handle()? {
-            // Mostly the driver refuses the record: not where one context is a green one of the other. It always does where
-            // the devices differ, where it is spared an event of the kind for which it crashed in a wait.
-            Some((raw, home)) if home != context => {
-                if home.device() != context.device() {
-                    self.check_shared(home, context, call)?;
-                }
-                return self.own(raw, home, false).map(RawEvent::cast);
-            }
+            // Mostly the driver refuses the record: not where one context is a green one of the other.
+            Some((raw, home)) if home != context => return self.own(raw, home, false).map(RawEvent::cast),
             Some((raw, _)) => raw,
             None => self.bind(context, call)?,
         };
