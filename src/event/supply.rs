@@ -130,10 +130,18 @@ pub(super) unsafe fn give_back(obtained: Obtained, context: Context, flags: Even
     }
 }
 
-/// An idle event of these flags was taken, but a new one is used.
-pub(super) fn replaced(context: Context, flags: EventFlags) {
+/// A new driver event, though an idle one of these flags was taken.
+pub(super) fn create_instead(context: Context, flags: EventFlags) -> Result<RawEvent> {
+    let raw = create(context, flags)?;
     if let Some(kind) = Kind::of(flags.bits()) {
         pool::created(context.number(), kind);
+    }
+    Ok(raw)
+}
+
+/// That one is used, and not the idle one.
+pub(super) fn replaced(context: Context, flags: EventFlags) {
+    if let Some(kind) = Kind::of(flags.bits()) {
         pool::given_back(context.number(), kind);
     }
 }

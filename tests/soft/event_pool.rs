@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{hint, thread};
 
 use cuda_streams::{AsStream as _, Context, Device, Error, Event, EventOptions, ExternalStream, Result};
 use softcuda::{Scope, all_calls, calls, live};
@@ -190,5 +191,38 @@ fn an_event_that_gets_another_handle_leaves_no_more_idle_ones() {
                 assert_eq!((now.created - before.0.created, now.reused), (round, before.0.reused));
             }
         }
+    });
+}
+
+/// Each creates one, of which one is used; the other is not an idle one more.
+#[test]
+fn threads_that_ask_for_a_handle_at_once_leave_no_more_idle_ones() {
+    child::run("event_pool::threads_that_ask_for_a_handle_at_once_leave_no_more_idle_ones", child::newest_driver, || {
+        const THREADS: usize = 2;
+        const EVENTS: usize = 50;
+        let context = device().context().unwrap();
+        drop(make(EVENTS));
+        let (before, mut made) = (context.event_pool(), 0);
+        assert_eq!(before.idle, EVENTS);
+        for _ in 0..20 {
+            let (events, there) = (make(EVENTS), AtomicUsize::new(0));
+            let lend = || {
+                let lent = events.iter().zip(1..).map(|(event, round)| {
+                    there.fetch_add(1, Ordering::Relaxed);
+                    // A barrier would wake one of them after the other.
+                    while there.load(Ordering::Relaxed) < round * THREADS {
+                        hint::spin_loop();
+                    }
+                    event.as_raw().unwrap().addr()
+                });
+                (lent.collect::<Vec<_>>(), calls("cuEventCreate"))
+            };
+            let threads = thread::scope(|scope| [scope.spawn(lend), scope.spawn(lend)].map(|thread| thread.join().unwrap()));
+            assert_eq!(threads[0].0, threads[1].0);
+            made += threads[0].1 + threads[1].1;
+        }
+        let now = context.event_pool();
+        assert_eq!((now.idle, live().events), (EVENTS, EVENTS as u64));
+        assert_eq!(now.created - before.created, made, "none is missed");
     });
 }

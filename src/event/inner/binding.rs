@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::driver::CUevent;
 use crate::error::Result;
 use crate::event::flags::EventFlags;
-use crate::event::supply::{Obtained, create, destroy, give_back, give_up, obtain, replaced};
+use crate::event::supply::{Obtained, create_instead, destroy, give_back, give_up, obtain, replaced};
 use crate::event::word::Seen;
 use crate::exceptions;
 use crate::handle::RawEvent;
@@ -129,22 +129,21 @@ impl Inner {
         if !is_unused(raw) {
             return Ok(raw);
         }
-        let created = create(home, self.flags())?;
-        let (own, unwanted) = match self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                replaced(home, self.flags());
-                (created, handle_of(raw))
-            }
-            Err(other) => (other, created),
-        };
+        let created = create_instead(home, self.flags())?;
+        if let Err(other) = self.raw.compare_exchange(raw, created, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: of this context, and nobody else has the handle.
+            unsafe { destroy(created, home) };
+            return Ok(other);
+        }
+        replaced(home, self.flags());
         if is_lent_now {
-            // SAFETY: of this context, and nobody has the handle: it was unused, or is new.
-            unsafe { give_up(unwanted, home.number(), self.flags().bits()) };
+            // SAFETY: of this context, and nobody has the handle: it was unused.
+            unsafe { give_up(handle_of(raw), home.number(), self.flags().bits()) };
         } else {
             // SAFETY: as above.
-            unsafe { destroy(unwanted, home) };
+            unsafe { destroy(handle_of(raw), home) };
         }
-        Ok(own)
+        Ok(created)
     }
 
     /// Binds it to this context, if it is not bound yet; the handle, used or not.
