@@ -122,6 +122,7 @@ fn graphs_take_interprocess_events_to_the_other_device() -> Result<()> {
     let external = EventOptions::new().interprocess().external(true).build();
     external.record(&first)?;
     external.synchronize()?;
+    shared.record(&first)?;
     shared.ipc_handle()?;
     let waits = first.capture_events::<Error>(|scope| scope.fork().wait_event(&shared))?;
     let captured = second.capture::<Error>(CaptureMode::Relaxed, |scope| scope.wait_event(&external))?;
