@@ -24,7 +24,8 @@ fn refused<R: std::fmt::Debug>(what: &str, answer: Result<R>) -> Finding {
     }
 }
 
-/// Some threads go to the depot all the time, with its lock: a child that took it would hang.
+/// While other threads of the parent go to the depot all the time. (That they have its lock just then is up to chance here, and
+/// made certain in src/event/pool/depot/tests.rs.)
 #[test]
 fn a_child_takes_and_gives_none() {
     child::run("a_child_takes_and_gives_none", child::same_environment, || {

@@ -65,7 +65,7 @@ impl Event<Interprocess> {
 }
 
 #[cfg(all(test, not(any(miri, softcuda_shuttle))))]
-mod tests {
+pub(super) mod tests {
     use std::ffi::{c_int, c_uint};
     use std::mem;
 
@@ -74,7 +74,7 @@ mod tests {
     use crate::driver::{CUcontext, CUdevice, driver};
 
     /// A context of this device beside the primary one, for good.
-    fn another_context(device: Device) -> Context {
+    pub(in crate::event) fn another_context(device: Device) -> Context {
         type Create = unsafe extern "C" fn(*mut CUcontext, c_uint, CUdevice) -> c_int;
         let create = softcuda::symbol(c"cuCtxCreate_v2").unwrap();
         // SAFETY: the driver's function has this type.

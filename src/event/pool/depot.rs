@@ -1,5 +1,8 @@
 //! What threads have too many of, and too few: the idle events of one context.
 
+#[cfg(all(test, unix, not(any(miri, softcuda_shuttle))))]
+mod tests;
+
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
 

@@ -10,7 +10,7 @@ use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize};
 /// How many events go to the depot and come from it at once.
 pub(super) const HALF: usize = 32;
 /// How many a thread has at hand, of a kind: so that one that makes and drops by turns needs no depot.
-const FULL: usize = 2 * HALF;
+pub(super) const FULL: usize = 2 * HALF;
 
 /// Idle events of one kind. One thread changes it; the depot's lock hands it on to another. Whoever has that lock may read
 /// how many there are, and how many were taken.
