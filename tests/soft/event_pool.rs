@@ -165,6 +165,31 @@ fn contexts_that_come_and_go_take_no_memory_for_their_events() {
     });
 }
 
+/// What is dropped once others have the depot of its context goes to no depot.
+#[test]
+fn events_that_outlive_their_contexts_take_no_memory_when_they_are_dropped() {
+    child::run("event_pool::events_that_outlive_their_contexts_take_no_memory_when_they_are_dropped", child::newest_driver, || {
+        const CONTEXTS: usize = 2_000;
+        /// What a thread has at hand of one context takes 2 KiB.
+        const EACH: usize = 500;
+        let make_in_a_context = |_| {
+            let event = device().event(EventOptions::new()).expect("an event");
+            event.context().expect("it has one").retire();
+            event
+        };
+        // It has none at hand.
+        let drop_on_a_thread =
+            |events: Vec<Event>| thread::scope(|scope| scope.spawn(|| drop(events)).join()).expect("the thread ends well");
+        drop_on_a_thread((0..100).map(make_in_a_context).collect());
+        let events = (0..CONTEXTS).map(make_in_a_context).collect();
+        let before = resident();
+        drop_on_a_thread(events);
+        let growth = resident().saturating_sub(before);
+        assert!(growth < CONTEXTS * EACH || cfg!(softcuda_linked), "{growth} bytes more");
+        assert!(before > 0 || !cfg!(target_os = "linux"), "it is measured");
+    });
+}
+
 /// Others see the handle, or another context is asked to record the event: then a driver event is created for it, and as many
 /// stay idle as were.
 #[test]
