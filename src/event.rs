@@ -48,8 +48,8 @@ pub use view::{AsEvent, EventRef};
 ///
 /// Making one costs nothing: the driver's event is created at the first record, in the context of
 /// the stream. From then on the event belongs to that context; streams of every device can wait for
-/// it, but for an [interprocess](Interprocess) one only in graphs. Dropping an event whose work is pending is fine, and waits
-/// that are enqueued still hold.
+/// it (for an [interprocess](Interprocess) one those of its context, and graphs everywhere). Dropping an event whose work is
+/// pending is fine, and waits that are enqueued still hold.
 ///
 /// All methods take `&self`, on any thread at any time; `Arc<Event>` shares one. An array of events
 /// is `std::array::from_fn(|_| Event::new())`.
@@ -126,8 +126,8 @@ impl<M: Mode> Event<M> {
     }
 
     /// Makes the stream wait for the mark: what is enqueued on it from now on runs after the work
-    /// before the mark. The host does not wait. The stream may be of another context or device, unless the event is an
-    /// interprocess one.
+    /// before the mark. The host does not wait. The stream may be of another context or device; for an
+    /// interprocess event only where the wait becomes a node ([`external`](crate::EventOptions::external), in a capture).
     ///
     /// For an event that was never recorded this does nothing. Where it is known that the work is done, and the wait
     /// would change nothing, the driver is not called either. (With an [external](EventOptions::external) event it is asked in
@@ -148,8 +148,8 @@ impl<M: Mode> Event<M> {
     /// * [`Error::Capturing`]: this crate captures the stream, and the event was recorded outside and is not known to be
     ///   complete; or as for [`record`](Self::record)
     /// * [`Error::ContextMismatch`]: an interprocess event of another context than the stream, unless the wait is left out
-    ///   because it would change nothing. The driver is not asked: one (580.159.04) crashed. Let a
-    ///   stream of the event's context wait for it, and this one [for that](crate::Stream::wait_stream).
+    ///   because it would change nothing, or becomes a node. The driver is not asked: one (580.159.04) crashed. Let a stream of
+    ///   the event's context wait for it, and this one [for that](crate::Stream::wait_stream).
     /// * [`Error::ContextDestroyed`], [`Error::ForeignContext`], [`Error::TwoDrivers`]: of a stream that has something to wait
     ///   for, which an event that was never recorded is not, unless it is external
     /// * [`Error::Driver`], also with the error of earlier work, where the driver is called

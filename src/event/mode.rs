@@ -41,8 +41,9 @@ modes! {
     /// ([`DeviceAttribute::IPC_EVENT_SUPPORTED`](crate::DeviceAttribute::IPC_EVENT_SUPPORTED) is 0), exporting and opening
     /// are [`Error::IpcRefused`](crate::Error::IpcRefused) with `NOT_SUPPORTED`.
     ///
-    /// Streams of other contexts cannot [wait](crate::Event::wait) for one; and only one that is
-    /// [`external`](crate::EventOptions::external) can be recorded on a stream that is being captured.
+    /// Streams of other contexts cannot [wait](crate::Event::wait) for one, but graphs can, wherever they are captured and
+    /// launched; and only one that is [`external`](crate::EventOptions::external) can be recorded on a stream that is being
+    /// captured.
     ///
     /// The time between two such events does not compile:
     ///

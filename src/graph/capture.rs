@@ -44,9 +44,9 @@ impl Stream {
     ///   event of any capture
     ///
     /// Of events that others may record nobody knows whether that was in the capture: of those that are not this crate's
-    /// ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's), and of those that others have had
-    /// ([`Event::as_raw`](crate::Event::as_raw), in a graph), unless they are interprocess ones, which no capture records. The
-    /// driver is asked, which ends the capture: by a query if they were recorded in it, by a wait if they were not.
+    /// ([`EventRef::from_raw`](crate::EventRef::from_raw), cudarc's), and of this crate's that others have had
+    /// ([`Event::as_raw`](crate::Event::as_raw), in a graph) and that are no interprocess ones. The driver is asked, which ends
+    /// the capture: by a query if they were recorded in it, by a wait if they were not.
     ///
     /// cudarc, where it orders its slices between streams, has a stream wait for what used a slice before: its work is
     /// captured with its event tracking off, see `Stream::to_cudarc`.

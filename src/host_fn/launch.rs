@@ -27,9 +27,9 @@ impl Stream {
     /// cudarc's among them, may never return. So that what `f` captures is not dropped there, return it. The
     /// host functions of a context run one at a time, of all its streams, and each costs its stream about 17 µs.
     ///
-    /// `f` never runs if earlier work faults, and is dropped when that is noticed. The end of a context waits for what is
-    /// enqueued, `f` too; but it does nothing if this crate knows by then that the context is over
-    /// ([`Context::retire`](crate::Context::retire)).
+    /// `f` never runs if earlier work faults, and is dropped when that is noticed. The end of a context (but a green one)
+    /// waits for what is enqueued, and `f` runs; unless this crate has noticed by then that the context is over, by a `join`,
+    /// a poll or another launch behind [`Context::retire`](crate::Context::retire): then `f` is dropped, and never runs.
     ///
     /// # Errors
     ///

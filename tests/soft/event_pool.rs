@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{hint, thread};
 
-use cuda_streams::{AsStream as _, Context, Device, Error, Event, EventOptions, ExternalStream, Result};
+use cuda_streams::{AsStream as _, Context, Device, Error, Event, EventOptions, ExternalStream, RawEvent, Result};
 use softcuda::{Scope, all_calls, calls, live};
 
 use crate::common::contexts::SecondContext;
@@ -238,12 +238,13 @@ fn threads_that_ask_for_a_handle_at_once_leave_no_more_idle_ones() {
                     while there.load(Ordering::Relaxed) < round * THREADS {
                         hint::spin_loop();
                     }
-                    event.as_raw().unwrap().addr()
+                    event.as_raw().map(RawEvent::addr)
                 });
                 (lent.collect::<Vec<_>>(), calls("cuEventCreate"))
             };
             let threads = thread::scope(|scope| [scope.spawn(lend), scope.spawn(lend)].map(|thread| thread.join().unwrap()));
             assert_eq!(threads[0].0, threads[1].0);
+            assert!(!threads[0].0.contains(&None), "each has a handle");
             made += threads[0].1 + threads[1].1;
         }
         let now = context.event_pool();
