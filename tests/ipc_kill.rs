@@ -48,6 +48,7 @@ fn the_consumer_is_killed_while_it_imports() {
     kill_each("the_consumer_is_killed_while_it_imports", consumer, survive_a_consumer);
 }
 
+/// T510: what it has imported still works here.
 #[test]
 fn the_consumer_is_killed_while_it_waits() {
     fn consumer(parent: &mut Link) -> Result {

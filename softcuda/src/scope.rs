@@ -29,8 +29,8 @@ use crate::software::required;
 /// A primary context belongs to the scope in which it was retained first.
 ///
 /// A scope is to faults what a process is on hardware. After a kernel that it has launched has failed, every
-/// call of its threads says so, for all contexts of all devices, and its work is dropped, but for callbacks (`cuStreamAddCallback`), which are
-/// told the code; other scopes notice nothing. The fault is over with the scope.
+/// call of its threads says so, for all contexts of all devices, and its work is dropped, but for callbacks
+/// (`cuStreamAddCallback`), which are told the code; other scopes notice nothing. The fault is over with the scope.
 ///
 /// # Example
 ///

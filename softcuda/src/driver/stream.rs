@@ -111,7 +111,7 @@ pub(super) fn wait_event(handle: Handle, event: Handle, flags: u32) -> Outcome {
         _ if is_external && !captures => return Err(codes::ILLEGAL_STATE),
         _ if is_external => drop(state.captures_work(stream, || NodeWork::Wait(serial))),
         Some(mark) => return state.waits_for_mark(stream, &mark),
-        // Seen of an imported one, recorded or not.
+        // Seen, recorded or not: what other processes know of is no edge of a graph.
         None if captures && is_interprocess => return Err(state.breaks_own_capture(stream, codes::STREAM_CAPTURE_UNSUPPORTED)),
         None if captures && is_recorded => return Err(state.breaks_own_capture(stream, codes::STREAM_CAPTURE_ISOLATION)),
         None if captures => {}
